@@ -1,0 +1,110 @@
+//! What is known of the fleet: the last successful facts and the last visit of each device, kept apart, because no
+//! answer is never a change (rule 10).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::change::Change;
+use crate::clock::Timestamp;
+use crate::device::Device;
+use crate::facts::Reading;
+use crate::failure::Failure;
+use crate::observation::SweepId;
+use crate::status::Totals;
+
+/// The last successful answer of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownFacts {
+    /// What was read.
+    pub reading: Reading,
+    /// When it last answered.
+    pub seen_at: Timestamp,
+    /// Since when it is known to run this version.
+    pub version_since: Timestamp,
+    /// When it booted, held steady within the jitter of its uptime line.
+    pub boot_time: Option<Timestamp>,
+}
+
+/// The last visit of a device, answered or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastVisit {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// Why it failed; absent when the device answered.
+    pub failure: Option<Failure>,
+}
+
+/// All that is known of one device. The default is a device never visited.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Known {
+    /// The last successful facts: kept, with their age, however often the device fails.
+    pub facts: Option<KnownFacts>,
+    /// The last visit.
+    pub visit: Option<LastVisit>,
+    /// Failed visits since the last answer.
+    pub consecutive_failures: u32,
+    /// Whether it was reported unreachable and has not recovered since.
+    pub unreachable: bool,
+    /// How often its version changed.
+    pub version_changes: u64,
+    /// When its version last changed; absent when never seen to.
+    pub last_version_change: Option<Timestamp>,
+}
+
+impl Known {
+    /// Whether the last visit was answered; `None` before the first.
+    #[must_use]
+    pub fn is_up(&self) -> Option<bool> {
+        self.visit.as_ref().map(|visit| visit.failure.is_none())
+    }
+}
+
+/// One device of the inventory with what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceState {
+    /// The device.
+    pub device: Arc<Device>,
+    /// What is known.
+    pub known: Known,
+}
+
+/// A sweep that ran, as history keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepRecord {
+    /// Its identity.
+    pub id: SweepId,
+    /// The `[[sweep]]` it belongs to.
+    pub name: String,
+    /// What started it.
+    pub reason: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended; absent while it runs, and for one that a crash cut off.
+    pub ended: Option<Timestamp>,
+    /// Devices it was to visit.
+    pub devices: u64,
+    /// Devices that answered.
+    pub answered: u64,
+    /// Devices that failed.
+    pub failed: u64,
+    /// Whether it visited all it was to visit: `false` when it was stopped.
+    pub complete: bool,
+}
+
+/// An immutable picture of the fleet, for all that only reads: `/metrics`, pages, the API.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Every device of the inventory, sorted by name.
+    pub devices: Vec<Arc<DeviceState>>,
+    /// The latest changes, newest first, bounded.
+    pub recent_changes: Vec<Arc<Change>>,
+    /// The newest record of each sweep by name, ended or running.
+    pub last_sweeps: Vec<SweepRecord>,
+    /// Of each sweep by name, when the newest complete run ended.
+    pub last_complete: BTreeMap<String, Timestamp>,
+    /// The counters.
+    pub totals: Totals,
+}

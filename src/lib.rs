@@ -1,0 +1,40 @@
+//! versweep sweeps a fleet of routers and switches over SSH, knows which OS version each runs, and tells what changed.
+//!
+//! Modules in reading order; a floor imports only downward (ARCHITECTURE.md has the picture, `tests/tidy.rs` keeps it).
+
+// floor 0: nouns
+pub mod change;
+pub mod clock;
+pub mod credential;
+pub mod device;
+pub mod facts;
+pub mod failure;
+pub mod known;
+pub mod observation;
+pub mod status;
+pub mod version;
+
+// floor 1: thought, pure
+pub mod diff;
+pub mod parse;
+pub mod platform;
+
+// floor 2: doors to the outside
+pub mod config;
+pub mod inventory;
+pub mod metrics;
+pub mod sink;
+pub mod store;
+pub mod transport;
+
+// floor 3: motion
+pub mod activity;
+pub mod http;
+pub mod probe;
+pub mod recorder;
+pub mod schedule;
+pub mod sim;
+pub mod sweep;
+
+pub mod cli;
+pub mod daemon;

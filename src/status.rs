@@ -1,0 +1,119 @@
+//! What the daemon is doing now, and the counters that outlive a restart: plain numbers, for `/metrics` and pages.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::change::ChangeKind;
+use crate::clock::Timestamp;
+use crate::failure::{FailureKind, Stage};
+use crate::observation::SweepId;
+
+/// What one sweep is doing now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SweepStatus {
+    /// The run that is on; absent between runs.
+    pub running: Option<SweepId>,
+    /// Devices that this run is to visit.
+    pub total: usize,
+    /// Devices being visited at this moment.
+    pub busy: usize,
+    /// Devices that answered in this run.
+    pub answered: usize,
+    /// Devices that failed in this run.
+    pub failed: usize,
+    /// When the next run is due by the schedule.
+    pub next: Option<Timestamp>,
+}
+
+impl SweepStatus {
+    /// The part of the run that is done, 0 to 1; 1 between runs.
+    #[must_use]
+    pub fn progress(&self) -> f64 {
+        if self.running.is_none() || self.total == 0 {
+            return 1.0;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "device counts are far below 2^52")]
+        let ratio = (self.answered + self.failed) as f64 / self.total as f64;
+        ratio
+    }
+}
+
+/// How far a sink has come with its events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SinkStatus {
+    /// Events delivered since the store was made.
+    pub deliveries: u64,
+    /// Failed tries since the daemon's start.
+    pub failures: u64,
+    /// Events not delivered yet.
+    pub pending: u64,
+    /// When the oldest of them happened.
+    pub oldest_pending: Option<Timestamp>,
+}
+
+/// The last refresh of one inventory source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceStatus {
+    /// The source's name: its path.
+    pub source: String,
+    /// Devices that it gave.
+    pub devices: usize,
+    /// Whether the last refresh was good.
+    pub success: bool,
+    /// When that was.
+    pub at: Timestamp,
+}
+
+/// The last reload of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReloadStatus {
+    /// Whether it was taken.
+    pub successful: bool,
+    /// When one was last taken.
+    pub success_at: Timestamp,
+}
+
+/// Upper bounds of the stage histogram's buckets in seconds; +Inf is implied.
+pub const STAGE_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// A histogram of durations over [`STAGE_BUCKETS`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Histogram {
+    /// Observations by bucket, not cumulative; the last one is +Inf.
+    pub buckets: [u64; STAGE_BUCKETS.len() + 1],
+    /// The sum of all observations in seconds.
+    pub sum: f64,
+}
+
+impl Histogram {
+    /// Counts one duration.
+    pub fn observe(&mut self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        let bucket = STAGE_BUCKETS.iter().position(|&bound| seconds <= bound).unwrap_or(STAGE_BUCKETS.len());
+        self.buckets[bucket] += 1;
+        self.sum += seconds;
+    }
+
+    /// How many were counted.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+}
+
+/// Counters, kept in the store so that a restart doesn't reset them (the stage histogram begins anew).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Totals {
+    /// Visits that ended.
+    pub visits: u64,
+    /// Failed visits by kind.
+    pub failures: BTreeMap<FailureKind, u64>,
+    /// Changes by kind.
+    pub changes: BTreeMap<ChangeKind, u64>,
+    /// Sweeps that ended, complete or not, by name.
+    pub sweeps: BTreeMap<String, u64>,
+    /// Ticks that found their sweep running, by name.
+    pub skipped: BTreeMap<String, u64>,
+    /// Stage durations since the daemon's start.
+    pub stages: BTreeMap<Stage, Histogram>,
+}

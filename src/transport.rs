@@ -1,0 +1,129 @@
+//! The way to a device: one visit is one connection, one login, some commands, an orderly end.
+//!
+//! [`Transport`] is the seam; `ssh` is the real one, `fake` a strict scripted one, and both pass the same
+//! conformance suite (`tests/behaviours/transport_conformance.rs`).
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::device::Device;
+use crate::failure::{FailureKind, Stage};
+use crate::observation::StageTimes;
+
+pub mod fake;
+pub mod ssh;
+
+/// The most bytes that one command may print before the visit fails as `output_limit`.
+pub const OUTPUT_LIMIT: usize = 1024 * 1024;
+
+/// A way to visit devices.
+///
+/// What every implementation keeps, and the conformance suite checks:
+/// one connection a visit and one authentication attempt by password; the device's connect, login and command
+/// timeouts; at most `output_limit` bytes a command; and when the future is dropped, at whatever point, the
+/// connection is closed and nothing is left running.
+pub trait Transport: Send + Sync + 'static {
+    /// Logs in to `device`, runs `commands` in order, returns their outputs in that order.
+    ///
+    /// `trace` is filled while the visit goes on, so that it tells how far the visit came even when the caller drops
+    /// the future at its deadline.
+    fn visit(
+        &self,
+        device: &Device,
+        commands: &[String],
+        trace: &mut Trace,
+    ) -> impl Future<Output = Result<Vec<String>, TransportError>> + Send;
+}
+
+/// Why a visit came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} at {stage}: {detail}")]
+pub struct TransportError {
+    /// Which kind.
+    pub kind: FailureKind,
+    /// In which stage.
+    pub stage: Stage,
+    /// What happened and what to do about it, in lowercase, bounded, free of secrets.
+    pub detail: String,
+    /// What the command had printed by then, where something had.
+    pub partial_output: Option<String>,
+}
+
+impl TransportError {
+    /// An error without output.
+    #[must_use]
+    pub fn new(kind: FailureKind, stage: Stage, detail: impl Into<String>) -> Self {
+        Self { kind, stage, detail: detail.into(), partial_output: None }
+    }
+}
+
+/// What a visit leaves behind while it goes on: stage, times, and notes for `versweep probe`.
+#[derive(Debug, Clone)]
+pub struct Trace {
+    stage: Stage,
+    entered: Instant,
+    times: StageTimes,
+    /// The server's SSH identification string, as it was sent, bounded.
+    pub server: Option<String>,
+    /// The algorithms in use: kex, host key, cipher, mac.
+    pub algorithms: Option<String>,
+    /// The SHA-256 fingerprint of the host key.
+    pub host_key: Option<String>,
+    /// Further facts, one a line, for the explanation of a visit.
+    pub notes: Vec<String>,
+}
+
+impl Trace {
+    /// A visit that begins now, at `Stage::Connect`.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self {
+            stage: Stage::Connect,
+            entered: Instant::now(),
+            times: StageTimes::default(),
+            server: None,
+            algorithms: None,
+            host_key: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Ends the present stage and enters the next one.
+    pub fn enter(&mut self, stage: Stage) {
+        self.finish();
+        self.stage = stage;
+    }
+
+    /// Ends the present stage: its time is recorded.
+    pub fn finish(&mut self) {
+        let took = self.entered.elapsed();
+        self.entered = Instant::now();
+        match self.stage {
+            Stage::Connect => self.times.connect = Some(took),
+            Stage::Kex => self.times.kex = Some(took),
+            Stage::Auth => self.times.auth = Some(took),
+            Stage::Command => self.times.command = Some(took),
+            Stage::Parse => {}
+        }
+    }
+
+    /// The stage that the visit is in.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// The times of the finished stages.
+    #[must_use]
+    pub fn times(&self) -> StageTimes {
+        self.times
+    }
+
+    /// How long the present stage has lasted.
+    #[must_use]
+    pub fn in_stage_for(&self) -> Duration {
+        self.entered.elapsed()
+    }
+}
