@@ -70,7 +70,8 @@ pub fn apply(known: &Known, observation: &Observation, changes: &[Change]) -> Kn
             next.consecutive_failures = 0;
             next.unreachable = false;
             next.visit = Some(visit(observation, None));
-            next.facts = Some(facts_after(known.facts.as_ref(), observation, reading, has(ChangeKind::Rebooted)));
+            next.facts =
+                Some(facts_after(known.facts.as_ref(), observation, reading, has(ChangeKind::Rebooted)));
             if runs_another_version(known, reading) && !has(ChangeKind::Parser) {
                 next.version_changes = known.version_changes.saturating_add(1);
                 next.last_version_change = Some(observation.at);
@@ -134,7 +135,9 @@ fn facts_changed(last: &Reading, new: &Reading, rules: &Rules<'_>) -> Option<Fou
     if !read_alike(last, new) {
         return reread(before, after);
     }
-    if differ(before.serial.as_ref(), after.serial.as_ref()) || differ(before.model.as_ref(), after.model.as_ref()) {
+    if differ(before.serial.as_ref(), after.serial.as_ref())
+        || differ(before.model.as_ref(), after.model.as_ref())
+    {
         return Some(Found::new(ChangeKind::Replaced, identity(before), identity(after)));
     }
     if before.version != after.version {
@@ -248,7 +251,3 @@ fn boot_after(
     let moved = rebooted || other_box || booted_since(last, held, new) || held - new > BOOT_JITTER;
     Some(if moved { new } else { held })
 }
-
-#[cfg(test)]
-#[path = "diff/tests.rs"]
-mod tests;

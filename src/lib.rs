@@ -7,6 +7,7 @@ pub mod change;
 pub mod clock;
 pub mod credential;
 pub mod device;
+pub mod event;
 pub mod facts;
 pub mod failure;
 pub mod known;
