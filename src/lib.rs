@@ -30,6 +30,7 @@ pub mod transport;
 
 // floor 3: motion
 pub mod activity;
+pub mod courier;
 pub mod http;
 pub mod probe;
 pub mod recorder;
