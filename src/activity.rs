@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -10,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::device::Device;
 use crate::known::SweepRecord;
 use crate::observation::Observation;
+use crate::platform::Platforms;
 use crate::status::SweepStatus;
 
 /// How many notes may wait for the recorder. A slow disk slows the sweep; memory does not grow.
@@ -20,6 +22,8 @@ pub const NOTES_WAITING: usize = 1024;
 pub enum Note {
     /// The inventory is this from now on, sorted by name.
     Inventory(Vec<Arc<Device>>),
+    /// What observations mean is judged by this from now on: after a reload.
+    Judgement(Judgement),
     /// A sweep began; `SweepRecord::ended` is absent.
     SweepStarted(SweepRecord),
     /// A visit ended.
@@ -35,6 +39,17 @@ pub enum Note {
     },
     /// Answered once everything before it is committed and published.
     Flush(oneshot::Sender<()>),
+}
+
+/// What the recorder judges observations by. It comes from the configuration and may change at a reload.
+#[derive(Debug, Clone)]
+pub struct Judgement {
+    /// How each platform's versions are ordered.
+    pub platforms: Arc<Platforms>,
+    /// Failed visits in a row that make a device unreachable.
+    pub down_after: u32,
+    /// How long history, changes and sweeps are kept.
+    pub keep_history: Duration,
 }
 
 /// The sending end towards the recorder. The recorder ends when the last one is dropped.

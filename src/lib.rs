@@ -8,6 +8,7 @@ pub mod clock;
 pub mod credential;
 pub mod device;
 pub mod duration;
+pub mod event;
 pub mod facts;
 pub mod failure;
 pub mod known;
@@ -34,6 +35,7 @@ pub mod transport;
 
 // floor 3: motion
 pub mod activity;
+pub mod courier;
 pub mod http;
 pub mod probe;
 pub mod recorder;

@@ -1,1 +1,273 @@
-//! (being built)
+//! The single writer: it alone holds what is known, judges each observation against it, commits, and only then shows the
+//! result. Commit first, publish second, wake the sinks third: nobody sees what a crash could take back.
+//!
+//! All that waits in the channel becomes one batch and one transaction. While the disk refuses, the same batch is tried
+//! again, the channel fills, and the sweep slows down: nothing is lost, memory doesn't grow.
+
+mod fleet;
+mod judge;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use self::judge::Desk;
+use crate::activity::{Judgement, NOTES_WAITING, Note, Notes};
+use crate::clock::{Clock, Timestamp};
+use crate::known::Snapshot;
+use crate::store::{Batch, Loaded, Store, StoreError};
+
+/// The most notes that become one transaction.
+const BATCH_MAX: usize = 512;
+
+/// How long a snapshot without changes may wait for the next one: at 50,000 devices a snapshot copies as many pointers,
+/// and a fast fleet would have one made for every handful of visits.
+const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+
+/// The first pause after a refused commit; it doubles up to the last.
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+const RETRY_LAST: Duration = Duration::from_secs(15);
+
+/// Pieces of old rows that are deleted after one sweep: see `Store::prune`.
+const PRUNES_A_SWEEP: u32 = 50;
+
+/// Why the recorder ended before its channel did. The daemon can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RecorderError {
+    /// The database is damaged or refuses in a way that waiting doesn't help.
+    #[error("the recorder stopped, visits since the last commit are not recorded: {0}")]
+    Store(#[from] StoreError),
+    /// A defect of versweep's own.
+    #[error("the recorder broke off, a defect of versweep: {0}")]
+    Broken(#[from] JoinError),
+}
+
+/// What the rest of the house holds of a running recorder.
+#[derive(Debug)]
+pub struct RecorderHandle {
+    /// Where notes go. The recorder ends, after its last commit, when this and all its clones are dropped.
+    pub notes: Notes,
+    /// The picture of the fleet, replaced whole.
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    /// The newest committed sequence in the outbox; closed when the recorder has ended.
+    pub outbox: watch::Receiver<i64>,
+    /// Proof of life for the watchdog.
+    pub pulse: Pulse,
+    /// Ends with the recorder.
+    pub done: JoinHandle<Result<(), RecorderError>>,
+}
+
+/// Tells a working or waiting recorder from a stuck one.
+#[derive(Debug, Clone, Default)]
+pub struct Pulse(Arc<Beats>);
+
+#[derive(Debug, Default)]
+struct Beats {
+    waiting: AtomicBool,
+    count: AtomicU64,
+}
+
+impl Pulse {
+    /// Whether it waits for notes: then it has nothing to prove.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.0.waiting.load(Ordering::Acquire)
+    }
+
+    /// Grows with every batch and every try of a commit. A recorder that neither waits nor beats for minutes is stuck.
+    #[must_use]
+    pub fn beats(&self) -> u64 {
+        self.0.count.load(Ordering::Acquire)
+    }
+
+    fn beat(&self, waiting: bool) {
+        self.0.count.fetch_add(1, Ordering::AcqRel);
+        self.0.waiting.store(waiting, Ordering::Release);
+    }
+}
+
+/// The recorder itself; see [`Recorder::start`].
+pub struct Recorder {
+    notes: mpsc::Receiver<Note>,
+    desk: Desk,
+    /// Lent to a blocking thread while it commits.
+    store: Option<Store>,
+    clock: Arc<dyn Clock>,
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    outbox: watch::Sender<i64>,
+    pulse: Pulse,
+    /// When a snapshot is due that was put off.
+    due: Option<Instant>,
+    published: Instant,
+}
+
+impl Recorder {
+    /// Starts recording into the store. The snapshot has no devices until the first [`Note::Inventory`].
+    #[must_use]
+    pub fn start(
+        store: Store,
+        loaded: Loaded,
+        judgement: Judgement,
+        clock: Arc<dyn Clock>,
+    ) -> RecorderHandle {
+        let (sender, notes) = mpsc::channel(NOTES_WAITING);
+        let (outbox, outbox_seen) = watch::channel(loaded.last_sequence);
+        let desk = Desk::new(loaded, judgement);
+        let snapshot = Arc::new(ArcSwap::from_pointee(desk.snapshot()));
+        let pulse = Pulse::default();
+        let recorder = Self {
+            notes,
+            desk,
+            store: Some(store),
+            clock,
+            snapshot: Arc::clone(&snapshot),
+            outbox,
+            pulse: pulse.clone(),
+            due: None,
+            published: Instant::now(),
+        };
+        let done = tokio::spawn(recorder.run());
+        RecorderHandle { notes: sender, snapshot, outbox: outbox_seen, pulse, done }
+    }
+
+    async fn run(mut self) -> Result<(), RecorderError> {
+        let mut notes = Vec::with_capacity(BATCH_MAX);
+        loop {
+            self.pulse.beat(true);
+            tokio::select! {
+                biased;
+                count = self.notes.recv_many(&mut notes, BATCH_MAX) => {
+                    self.pulse.beat(false);
+                    if count == 0 {
+                        break;
+                    }
+                    self.work(std::mem::take(&mut notes)).await?;
+                }
+                () = sleep_until(self.due.unwrap_or(self.published)), if self.due.is_some() => self.publish(),
+            }
+        }
+        if self.due.is_some() {
+            self.publish();
+        }
+        Ok(())
+    }
+
+    async fn work(&mut self, notes: Vec<Note>) -> Result<(), RecorderError> {
+        let judged = self.desk.judge(notes);
+        if let Some(batch) = judged.batch {
+            let sequence = self.commit(batch).await?;
+            self.show(judged.at_once);
+            self.outbox.send_if_modified(|last| std::mem::replace(last, sequence) != sequence);
+        } else {
+            self.show(judged.at_once);
+        }
+        answer(judged.flushes);
+        if let Some(keep) = judged.prune {
+            self.prune(keep).await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes now, or soon when nothing changed and the last snapshot is young.
+    fn show(&mut self, at_once: bool) {
+        let due = self.published + PUBLISH_EVERY;
+        if at_once || due <= Instant::now() {
+            self.publish();
+        } else {
+            self.due = Some(due);
+        }
+    }
+
+    fn publish(&mut self) {
+        self.snapshot.store(Arc::new(self.desk.snapshot()));
+        self.published = Instant::now();
+        self.due = None;
+    }
+
+    /// Commits the batch, however long the disk refuses; it is told once when that begins and once when it ends.
+    async fn commit(&mut self, batch: Batch) -> Result<i64, RecorderError> {
+        let batch = Arc::new(batch);
+        let mut pause = RETRY_FIRST;
+        loop {
+            self.pulse.beat(false);
+            let held = Arc::clone(&batch);
+            let error = match self.with_store(move |store| store.commit(&held)).await? {
+                Ok(sequence) => {
+                    if pause > RETRY_FIRST {
+                        tracing::info!(
+                            visits = batch.visits.len(),
+                            "the store takes writes again; nothing was lost"
+                        );
+                    }
+                    return Ok(sequence);
+                }
+                Err(error) => error,
+            };
+            if !error.may_pass() {
+                return Err(error.into());
+            }
+            if pause == RETRY_FIRST {
+                tracing::error!("{error}; sweeps wait until it takes writes again, nothing is lost");
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(RETRY_LAST);
+        }
+    }
+
+    /// Deletes what is too old, in small pieces. What is left, or fails, waits for the end of the next sweep.
+    async fn prune(&mut self, keep: Duration) -> Result<(), RecorderError> {
+        let Some(cutoff) = cutoff(self.clock.now(), keep) else { return Ok(()) };
+        for _ in 0..PRUNES_A_SWEEP {
+            self.pulse.beat(false);
+            match self.with_store(move |store| store.prune(cutoff)).await? {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!("{error}; tried again after the next sweep");
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a blocking piece of work with the store, off the async workers.
+    async fn with_store<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Store) -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let Some(mut store) = self.store.take() else {
+            // The store is away only while this function waits; a cancelled wait ends the whole recorder.
+            return std::future::pending().await;
+        };
+        let (store, result) = spawn_blocking(move || {
+            let result = work(&mut store);
+            (store, result)
+        })
+        .await?;
+        self.store = Some(store);
+        Ok(result)
+    }
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+fn answer(flushes: Vec<oneshot::Sender<()>>) {
+    for flush in flushes {
+        // Whoever asked may have gone away since.
+        let _gone = flush.send(());
+    }
+}
+
+fn cutoff(now: Timestamp, keep: Duration) -> Option<Timestamp> {
+    now.checked_sub_signed(chrono::Duration::from_std(keep).ok()?)
+}

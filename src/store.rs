@@ -1,1 +1,163 @@
-//! (being built)
+//! What outlives a restart: SQLite behind one writer, read-only readers and the sinks' outbox. `rusqlite` is named here
+//! and in `store/` only.
+//!
+//! One [`Batch`] is one transaction: state, history, changes, outbox rows, sweeps and counters are there together or not
+//! at all, so that a kill at any instant neither loses a committed change nor invents one.
+
+mod error;
+mod load;
+mod open;
+mod outbox;
+mod prune;
+mod raw;
+mod read;
+mod row;
+mod write;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+pub use self::error::StoreError;
+pub use self::outbox::{Outbox, Standing};
+pub use self::read::{HistoryRange, ROWS_MAX, Reader, StoredChange, StoredRaw};
+use crate::change::Change;
+use crate::clock::Timestamp;
+use crate::device::{DeviceId, PlatformKey};
+use crate::known::{Known, SweepRecord};
+use crate::observation::RawText;
+use crate::status::Totals;
+
+/// How many of the latest changes a start loads and a snapshot shows.
+pub const RECENT_CHANGES: usize = 100;
+
+/// The database, open for writing. While it lives no other process can open it for writing.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    connection: Connection,
+    /// The counters as they stand in the database: only those that differ are written.
+    written: Totals,
+    /// Held for its lock, which the kernel takes back however the process ends.
+    _lock: File,
+}
+
+/// What the database held when it was opened.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// All that is known of every device ever visited.
+    pub known: HashMap<DeviceId, Known>,
+    /// The counters.
+    pub totals: Totals,
+    /// The newest record of each sweep, sorted by name.
+    pub last_sweeps: Vec<SweepRecord>,
+    /// Of each sweep by name, when its newest complete run ended.
+    pub last_complete: BTreeMap<String, Timestamp>,
+    /// The latest changes, newest first, at most [`RECENT_CHANGES`].
+    pub recent_changes: Vec<Change>,
+    /// The newest sequence in the outbox; 0 when nothing ever happened.
+    pub last_sequence: i64,
+}
+
+/// One visit, judged: what was known, what is known now, and the changes between.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    /// Which device.
+    pub device: DeviceId,
+    /// What was known before the visit.
+    pub before: Known,
+    /// What is known after it.
+    pub after: Known,
+    /// What changed.
+    pub changes: Vec<Change>,
+    /// What the device said; kept for changes and for the last failure only.
+    pub raw: Option<RawText>,
+}
+
+impl Visit {
+    fn platform(&self) -> Option<&PlatformKey> {
+        self.after.facts.as_ref().map(|facts| &facts.reading.platform)
+    }
+}
+
+/// What one transaction writes.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Visits in the order in which they ended.
+    pub visits: Vec<Visit>,
+    /// Sweeps that began, went on or ended.
+    pub sweeps: Vec<SweepRecord>,
+    /// The counters after all of it.
+    pub totals: Totals,
+}
+
+impl Store {
+    /// Opens the database, making it when the file is not there, and loads what a restart needs. A sweep that a crash
+    /// cut off is closed as incomplete, at the last visit that was committed.
+    ///
+    /// # Errors
+    /// When another process holds it, when it can't be written, when it is damaged, another program's or a newer
+    /// versweep's. Each message names the file and the way out.
+    pub fn open(path: &Path) -> Result<(Self, Loaded), StoreError> {
+        let lock = open::lock(path)?;
+        let mut connection = open::writer(path)?;
+        let loaded =
+            load::load(&mut connection).map_err(|error| StoreError::from_sqlite(path, "load", error))?;
+        let store = Self { path: path.to_owned(), connection, written: loaded.totals.clone(), _lock: lock };
+        Ok((store, loaded))
+    }
+
+    /// Writes the batch in one transaction and gives the newest sequence in the outbox. After an error nothing of it
+    /// is there and the same batch can be tried again.
+    ///
+    /// # Errors
+    /// [`StoreError::may_pass`] tells a full disk, which may pass, from damage.
+    pub fn commit(&mut self, batch: &Batch) -> Result<i64, StoreError> {
+        let sequence =
+            self.try_commit(batch).map_err(|error| StoreError::from_sqlite(&self.path, "write", error))?;
+        self.written = batch.totals.clone();
+        Ok(sequence)
+    }
+
+    fn try_commit(&mut self, batch: &Batch) -> rusqlite::Result<i64> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for visit in &batch.visits {
+            write::visit(&transaction, visit)?;
+        }
+        for sweep in &batch.sweeps {
+            write::sweep(&transaction, sweep)?;
+        }
+        write::totals(&transaction, &self.written, &batch.totals)?;
+        let sequence = outbox::last_sequence(&transaction)?;
+        transaction.commit()?;
+        Ok(sequence)
+    }
+
+    /// Deletes closed history, changes, events and sweeps that ended before `cutoff`; an event that a sink still has
+    /// before it stays. One call does a bounded piece of work; `true` says that more is left.
+    ///
+    /// # Errors
+    /// As [`Self::commit`]; nothing is lost by trying later.
+    pub fn prune(&mut self, cutoff: Timestamp) -> Result<bool, StoreError> {
+        prune::prune(&mut self.connection, cutoff)
+            .map_err(|error| StoreError::from_sqlite(&self.path, "delete old rows from", error))
+    }
+
+    /// Names the sinks of the configuration. A new one begins with what happens from now on; one that was there before
+    /// goes on where it stopped; one that is gone no longer keeps old events from being deleted.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn set_sinks(&mut self, names: &[&str]) -> Result<(), StoreError> {
+        outbox::set_sinks(&mut self.connection, names)
+            .map_err(|error| StoreError::from_sqlite(&self.path, "write", error))
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}

@@ -1,0 +1,68 @@
+//! What is known of every device, those of the inventory ready to be shown.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::device::{Device, DeviceId};
+use crate::known::{DeviceState, Known};
+
+/// The devices of the inventory with what is known of them, and what is known of all others.
+pub(super) struct Fleet {
+    /// Sorted by name, as the snapshot wants them.
+    shown: Vec<Arc<DeviceState>>,
+    /// Where a device stands in `shown`.
+    places: HashMap<DeviceId, usize>,
+    /// Known from the store or from before, not in the inventory now: they come back with what was known.
+    absent: HashMap<DeviceId, Known>,
+}
+
+impl Fleet {
+    pub(super) fn new(known: HashMap<DeviceId, Known>) -> Self {
+        Self { shown: Vec::new(), places: HashMap::new(), absent: known }
+    }
+
+    /// Takes a new inventory.
+    pub(super) fn set_inventory(&mut self, mut devices: Vec<Arc<Device>>) {
+        for state in std::mem::take(&mut self.shown) {
+            self.absent.insert(state.device.id.clone(), state.known.clone());
+        }
+        devices.sort_by(|a, b| a.id.cmp(&b.id));
+        self.shown = devices
+            .into_iter()
+            .map(|device| {
+                let known = self.absent.remove(&device.id).unwrap_or_default();
+                Arc::new(DeviceState { device, known })
+            })
+            .collect();
+        self.places =
+            self.shown.iter().enumerate().map(|(at, state)| (state.device.id.clone(), at)).collect();
+        // A device that was never visited has nothing to come back with.
+        self.absent.retain(|_, known| *known != Known::default());
+    }
+
+    /// What is known of a device; nothing of one never heard of.
+    pub(super) fn known(&self, device: &DeviceId) -> Known {
+        match self.places.get(device) {
+            Some(&at) => self.shown[at].known.clone(),
+            None => self.absent.get(device).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Replaces what is known of a device.
+    pub(super) fn set_known(&mut self, device: &DeviceId, known: Known) {
+        match self.places.get(device) {
+            Some(&at) => {
+                let device = Arc::clone(&self.shown[at].device);
+                self.shown[at] = Arc::new(DeviceState { device, known });
+            }
+            None => {
+                self.absent.insert(device.clone(), known);
+            }
+        }
+    }
+
+    /// The devices of the inventory: as many pointers, no copies of what they point at.
+    pub(super) fn shown(&self) -> Vec<Arc<DeviceState>> {
+        self.shown.clone()
+    }
+}

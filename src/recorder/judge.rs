@@ -1,0 +1,193 @@
+//! Turning notes into one batch: pure bookkeeping between the channel and the disk.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::fleet::Fleet;
+use crate::activity::{Judgement, Note};
+use crate::change::Change;
+use crate::clock::Timestamp;
+use crate::diff::{Rules, apply, diff};
+use crate::known::{Known, Snapshot, SweepRecord};
+use crate::observation::{Observation, Outcome, RawText, SweepId};
+use crate::status::Totals;
+use crate::store::{Batch, Loaded, RECENT_CHANGES, Visit};
+use crate::version::Version;
+
+/// The recorder's desk: all state that notes change.
+pub(super) struct Desk {
+    fleet: Fleet,
+    judgement: Judgement,
+    totals: Totals,
+    recent: VecDeque<Arc<Change>>,
+    last_sweeps: BTreeMap<String, SweepRecord>,
+    last_complete: BTreeMap<String, Timestamp>,
+}
+
+/// What a handful of notes comes to.
+#[derive(Default)]
+pub(super) struct Judged {
+    /// What to commit; absent when nothing is to be written.
+    pub(super) batch: Option<Batch>,
+    /// Whether the snapshot must not wait.
+    pub(super) at_once: bool,
+    /// Who wants to know when all of it is committed and published.
+    pub(super) flushes: Vec<oneshot::Sender<()>>,
+    /// A sweep ended: rows older than this may go.
+    pub(super) prune: Option<Duration>,
+}
+
+impl Desk {
+    pub(super) fn new(loaded: Loaded, judgement: Judgement) -> Self {
+        Self {
+            fleet: Fleet::new(loaded.known),
+            judgement,
+            totals: loaded.totals,
+            recent: loaded.recent_changes.into_iter().map(Arc::new).collect(),
+            last_sweeps: loaded.last_sweeps.into_iter().map(|sweep| (sweep.name.clone(), sweep)).collect(),
+            last_complete: loaded.last_complete,
+        }
+    }
+
+    pub(super) fn judge(&mut self, notes: Vec<Note>) -> Judged {
+        let mut judged = Judged::default();
+        let mut batch = Batch::default();
+        let mut touched = Vec::new();
+        let before = self.totals.clone();
+        for note in notes {
+            match note {
+                Note::Inventory(devices) => {
+                    self.fleet.set_inventory(devices);
+                    judged.at_once = true;
+                }
+                Note::Judgement(judgement) => self.judgement = judgement,
+                Note::SweepStarted(sweep) | Note::SweepEnded(sweep) => {
+                    judged.at_once = true;
+                    touched.push(sweep.id);
+                    if sweep.ended.is_some() {
+                        judged.prune = Some(self.judgement.keep_history);
+                    }
+                    batch.sweeps.extend(self.sweep(sweep));
+                }
+                Note::Visited(observation) => {
+                    touched.push(observation.sweep);
+                    let visit = self.visited(*observation);
+                    judged.at_once |= visit.as_ref().is_some_and(|visit| !visit.changes.is_empty());
+                    batch.visits.extend(visit);
+                }
+                Note::SweepSkipped { sweep, .. } => count(&mut self.totals.skipped, sweep),
+                Note::Flush(flush) => {
+                    judged.at_once = true;
+                    judged.flushes.push(flush);
+                }
+            }
+        }
+        batch.sweeps.extend(self.in_progress(&touched));
+        if !batch.visits.is_empty() || !batch.sweeps.is_empty() || self.totals != before {
+            batch.totals = self.totals.clone();
+            judged.batch = Some(batch);
+        }
+        judged
+    }
+
+    /// The picture as it stands.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            devices: self.fleet.shown(),
+            recent_changes: self.recent.iter().cloned().collect(),
+            last_sweeps: self.last_sweeps.values().cloned().collect(),
+            last_complete: self.last_complete.clone(),
+            totals: self.totals.clone(),
+        }
+    }
+
+    /// Judges one observation. A device that was not visited is counted, and that is all.
+    fn visited(&mut self, observation: Observation) -> Option<Visit> {
+        self.count_visit(&observation);
+        if !was_visited(&observation) {
+            return None;
+        }
+        let before = self.fleet.known(&observation.device);
+        let (changes, after) = self.judge_one(&before, &observation);
+        self.fleet.set_known(&observation.device, after.clone());
+        for change in &changes {
+            count(&mut self.totals.changes, change.kind);
+            self.recent.push_front(Arc::new(change.clone()));
+        }
+        self.recent.truncate(RECENT_CHANGES);
+        let raw = raw_to_keep(&observation, &changes);
+        Some(Visit { device: observation.device, before, after, changes, raw })
+    }
+
+    fn judge_one(&self, before: &Known, observation: &Observation) -> (Vec<Change>, Known) {
+        let scheme = match &observation.outcome {
+            Outcome::Answered { reading, .. } => {
+                self.judgement.platforms.get(&reading.platform).map(|p| p.scheme)
+            }
+            Outcome::Failed { .. } => None,
+        };
+        let order = |a: &Version, b: &Version| scheme.and_then(|scheme| scheme.compare(a, b));
+        let rules = Rules { down_after: self.judgement.down_after, order: &order };
+        let changes = diff(before, observation, &rules);
+        let after = apply(before, observation, &changes);
+        (changes, after)
+    }
+
+    fn count_visit(&mut self, observation: &Observation) {
+        self.totals.visits += u64::from(was_visited(observation));
+        if let Outcome::Failed { failure, .. } = &observation.outcome {
+            count(&mut self.totals.failures, failure.kind);
+        }
+        for (stage, took) in observation.stages.iter() {
+            self.totals.stages.entry(stage).or_default().observe(took);
+        }
+        let running = self.last_sweeps.values_mut().find(|sweep| is_running(sweep, observation.sweep));
+        if let Some(sweep) = running {
+            match observation.outcome {
+                Outcome::Answered { .. } => sweep.answered += 1,
+                Outcome::Failed { .. } => sweep.failed += 1,
+            }
+        }
+    }
+
+    /// Takes a sweep's beginning or end, and gives what is to be written: only an end. A beginning is written through
+    /// [`Self::in_progress`], with the counts that the same batch brings.
+    fn sweep(&mut self, sweep: SweepRecord) -> Option<SweepRecord> {
+        self.last_sweeps.insert(sweep.name.clone(), sweep.clone());
+        let ended = sweep.ended?;
+        count(&mut self.totals.sweeps, sweep.name.clone());
+        if sweep.complete {
+            self.last_complete.insert(sweep.name.clone(), ended);
+        }
+        Some(sweep)
+    }
+
+    /// The running sweeps among those that notes were about, with their counts so far: a crash leaves true numbers.
+    fn in_progress(&self, touched: &[SweepId]) -> Vec<SweepRecord> {
+        let touched = |sweep: &&SweepRecord| sweep.ended.is_none() && touched.contains(&sweep.id);
+        self.last_sweeps.values().filter(touched).cloned().collect()
+    }
+}
+
+fn is_running(sweep: &SweepRecord, id: SweepId) -> bool {
+    sweep.id == id && sweep.ended.is_none()
+}
+
+fn was_visited(observation: &Observation) -> bool {
+    !matches!(&observation.outcome, Outcome::Failed { failure, .. } if !failure.kind.was_visited())
+}
+
+/// The text is kept for changes and failures; of the many other answers it is let go at once.
+fn raw_to_keep(observation: &Observation, changes: &[Change]) -> Option<RawText> {
+    match &observation.outcome {
+        Outcome::Answered { raw, .. } => (!changes.is_empty()).then(|| Arc::clone(raw)),
+        Outcome::Failed { raw, .. } => raw.clone(),
+    }
+}
+
+fn count<K: Ord>(counters: &mut BTreeMap<K, u64>, key: K) {
+    *counters.entry(key).or_default() += 1;
+}

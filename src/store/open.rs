@@ -1,0 +1,175 @@
+//! Opening: the lock that makes one writer, the connection's settings, the schema.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+use rustix::fs::{FlockOperation, flock};
+
+use super::StoreError;
+
+/// `PRAGMA application_id` of versweep's databases: the bytes `vswp`.
+const APPLICATION_ID: i64 = 1_987_278_704;
+
+/// Each entry takes the schema one step on; entries are only ever added.
+const SCHEMA: &[M<'_>] = &[M::up(include_str!("schema.sql"))];
+
+/// How long a statement waits for another connection's lock. Sinks write their cursors beside the recorder; each holds
+/// the lock for milliseconds.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Takes the writer's lock on the file beside the database. It is `flock`, so the kernel takes it back from a dead
+/// process; the file itself stays.
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+    check_place(path)?;
+    let beside = beside(path, ".lock");
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o640)
+        .open(&beside)
+        .map_err(|error| place_error(path, &beside, &error))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            return Err(StoreError::Locked { path: path.to_owned(), holder: holder(&mut file) });
+        }
+        Err(error) => return Err(place_error(path, &beside, &error.into())),
+    }
+    // The number only helps people to find the holder; a disk too full for it will be told by the database.
+    let _helpful = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    match file.take(32).read_to_string(&mut text) {
+        Ok(_) if text.trim().parse::<u32>().is_ok() => format!(" (process {})", text.trim()),
+        _ => String::new(),
+    }
+}
+
+fn check_place(path: &Path) -> Result<(), StoreError> {
+    let problem = |problem: String| Err(StoreError::Place { path: path.to_owned(), problem });
+    if path.is_dir() {
+        return problem("it is a folder; [store] path names a file".to_owned());
+    }
+    let folder = folder(path);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    problem(format!("its folder {} is not there; make it, writable for versweep's user", folder.display()))
+}
+
+fn place_error(path: &Path, file: &Path, error: &std::io::Error) -> StoreError {
+    let detail = format!("{}: {error}", file.display());
+    match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            StoreError::ReadOnly { path: path.to_owned(), detail }
+        }
+        ErrorKind::StorageFull => StoreError::Full { path: path.to_owned(), detail },
+        _ => StoreError::Place { path: path.to_owned(), problem: detail },
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// The writing connection, checked and brought to the newest schema.
+pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let failed = |error| StoreError::from_sqlite(path, "open", error);
+    let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    check_owner(path, &connection)?;
+    check_whole(path, &connection)?;
+    settle(&connection).map_err(failed)?;
+    Migrations::from_slice(SCHEMA).to_latest(&mut connection).map_err(|error| match error {
+        rusqlite_migration::Error::RusqliteError { err, .. } => failed(err),
+        other => StoreError::Failed {
+            path: path.to_owned(),
+            doing: "bring to the newest schema",
+            detail: other.to_string(),
+            may_pass: false,
+        },
+    })?;
+    Ok(connection)
+}
+
+/// A further connection to a database that the writer has made: the outbox's.
+pub(super) fn second(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let failed = |error| StoreError::from_sqlite(path, "open", error);
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    settle(&connection).map_err(failed)?;
+    Ok(connection)
+}
+
+/// A connection that can't write.
+pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
+    if !path.exists() {
+        let problem = "it is not there yet; `versweep run` or `versweep sweep` makes it".to_owned();
+        return Err(StoreError::Place { path: path.to_owned(), problem });
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let failed = |error| StoreError::from_sqlite(path, "read", error);
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    check_owner(path, &connection)?;
+    Ok(connection)
+}
+
+/// WAL lets readers go on while the recorder writes; FULL makes a commit outlive a power cut.
+fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // Without a limit the log keeps the size of the busiest sweep for ever.
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Refuses other programs' databases and later schemas before a byte is written.
+fn check_owner(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let failed = |error| StoreError::from_sqlite(path, "read", error);
+    let ask = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(failed);
+    let tables = ask("SELECT count(*) FROM sqlite_schema")?;
+    if tables > 0 && ask("PRAGMA application_id")? != APPLICATION_ID {
+        return Err(StoreError::Foreign { path: path.to_owned() });
+    }
+    let (found, known) = (ask("PRAGMA user_version")?, i64::try_from(SCHEMA.len()).unwrap_or(i64::MAX));
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    Ok(())
+}
+
+/// Reads every page once: a daemon that finds damage in the middle of the night has no good answer left.
+fn check_whole(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let verdict = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+        .map_err(|error| StoreError::from_sqlite(path, "check", error))?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt { path: path.to_owned(), detail: verdict })
+}

@@ -1,0 +1,33 @@
+//! Deleting what is older than `keep_history`, a little at a time.
+
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::row::micros;
+use crate::clock::Timestamp;
+
+/// The most rows that one call deletes from one table: a few milliseconds between two batches.
+const ROWS: usize = 2_000;
+
+/// Open history ranges, device states and the newest run of each sweep are never deleted.
+const OLD: [&str; 3] = [
+    // Takes the outbox row and the text along. A change that a sink has still before it stays.
+    "DELETE FROM change WHERE id IN (SELECT change.id FROM change LEFT JOIN outbox ON outbox.change = change.id
+        WHERE at < ?1 AND (sequence IS NULL OR sequence <= coalesce((SELECT min(delivered) FROM sink WHERE active),
+        sequence)) LIMIT ?2)",
+    "DELETE FROM history WHERE id IN (SELECT id FROM history WHERE last_seen < ?1 LIMIT ?2)",
+    "DELETE FROM sweep WHERE id IN (SELECT id FROM sweep AS old WHERE ended < ?1
+        AND EXISTS (SELECT 1 FROM sweep AS newer WHERE newer.name = old.name AND newer.started > old.started
+            AND newer.complete >= old.complete) LIMIT ?2)",
+];
+
+/// Deletes at most [`ROWS`] rows of each table; `true` when more is left.
+pub(super) fn prune(connection: &mut Connection, cutoff: Timestamp) -> rusqlite::Result<bool> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut left = false;
+    for sql in OLD {
+        let limit = i64::try_from(ROWS).unwrap_or(i64::MAX);
+        left |= transaction.prepare_cached(sql)?.execute(params![micros(cutoff), limit])? == ROWS;
+    }
+    transaction.commit()?;
+    Ok(left)
+}

@@ -1,0 +1,106 @@
+-- versweep's database. Times are microseconds since 1970 UTC, durations microseconds.
+-- To read one: SELECT datetime(seen_at / 1000000, 'unixepoch') ...
+PRAGMA application_id = 1987278704; -- 'vswp': tells this file from other programs' databases
+
+-- One row per device ever visited, rewritten in place: a sweep in which nothing changes adds no row anywhere but in
+-- `sweep`.
+CREATE TABLE device (
+    id                  INTEGER PRIMARY KEY,
+    name                TEXT    NOT NULL UNIQUE,
+    -- the last successful answer; absent before the first
+    platform            TEXT,
+    revision            INTEGER,
+    pattern             TEXT,
+    version             TEXT,
+    model               TEXT,
+    serial              TEXT,
+    hostname            TEXT,
+    image               TEXT,
+    uptime              INTEGER,
+    seen_at             INTEGER,
+    version_since       INTEGER,
+    boot_time           INTEGER,
+    -- the last visit
+    visit_at            INTEGER,
+    visit_took          INTEGER,
+    failure_kind        TEXT,
+    failure_stage       TEXT,
+    failure_detail      TEXT,
+    -- over all visits
+    failures            INTEGER NOT NULL,
+    unreachable         INTEGER NOT NULL,
+    version_changes     INTEGER NOT NULL,
+    last_version_change INTEGER
+) STRICT;
+
+-- The versions that a device was seen to run. The open range has no `last_seen`: that is the device's `seen_at`.
+CREATE TABLE history (
+    id         INTEGER PRIMARY KEY,
+    device     INTEGER NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    platform   TEXT    NOT NULL,
+    version    TEXT    NOT NULL,
+    first_seen INTEGER NOT NULL,
+    last_seen  INTEGER
+) STRICT;
+CREATE INDEX history_of_device ON history (device, first_seen);
+CREATE UNIQUE INDEX history_open ON history (device) WHERE last_seen IS NULL;
+CREATE INDEX history_age ON history (last_seen) WHERE last_seen IS NOT NULL;
+
+CREATE TABLE change (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    device   INTEGER NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    sweep    TEXT    NOT NULL,
+    at       INTEGER NOT NULL,
+    kind     TEXT    NOT NULL,
+    platform TEXT,
+    before   TEXT    NOT NULL,
+    after    TEXT    NOT NULL,
+    UNIQUE (device, sweep, kind)
+) STRICT;
+CREATE INDEX change_age ON change (at);
+
+-- What the devices said: zlib, at most 64 KiB compressed. `size` is the length of the text as it came.
+CREATE TABLE change_raw (
+    change INTEGER PRIMARY KEY REFERENCES change (id) ON DELETE CASCADE,
+    size   INTEGER NOT NULL,
+    kept   INTEGER NOT NULL,
+    zlib   BLOB    NOT NULL
+) STRICT;
+CREATE TABLE failure_raw (
+    device INTEGER PRIMARY KEY REFERENCES device (id) ON DELETE CASCADE,
+    size   INTEGER NOT NULL,
+    kept   INTEGER NOT NULL,
+    zlib   BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE sweep (
+    id       TEXT    PRIMARY KEY,
+    name     TEXT    NOT NULL,
+    reason   TEXT    NOT NULL,
+    started  INTEGER NOT NULL,
+    ended    INTEGER,
+    devices  INTEGER NOT NULL,
+    answered INTEGER NOT NULL,
+    failed   INTEGER NOT NULL,
+    complete INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sweep_by_name ON sweep (name, started);
+
+-- Events on their way out, in order. `sink.delivered` is the last sequence that a sink has passed.
+CREATE TABLE outbox (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    change   INTEGER NOT NULL UNIQUE REFERENCES change (id) ON DELETE CASCADE
+) STRICT;
+CREATE TABLE sink (
+    name       TEXT    PRIMARY KEY,
+    delivered  INTEGER NOT NULL,
+    deliveries INTEGER NOT NULL,
+    active     INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE counter (
+    what  TEXT    NOT NULL,
+    label TEXT    NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (what, label)
+) STRICT, WITHOUT ROWID;

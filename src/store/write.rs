@@ -1,0 +1,208 @@
+//! The statements of one batch.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use rusqlite::{Connection, OptionalExtension as _, named_params, params};
+
+use super::Visit;
+use super::raw::{Packed, pack};
+use super::row::{count, micros, micros_of};
+use crate::change::Change;
+use crate::known::{KnownFacts, SweepRecord};
+use crate::status::Totals;
+
+pub(super) fn visit(connection: &Connection, visit: &Visit) -> rusqlite::Result<()> {
+    let device = state(connection, visit)?;
+    history(connection, device, visit)?;
+    for change in &visit.changes {
+        self::change(connection, device, visit, change)?;
+    }
+    failure_raw(connection, device, visit)
+}
+
+const STATE: &str = "
+    INSERT INTO device (name, platform, revision, pattern, version, model, serial, hostname, image, uptime, seen_at,
+        version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, failures,
+        unreachable, version_changes, last_version_change)
+    VALUES (:name, :platform, :revision, :pattern, :version, :model, :serial, :hostname, :image, :uptime, :seen_at,
+        :version_since, :boot_time, :visit_at, :visit_took, :failure_kind, :failure_stage, :failure_detail, :failures,
+        :unreachable, :version_changes, :last_version_change)
+    ON CONFLICT (name) DO UPDATE SET
+        platform = :platform, revision = :revision, pattern = :pattern, version = :version, model = :model,
+        serial = :serial, hostname = :hostname, image = :image, uptime = :uptime, seen_at = :seen_at,
+        version_since = :version_since, boot_time = :boot_time, visit_at = :visit_at, visit_took = :visit_took,
+        failure_kind = :failure_kind, failure_stage = :failure_stage, failure_detail = :failure_detail,
+        failures = :failures, unreachable = :unreachable, version_changes = :version_changes,
+        last_version_change = :last_version_change
+    RETURNING id";
+
+/// Writes the device's row and gives its number.
+fn state(connection: &Connection, visit: &Visit) -> rusqlite::Result<i64> {
+    let known = &visit.after;
+    let facts = known.facts.as_ref();
+    let reading = facts.map(|facts| &facts.reading);
+    let said = reading.map(|reading| &reading.facts);
+    let last = known.visit.as_ref();
+    let failure = last.and_then(|last| last.failure.as_ref());
+    connection.prepare_cached(STATE)?.query_row(
+        named_params! {
+            ":name": visit.device.as_str(),
+            ":platform": reading.map(|reading| reading.platform.as_str()),
+            ":revision": reading.map(|reading| reading.revision),
+            ":pattern": reading.map(|reading| reading.pattern.as_str()),
+            ":version": said.map(|said| said.version.as_str()),
+            ":model": said.and_then(|said| said.model.as_deref()),
+            ":serial": said.and_then(|said| said.serial.as_deref()),
+            ":hostname": said.and_then(|said| said.hostname.as_deref()),
+            ":image": said.and_then(|said| said.image.as_deref()),
+            ":uptime": said.and_then(|said| said.uptime).map(micros_of),
+            ":seen_at": facts.map(|facts| micros(facts.seen_at)),
+            ":version_since": facts.map(|facts| micros(facts.version_since)),
+            ":boot_time": facts.and_then(|facts| facts.boot_time).map(micros),
+            ":visit_at": last.map(|last| micros(last.at)),
+            ":visit_took": last.map(|last| micros_of(last.took)),
+            ":failure_kind": failure.map(|failure| failure.kind.as_str()),
+            ":failure_stage": failure.map(|failure| failure.stage.as_str()),
+            ":failure_detail": failure.map(|failure| failure.detail.as_str()),
+            ":failures": known.consecutive_failures,
+            ":unreachable": known.unreachable,
+            ":version_changes": count(known.version_changes),
+            ":last_version_change": known.last_version_change.map(micros),
+        },
+        |row| row.get(0),
+    )
+}
+
+/// Closes the open range and opens the next one when the version's text is another one.
+fn history(connection: &Connection, device: i64, visit: &Visit) -> rusqlite::Result<()> {
+    let Some(now) = &visit.after.facts else { return Ok(()) };
+    let version = |facts: &KnownFacts| facts.reading.facts.version.clone();
+    match &visit.before.facts {
+        Some(last) if version(last) == version(now) => return Ok(()),
+        Some(last) => {
+            let close = "UPDATE history SET last_seen = ?2 WHERE device = ?1 AND last_seen IS NULL";
+            connection.prepare_cached(close)?.execute(params![device, micros(last.seen_at)])?;
+        }
+        None => {}
+    }
+    let open = "INSERT INTO history (device, platform, version, first_seen) VALUES (?1, ?2, ?3, ?4)";
+    let reading = &now.reading;
+    connection.prepare_cached(open)?.execute(params![
+        device,
+        reading.platform.as_str(),
+        reading.facts.version.as_str(),
+        micros(now.version_since)
+    ])?;
+    Ok(())
+}
+
+/// Writes a change, its event and its text; one that is there already, by device, sweep and kind, is left alone.
+fn change(connection: &Connection, device: i64, visit: &Visit, change: &Change) -> rusqlite::Result<()> {
+    let insert = "INSERT INTO change (device, sweep, at, kind, platform, before, after)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (device, sweep, kind) DO NOTHING RETURNING id";
+    let id: Option<i64> = connection
+        .prepare_cached(insert)?
+        .query_row(
+            params![
+                device,
+                change.sweep.to_string(),
+                micros(change.at),
+                change.kind.as_str(),
+                visit.platform().map(|platform| platform.as_str()),
+                change.before,
+                change.after
+            ],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let Some(id) = id else { return Ok(()) };
+    connection.prepare_cached("INSERT INTO outbox (change) VALUES (?1)")?.execute([id])?;
+    if let Some(packed) = packed(visit) {
+        let keep = "INSERT INTO change_raw (change, size, kept, zlib) VALUES (?1, ?2, ?3, ?4)";
+        connection.prepare_cached(keep)?.execute(params![
+            id,
+            length(packed.size),
+            length(packed.kept),
+            packed.zlib
+        ])?;
+    }
+    Ok(())
+}
+
+/// Keeps the text of the last failure; a failure without text drops that of an older one, which explains nothing now.
+fn failure_raw(connection: &Connection, device: i64, visit: &Visit) -> rusqlite::Result<()> {
+    if visit.after.is_up() != Some(false) {
+        return Ok(());
+    }
+    let Some(packed) = packed(visit) else {
+        connection.prepare_cached("DELETE FROM failure_raw WHERE device = ?1")?.execute([device])?;
+        return Ok(());
+    };
+    let keep = "INSERT INTO failure_raw (device, size, kept, zlib) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (device) DO UPDATE SET size = ?2, kept = ?3, zlib = ?4";
+    connection.prepare_cached(keep)?.execute(params![
+        device,
+        length(packed.size),
+        length(packed.kept),
+        packed.zlib
+    ])?;
+    Ok(())
+}
+
+fn packed(visit: &Visit) -> Option<Packed> {
+    // Compressing into memory has no way to fail; a text that did would be a small loss beside a batch.
+    visit.raw.as_deref().filter(|raw| !raw.is_empty()).and_then(|raw| pack(raw).ok())
+}
+
+fn length(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+pub(super) fn sweep(connection: &Connection, sweep: &SweepRecord) -> rusqlite::Result<()> {
+    let write = "INSERT INTO sweep (id, name, reason, started, ended, devices, answered, failed, complete)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+        ON CONFLICT (id) DO UPDATE SET ended = ?5, devices = ?6, answered = ?7, failed = ?8, complete = ?9";
+    connection.prepare_cached(write)?.execute(params![
+        sweep.id.to_string(),
+        sweep.name,
+        sweep.reason,
+        micros(sweep.started),
+        sweep.ended.map(micros),
+        count(sweep.devices),
+        count(sweep.answered),
+        count(sweep.failed),
+        sweep.complete
+    ])?;
+    Ok(())
+}
+
+/// Writes the counters that moved.
+pub(super) fn totals(connection: &Connection, written: &Totals, now: &Totals) -> rusqlite::Result<()> {
+    counter(connection, "visits", "", written.visits, now.visits)?;
+    counters(connection, "failures", &written.failures, &now.failures)?;
+    counters(connection, "changes", &written.changes, &now.changes)?;
+    counters(connection, "sweeps", &written.sweeps, &now.sweeps)?;
+    counters(connection, "skipped", &written.skipped, &now.skipped)
+}
+
+fn counters<K: Ord + Display>(
+    connection: &Connection,
+    what: &str,
+    written: &BTreeMap<K, u64>,
+    now: &BTreeMap<K, u64>,
+) -> rusqlite::Result<()> {
+    now.iter().try_for_each(|(label, &value)| {
+        counter(connection, what, &label.to_string(), written.get(label).copied().unwrap_or(0), value)
+    })
+}
+
+fn counter(connection: &Connection, what: &str, label: &str, written: u64, now: u64) -> rusqlite::Result<()> {
+    if written == now {
+        return Ok(());
+    }
+    let write = "INSERT INTO counter (what, label, value) VALUES (?1, ?2, ?3)
+        ON CONFLICT (what, label) DO UPDATE SET value = ?3";
+    connection.prepare_cached(write)?.execute(params![what, label, count(now)])?;
+    Ok(())
+}
