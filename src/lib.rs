@@ -18,10 +18,12 @@ pub mod version;
 pub mod diff;
 pub mod parse;
 pub mod platform;
+pub mod timetable;
 
 // floor 2: doors to the outside
 pub mod config;
 pub mod inventory;
+pub mod limits;
 pub mod metrics;
 pub mod sink;
 pub mod store;

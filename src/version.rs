@@ -1,5 +1,6 @@
 //! A software version as its vendor writes it, and how two of them compare.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -26,5 +27,31 @@ impl Version {
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// How a platform's versions are ordered. Closed: a profile names one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheme {
+    /// Cisco IOS and IOS XE: `15.2(7)E10` with trains and rebuilds, `17.09.04a`.
+    CiscoIos,
+    /// Cisco NX-OS: `9.3(10)`, `7.0(3)I7(8)`, `10.3(4a)(M)`.
+    CiscoNxos,
+    /// Cisco IOS XR: `7.5.2`, `24.2.11`.
+    CiscoXr,
+    /// Junos: `21.4R3-S3.4`, `12.1X46-D40`, `22.4R2-S1-EVO`.
+    Junos,
+    /// Arista EOS: `4.28.9M`, `4.32.1F`.
+    AristaEos,
+    /// Numbers and words between dots, dashes and the like, with semver's and Debian's meaning of `-rc1` and `~`.
+    Dotted,
+}
+
+impl Scheme {
+    /// How `a` compares to `b`; nothing where they can't be ordered, such as releases of two trains.
+    #[must_use]
+    pub fn compare(self, a: &Version, b: &Version) -> Option<Ordering> {
+        (a == b).then_some(Ordering::Equal)
     }
 }
