@@ -1,0 +1,4 @@
+//! What versweep does, one file per behaviour.
+
+#[path = "behaviours/sim.rs"]
+mod sim;
