@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigFile, Exit};
-use crate::clock::{Clock as _, SystemClock};
-use crate::daemon::Kit;
+use crate::clock::{Clock, SystemClock};
+use crate::daemon::World;
 use crate::event::clean;
 use crate::observation::{Outcome, SweepId};
 use crate::probe::Visit;
@@ -28,7 +28,8 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
-        let kit = Kit::load(&self.config.path, Arc::new(SystemClock))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let kit = World::load(&self.config.path, &clock)?;
         let device = kit
             .devices
             .iter()

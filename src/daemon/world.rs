@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tracing::warn;
+
 use crate::activity::Judgement;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::device::Device;
-use crate::inventory;
+use crate::document::Problem;
+use crate::inventory::{self, Inventory};
 use crate::probe::Prober;
 use crate::status::SourceStatus;
 use crate::transport::ssh::{SshSettings, SshTransport};
@@ -26,7 +29,8 @@ pub struct World<T> {
 
 impl<T> World<T> {
     /// What the recorder judges by.
-    pub(super) fn judgement(&self) -> Judgement {
+    #[must_use]
+    pub fn judgement(&self) -> Judgement {
         Judgement {
             platforms: Arc::clone(&self.config.platforms),
             down_after: self.config.down_after,
@@ -41,8 +45,41 @@ impl World<SshTransport> {
     /// # Errors
     /// Everything that is wrong, all at once.
     pub fn load(path: &Path, clock: &Arc<dyn Clock>) -> Result<Self, ConfigErrors> {
-        let draft = config::draft(path);
-        let inventory = inventory::load(&draft.config.inventory, &draft.config.layers, &draft.config.references());
-        todo(inventory, draft, clock)
+        let (config, inventory) = read(path)?;
+        for warning in config.warnings.iter().chain(&inventory.warnings) {
+            warn!("{warning}");
+        }
+        let transport = SshTransport::new(ssh_settings(&config)).map_err(|errors| login_problems(&config, &errors))?;
+        let at = clock.now();
+        let sources = inventory.sources.into_iter();
+        let sources = sources
+            .map(|count| SourceStatus { source: count.source, devices: count.devices, success: true, at })
+            .collect();
+        let prober = Prober {
+            transport: Arc::new(transport),
+            platforms: Arc::clone(&config.platforms),
+            clock: Arc::clone(clock),
+        };
+        Ok(Self { config, devices: inventory.devices, sources, prober: Arc::new(prober) })
+    }
+}
+
+/// Reads both, so that the errors of all files are told at once.
+fn read(path: &Path) -> Result<(Config, Inventory), ConfigErrors> {
+    let mut draft = config::draft(path);
+    let inventory = inventory::load(&draft.config.inventory, &draft.config.layers, &draft.config.references());
+    let inventory = inventory.unwrap_or_else(|problems| {
+        draft.problems.extend(problems);
+        Inventory::default()
+    });
+    Ok((draft.finish()?, inventory))
+}
+
+fn ssh_settings(config: &Config) -> SshSettings {
+    SshSettings {
+        credentials: config.credentials.clone(),
+        known_hosts: config.known_hosts.clone(),
+        extra_known_hosts: config.extra_known_hosts.clone(),
+        ..SshSettings::default()
     }
 }
