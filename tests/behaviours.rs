@@ -1,0 +1,6 @@
+//! How versweep behaves, one file per behaviour.
+
+#[path = "behaviours/config.rs"]
+mod config;
+#[path = "behaviours/inventory.rs"]
+mod inventory;
