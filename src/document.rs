@@ -94,14 +94,15 @@ impl<'a> Document<'a> {
 
     /// Line and column of a byte offset, both counted from one.
     fn position(&self, offset: usize) -> (usize, usize) {
-        let line = self.line_starts.partition_point(|start| *start <= offset);
+        let line = self.line(offset);
         let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
         let before = self.text.get(start..offset).unwrap_or_default();
         (line, before.chars().count() + 1)
     }
 
+    /// The line of a byte offset. The first line starts at zero, so there always is one.
     fn line(&self, offset: usize) -> usize {
-        self.position(offset).0
+        self.line_starts.partition_point(|start| *start <= offset)
     }
 }
 
@@ -162,7 +163,7 @@ impl<'d> Section<'d> {
     #[must_use]
     pub fn sections(&self, key: &str) -> Vec<Self> {
         let Some(item) = self.get(key) else { return Vec::new() };
-        let Some(elements) = item.elements(&format!("write [[{key}]]")) else { return Vec::new() };
+        let Some(elements) = item.elements(&format!("written as [[{key}]]")) else { return Vec::new() };
         let sections = elements.into_iter().enumerate().filter_map(|(index, element)| {
             let section = element.section()?;
             let name = section.table.and_then(|table| table.get("name")).and_then(|v| v.get_ref().as_str());

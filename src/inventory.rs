@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::device::{Device, DeviceId};
+use crate::device::{Device, DeviceId, Selector};
 use crate::document::{Document, Problem, Problems};
 use crate::settings::{Layers, References, Source, SourceKind};
 
@@ -47,6 +47,11 @@ impl Inventory {
         let index = self.devices.binary_search_by(|device| device.id.as_str().cmp(name)).ok()?;
         self.devices.get(index)
     }
+
+    /// The devices that a selector chooses, sorted by name.
+    pub fn select<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = &'a Arc<Device>> {
+        self.devices.iter().filter(|device| selector.matches(device))
+    }
 }
 
 /// Devices found so far, with the place that named each first.
@@ -85,7 +90,7 @@ fn read_source(source: &Source, layers: &Layers, references: &References<'_>, fo
             return Problems(vec![Problem {
                 file: source.file.clone(),
                 line: Some(source.line),
-                key: "inventory".to_owned(),
+                key: source.key.clone(),
                 value: Some(format!("{:?}", source.name)),
                 problem: "can't be read".to_owned(),
                 allowed: format!("{}: {problem}", path.display()),

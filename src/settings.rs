@@ -277,6 +277,8 @@ pub struct Source {
     pub file: String,
     /// The line that names it.
     pub line: usize,
+    /// The key that names it.
+    pub key: String,
 }
 
 /// The kinds of sources.

@@ -71,7 +71,7 @@ fn summary(
         writeln!(out, "  inventory {}: {}", source.source, counted(source.devices, "device"))?;
     }
     for sweep in &config.sweeps {
-        let devices = inventory.devices.iter().filter(|device| sweep.select.matches(device)).count();
+        let devices = inventory.select(&sweep.select).count();
         let when = match &sweep.schedule {
             ScheduleConfig::Cron { expression, timezone } => format!("at \"{expression}\" {timezone}"),
             ScheduleConfig::Every(period) => format!("every {}", crate::duration::HumanDuration(*period)),

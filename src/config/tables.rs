@@ -277,5 +277,6 @@ fn source(table: &Section<'_>, folder: &Path) -> Option<Source> {
         return None;
     }
     let file = table.document().name().to_owned();
-    Some(Source { name: text.to_owned(), kind: SourceKind::File { path }, file, line: item.line() })
+    let key = item.path().to_owned();
+    Some(Source { name: text.to_owned(), kind: SourceKind::File { path }, file, line: item.line(), key })
 }

@@ -40,6 +40,12 @@ impl<'d> Item<'d> {
         Self { document, path, line, value: Value::Cell(text) }
     }
 
+    /// The key, with the tables that lead to it.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The line it stands on.
     #[must_use]
     pub fn line(&self) -> usize {
@@ -146,9 +152,9 @@ impl<'d> Item<'d> {
 
     /// The elements of a list.
     #[must_use]
-    pub fn elements(&self, allowed: &str) -> Option<Vec<Self>> {
+    pub fn elements(&self, wanted: &str) -> Option<Vec<Self>> {
         let Value::Toml(DeValue::Array(array)) = self.value else {
-            self.refuse_kind(allowed);
+            self.refuse_kind(wanted);
             return None;
         };
         Some(array.iter().map(|value| Self::toml(self.document, self.path.clone(), value)).collect())
@@ -157,9 +163,14 @@ impl<'d> Item<'d> {
     /// A table.
     #[must_use]
     pub fn section(&self) -> Option<Section<'d>> {
-        let Value::Toml(DeValue::Table(table)) = self.value else {
-            self.refuse_kind("a table");
-            return None;
+        let table = match self.value {
+            Value::Toml(DeValue::Table(table)) => table,
+            // Not shown: what stands in place of a table of credentials may be one.
+            Value::Toml(value) => {
+                self.refuse_hidden(&format!("is {}", kind(value)), "must be a table");
+                return None;
+            }
+            Value::Cell(_) => return None,
         };
         Some(Section {
             document: self.document,
@@ -196,14 +207,15 @@ impl<'d> Item<'d> {
         });
     }
 
-    fn refuse_kind(&self, allowed: &str) {
+    fn refuse_kind(&self, wanted: &str) {
+        let must = format!("must be {wanted}");
         match self.value {
             // A list or a table is named, not shown: something secret may be inside.
             Value::Toml(value @ (DeValue::Array(_) | DeValue::Table(_))) => {
-                self.refuse_hidden(&format!("can't be {}", kind(value)), allowed);
+                self.refuse_hidden(&format!("is {}", kind(value)), &must);
             }
-            Value::Toml(value) => self.refuse(&format!("is {}", kind(value)), allowed),
-            Value::Cell(_) => self.refuse("is not valid", allowed),
+            Value::Toml(value) => self.refuse(&format!("is {}", kind(value)), &must),
+            Value::Cell(_) => self.refuse("is not valid", &must),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is wrong with a configuration: every problem found, not the first one.
 
+use std::collections::HashMap;
 use std::fmt;
 
 /// The most problems that are told in full; a wrong default can touch every device of a large inventory.
@@ -64,9 +65,15 @@ impl Problems {
         self.0.iter()
     }
 
-    /// Adds those of another file.
+    /// Adds others: those of one file stay together, by line.
     pub fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
+        let mut ranks: HashMap<String, usize> = HashMap::new();
+        for problem in &self.0 {
+            let next = ranks.len();
+            ranks.entry(problem.file.clone()).or_insert(next);
+        }
+        self.0.sort_by_key(|problem| (ranks.get(&problem.file).copied(), problem.line, problem.column));
     }
 }
 

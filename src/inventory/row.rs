@@ -62,10 +62,7 @@ impl<'d, F: Fn(&str) -> Option<Item<'d>>> Row<'d, F> {
         match host_from(item.text()?) {
             Ok(host) => Some(host),
             Err(problem) => {
-                item.refuse(
-                    problem,
-                    "a host name, an IPv4 address or an IPv6 address; the port is port = 22",
-                );
+                item.refuse(problem, "a host name or an IP address; a port is given as port");
                 None
             }
         }
