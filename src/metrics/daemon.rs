@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use crate::change::ChangeKind;
+use crate::clock::Timestamp;
 use crate::failure::{FailureKind, Stage};
 use crate::known::{Snapshot, SweepRecord};
 use crate::metrics::family::{self, Family, counter, flag, gauge, number, seconds, seconds_or_zero};
 use crate::metrics::{Live, RenderError};
-use crate::status::{Histogram, SweepStatus, Totals};
+use crate::status::{Histogram, SinkStatus, SourceStatus, SweepStatus, Totals};
 
 /// The stages that have a histogram; parsing takes no time worth one.
 const TIMED_STAGES: [Stage; 4] = [Stage::Connect, Stage::Kex, Stage::Auth, Stage::Command];
@@ -57,10 +58,19 @@ fn visit_families(totals: &Totals) -> Vec<Family> {
     vec![visits, failures, stages, changes, events]
 }
 
+/// The items, the first one of each name: a series that stands twice makes Prometheus refuse the whole page.
+fn once_each<'a, T, N: Ord + ?Sized + 'a>(
+    items: &'a [T],
+    name: impl Fn(&'a T) -> &'a N,
+) -> impl Iterator<Item = &'a T> {
+    let mut seen = BTreeSet::new();
+    items.iter().filter(move |item| seen.insert(name(item)))
+}
+
 /// The sweeps by name: the configured ones. One that left the configuration leaves the page.
 struct Sweeps<'a> {
     totals: &'a Totals,
-    last_complete: &'a BTreeMap<String, crate::clock::Timestamp>,
+    last_complete: &'a BTreeMap<String, Timestamp>,
     each: Vec<Sweep<'a>>,
 }
 
@@ -76,8 +86,7 @@ struct Sweep<'a> {
 impl<'a> Sweeps<'a> {
     fn new(snapshot: &'a Snapshot, live: &'a Live) -> Self {
         let records = || snapshot.last_sweeps.iter();
-        let mut seen = BTreeSet::new();
-        let each = live.sweeps.iter().filter(|(name, _)| seen.insert(name)).map(|(name, status)| {
+        let each = once_each(&live.sweeps, |(name, _)| name).map(|(name, status)| {
             let own = || records().filter(|record| *record.name == **name);
             Sweep {
                 name,
@@ -191,8 +200,8 @@ impl Sweep<'_> {
 }
 
 fn sink_families(live: &Live) -> Vec<Family> {
-    let each = |mut family: Family, value: fn(&crate::status::SinkStatus) -> f64| {
-        for (name, status) in &live.sinks {
+    let each = |mut family: Family, value: fn(&SinkStatus) -> f64| {
+        for (name, status) in once_each(&live.sinks, |(name, _)| name) {
             family.sample(&[("sink", name)], value(status));
         }
         family
@@ -219,8 +228,8 @@ fn sink_families(live: &Live) -> Vec<Family> {
 }
 
 fn inventory_families(live: &Live) -> Vec<Family> {
-    let each = |mut family: Family, value: fn(&crate::status::SourceStatus) -> f64| {
-        for status in &live.sources {
+    let each = |mut family: Family, value: fn(&SourceStatus) -> f64| {
+        for status in once_each(&live.sources, |status| &status.source) {
             family.sample(&[("source", &status.source)], value(status));
         }
         family

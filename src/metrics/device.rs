@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-use crate::known::{DeviceState, Snapshot};
+use crate::known::{DeviceState, Reach, Snapshot};
 use crate::metrics::family::{self, Family, flag, number, seconds, seconds_or_zero};
 use crate::metrics::page::{Part, PartWriter};
 use crate::metrics::{Cut, RenderError};
@@ -180,17 +180,18 @@ fn failure_info(devices: &[&DeviceState]) -> Family {
 }
 
 fn counts(devices: &[&DeviceState]) -> Family {
-    let mut counts: BTreeMap<&str, [u64; STATES.len()]> = BTreeMap::new();
+    let mut counts: BTreeMap<&str, BTreeMap<Reach, u64>> = BTreeMap::new();
     for state in devices {
-        counts.entry(platform(state)).or_default()[state_index(state)] += 1;
+        *counts.entry(platform(state)).or_default().entry(state.known.reach()).or_default() += 1;
     }
     let mut family = family::gauge(
         "versweep_devices",
         "Devices by the state their last visit left them in: up, failing (not yet unreachable), unreachable, unvisited.",
     );
-    for (platform, by_state) in &counts {
-        for (state, count) in STATES.iter().zip(by_state) {
-            family.sample(&[("platform", platform), ("state", state)], number(*count));
+    for (platform, by_reach) in &counts {
+        for reach in Reach::ALL {
+            let count = by_reach.get(&reach).copied().unwrap_or(0);
+            family.sample(&[("platform", platform), ("state", reach.as_str())], number(count));
         }
     }
     family
@@ -229,18 +230,6 @@ fn platform(state: &DeviceState) -> &str {
 /// A text from outside as a label value. The encoder escapes it; what should not reach a reader at all goes here.
 fn value(text: &str) -> Cow<'_, str> {
     tamed(text, LABEL_VALUE_MAX)
-}
-
-/// Every state of `versweep_devices`; they sum up to the devices.
-const STATES: [&str; 4] = ["up", "failing", "unreachable", "unvisited"];
-
-fn state_index(state: &DeviceState) -> usize {
-    match (state.known.is_up(), state.known.unreachable) {
-        (Some(true), _) => 0,
-        (Some(false), false) => 1,
-        (Some(false), true) => 2,
-        (None, _) => 3,
-    }
 }
 
 /// An inventory label's name as a metric label name: what is not allowed there becomes `_`.

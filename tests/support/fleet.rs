@@ -19,11 +19,11 @@ use versweep::status::{Histogram, ReloadStatus, SinkStatus, SourceStatus, SweepS
 use versweep::version::Version;
 
 /// The instant that the tests take for now, unless they run against a real Prometheus.
-pub fn noon() -> Timestamp {
+pub(crate) fn noon() -> Timestamp {
     chrono::Utc.with_ymd_and_hms(2026, 11, 23, 12, 0, 0).unwrap()
 }
 
-pub fn device(name: &str, platform: PlatformChoice, labels: &[(&str, &str)]) -> Arc<Device> {
+pub(crate) fn device(name: &str, platform: PlatformChoice, labels: &[(&str, &str)]) -> Arc<Device> {
     Arc::new(Device {
         id: DeviceId::new(name).unwrap(),
         endpoint: Endpoint { host: format!("{name}.example.net"), port: 22 },
@@ -41,7 +41,7 @@ pub fn device(name: &str, platform: PlatformChoice, labels: &[(&str, &str)]) -> 
     })
 }
 
-pub fn facts(platform: &str, model: &str, version: &str, at: Timestamp) -> KnownFacts {
+pub(crate) fn facts(platform: &str, model: &str, version: &str, at: Timestamp) -> KnownFacts {
     KnownFacts {
         reading: Reading {
             platform: PlatformKey::new(platform),
@@ -62,12 +62,12 @@ pub fn facts(platform: &str, model: &str, version: &str, at: Timestamp) -> Known
     }
 }
 
-pub fn failed(kind: FailureKind, at: Timestamp) -> LastVisit {
+pub(crate) fn failed(kind: FailureKind, at: Timestamp) -> LastVisit {
     let failure = Failure { kind, stage: Stage::Connect, detail: format!("it went wrong: {kind}") };
     LastVisit { at, took: Duration::from_millis(2500), failure: Some(failure) }
 }
 
-pub fn answered(at: Timestamp) -> LastVisit {
+pub(crate) fn answered(at: Timestamp) -> LastVisit {
     LastVisit { at, took: Duration::from_millis(1250), failure: None }
 }
 
@@ -124,7 +124,7 @@ fn devices(now: Timestamp) -> Vec<Arc<DeviceState>> {
 }
 
 /// The fleet: two devices up, one of them changed a minute ago, one unreachable, one failing, one never visited.
-pub fn snapshot(now: Timestamp) -> Snapshot {
+pub(crate) fn snapshot(now: Timestamp) -> Snapshot {
     let ago = |seconds| now - Duration::from_secs(seconds);
     let mut connect = Histogram::default();
     connect.observe(Duration::from_millis(3));
@@ -166,7 +166,7 @@ pub fn snapshot(now: Timestamp) -> Snapshot {
 }
 
 /// What a daemon with one sweep is doing: nothing, until the next run.
-pub fn live(now: Timestamp) -> Live {
+pub(crate) fn live(now: Timestamp) -> Live {
     let status = SweepStatus { next: Some(now + Duration::from_secs(800)), ..SweepStatus::default() };
     Live {
         build: BuildInfo { version: "1.2.3", revision: "abcdef0", rustversion: "1.95.0" },
