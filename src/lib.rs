@@ -14,6 +14,7 @@ pub mod failure;
 pub mod known;
 pub mod observation;
 pub mod status;
+pub mod text;
 pub mod version;
 
 // floor 1: thought, pure

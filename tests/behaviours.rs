@@ -8,3 +8,12 @@ mod sim;
 mod config;
 #[path = "behaviours/inventory.rs"]
 mod inventory;
+//! What versweep promises, one file per behaviour; nothing here needs an installed server.
+
+#[path = "support/fleet.rs"]
+mod fleet;
+
+#[path = "behaviours/http.rs"]
+mod http;
+#[path = "behaviours/metrics.rs"]
+mod metrics;
