@@ -258,11 +258,17 @@ impl Selector {
     /// Whether the selector chooses this device.
     #[must_use]
     pub fn matches(&self, device: &Device) -> bool {
+        self.chooses(&device.id, &device.platform, &device.labels)
+    }
+
+    /// Whether the selector chooses a device of this name, platform and labels: for one that isn't resolved yet.
+    #[must_use]
+    pub fn chooses(&self, id: &DeviceId, platform: &PlatformChoice, labels: &Labels) -> bool {
         self.0.iter().all(|(name, wanted)| {
             let value = match name.as_str() {
-                "device" => Some(device.id.as_str()),
-                "platform" => Some(device.platform.as_str()),
-                label => device.labels.get(label),
+                "device" => Some(id.as_str()),
+                "platform" => Some(platform.as_str()),
+                label => labels.get(label),
             };
             value.is_some_and(|value| wanted.iter().any(|w| w == value))
         })

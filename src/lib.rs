@@ -7,6 +7,7 @@ pub mod change;
 pub mod clock;
 pub mod credential;
 pub mod device;
+pub mod duration;
 pub mod facts;
 pub mod failure;
 pub mod known;
@@ -16,8 +17,10 @@ pub mod version;
 
 // floor 1: thought, pure
 pub mod diff;
+pub mod document;
 pub mod parse;
 pub mod platform;
+pub mod settings;
 pub mod timetable;
 
 // floor 2: doors to the outside

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
+use crate::duration::{DurationError, HumanDuration};
 use crate::sim::{Faults, Fleet, PASSWORD, SimConfig, SimPlatform, USERNAME, parse_share};
+use crate::transport::ssh::tune_process;
 
 /// The arguments of `versweep sim`.
 #[derive(Debug, clap::Args)]
@@ -76,7 +78,8 @@ impl Args {
         if !(0.0..=1.0).contains(&self.jitter) {
             bail!("--jitter {} is out of range: give 0% to 100%", self.jitter);
         }
-        lock_no_memory();
+        // Simulated keys protect nothing. Where the limit can't be lowered, the fleet is slower, not wrong.
+        let _ = tune_process();
         let fleet = Fleet::start(self.config()).await?;
         publish(&fleet, self.inventory.as_deref())?;
         if !self.end_with_parent {
@@ -105,15 +108,6 @@ impl Args {
     }
 }
 
-/// russh locks the memory of its keys against swapping, at every step of a key exchange. Simulated keys protect
-/// nothing; without the locks a handshake costs an eighth less, and ten thousand sessions stay clear of the kernel's
-/// limit on mappings.
-fn lock_no_memory() {
-    let maximum = getrlimit(Resource::Memlock).maximum;
-    // Where it can't be lowered, it stays as it is: slower, not wrong.
-    let _ = setrlimit(Resource::Memlock, Rlimit { current: Some(0), maximum });
-}
-
 fn publish(fleet: &Fleet, file: Option<&Path>) -> anyhow::Result<()> {
     let inventory = fleet.inventory_toml();
     match file {
@@ -139,6 +133,6 @@ fn greet(fleet: &Fleet) {
 }
 
 /// A duration with its unit, such as `2s`, `500ms` or `1m30s`.
-pub(super) fn duration(text: &str) -> Result<Duration, crate::duration::DurationError> {
-    text.parse::<crate::duration::HumanDuration>().map(|human| human.0)
+pub(super) fn duration(text: &str) -> Result<Duration, DurationError> {
+    text.parse::<HumanDuration>().map(|human| human.0)
 }
