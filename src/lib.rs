@@ -24,6 +24,8 @@ pub mod parse;
 pub mod platform;
 pub mod timetable;
 pub mod settings;
+pub mod settings;
+pub mod timetable;
 
 // floor 2: doors to the outside
 pub mod config;

@@ -29,6 +29,7 @@ mod server;
 mod stream;
 
 use crate::clock::{Clock, SystemClock};
+use crate::limits::TooFewFiles;
 pub use config::{PASSWORD, SimConfig, USERNAME};
 pub use device::{SimDevice, Upgrade};
 pub use fault::{Fault, Faults, parse_share};
@@ -57,25 +58,14 @@ pub enum SimError {
         devices: usize,
     },
     /// The process may not open enough files.
-    #[error(
-        "{listeners} devices and {sessions} sessions at once need {needed} open files, but the hard limit is {allowed}: \
-         raise it (ulimit -Hn {needed}, or LimitNOFILE={needed} in a unit) or simulate fewer devices"
-    )]
+    #[error("{devices} devices and {sessions} sessions at once are too many for this process: {source}")]
     FileLimit {
-        /// Files needed.
-        needed: u64,
-        /// Files allowed.
-        allowed: u64,
-        /// One file per device.
-        listeners: usize,
-        /// One file per session at once.
+        /// One file each.
+        devices: usize,
+        /// One file each.
         sessions: usize,
-    },
-    /// The limit on open files can't be raised although it should be possible.
-    #[error("can't raise the limit on open files to the hard limit: {error}")]
-    Limit {
-        /// What the kernel says.
-        error: io::Error,
+        /// The figure needed, and the one allowed.
+        source: TooFewFiles,
     },
     /// A device can't listen.
     #[error("can't listen on {address}:{port}: {error}; choose another --port or --listen")]

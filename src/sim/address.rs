@@ -2,12 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 use super::SimError;
-
-/// Files that a process has open besides the fleet's sockets: standard streams, epoll, logs, the store, and air.
-const OTHER_FILES: u64 = 128;
+use crate::limits::{FILES_BESIDE_VISITS, require_open_files};
 
 /// `count` consecutive addresses from `first` on, without those that end in .0 or .255.
 ///
@@ -31,18 +27,9 @@ pub(super) fn addresses(first: Ipv4Addr, count: usize) -> Result<Vec<Ipv4Addr>, 
 ///
 /// # Errors
 /// Names the figure needed when the hard limit is below it.
-pub(super) fn allow_files(listeners: usize, sessions: usize) -> Result<(), SimError> {
-    let needed = (listeners + sessions) as u64 + OTHER_FILES;
-    let limit = getrlimit(Resource::Nofile);
-    let hard = limit.maximum.unwrap_or(u64::MAX);
-    if hard < needed {
-        return Err(SimError::FileLimit { needed, allowed: hard, listeners, sessions });
-    }
-    if limit.current.is_some_and(|current| current < needed) {
-        let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-        setrlimit(Resource::Nofile, raised).map_err(|error| SimError::Limit { error: error.into() })?;
-    }
-    Ok(())
+pub(super) fn allow_files(devices: usize, sessions: usize) -> Result<(), SimError> {
+    let needed = devices.saturating_add(sessions).saturating_add(FILES_BESIDE_VISITS);
+    require_open_files(needed).map_err(|source| SimError::FileLimit { devices, sessions, source })
 }
 
 #[cfg(test)]
@@ -66,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_fleet_beyond_the_file_limit_is_refused_with_the_figure() {
-        let error = allow_files(usize::MAX / 4, 1000).unwrap_err().to_string();
-        assert!(error.contains(&(usize::MAX as u64 / 4 + 1000 + OTHER_FILES).to_string()), "{error}");
+        let error = allow_files(1 << 40, 1000).unwrap_err().to_string();
+        assert!(error.contains(&((1_usize << 40) + 1000 + FILES_BESIDE_VISITS).to_string()), "{error}");
     }
 }
