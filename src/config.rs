@@ -13,6 +13,7 @@ use crate::credential::Credential;
 use crate::device::{CredentialId, Selector};
 use crate::document::{Document, Problem, Section};
 use crate::platform::Platforms;
+use crate::timetable::Timetable;
 use crate::settings::{Layers, References, Source};
 
 mod secrets;
@@ -238,32 +239,16 @@ fn read_text(path: &Path, max: u64) -> Result<String, String> {
 }
 
 /// One `[[sweep]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SweepConfig {
     /// Its name: unique, a metric label.
     pub name: String,
     /// When it is due.
-    pub schedule: ScheduleConfig,
+    pub timetable: Timetable,
     /// Which devices it visits.
     pub select: Selector,
     /// Starts are spread over this time by a stable hash of the device; zero for none.
     pub spread: Duration,
-}
-
-/// When a sweep is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ScheduleConfig {
-    /// A cron expression, seconds first, in a named time zone.
-    Cron {
-        /// The expression; it is known to parse.
-        expression: String,
-        /// The zone.
-        timezone: chrono_tz::Tz,
-    },
-    /// A period, counted from the daemon's start; the first sweep is due at once.
-    Every(Duration),
-    /// Only on demand.
-    Never,
 }
 
 /// One `[[sink]]`: where change events go.

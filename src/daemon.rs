@@ -22,7 +22,7 @@ use crate::courier::{self, CourierHandle};
 use crate::http::{self, App, Readiness, ReloadRequest};
 use crate::limits;
 use crate::metrics::{Exporter, Live};
-use crate::recorder::{Pulse, Recorder, RecorderError, RecorderHandle};
+use crate::recorder::{Recorder, RecorderError, RecorderHandle};
 use crate::schedule::Alarms;
 use crate::status::ReloadStatus;
 use crate::store::Store;
@@ -56,9 +56,10 @@ impl Daemon {
     /// Whatever keeps the daemon from starting: [`ConfigErrors`](crate::config::ConfigErrors), a port in use, a store
     /// that can't be opened, too few file descriptors for the worker cap.
     pub async fn build(path: &Path) -> anyhow::Result<Self> {
-        tune_process();
+        tune_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let world = World::load(path, &clock)?;
+        let world = World::load(path, &clock, None)?;
+        log_warnings(&world);
         let config = &world.config;
         limits::require_open_files(config.workers + limits::FILES_BESIDE_VISITS)
             .with_context(|| format!("{}: workers.max = {}", path.display(), config.workers))?;
@@ -207,17 +208,17 @@ impl Reloader {
     }
 
     async fn exchange(&mut self, rooms: &mut Rooms<SshTransport>) -> Result<(), String> {
-        let (path, clock) = (self.path.clone(), Arc::clone(&self.clock));
+        let (path, clock, old) = (self.path.clone(), Arc::clone(&self.clock), self.world.load_full());
+        let before = Arc::clone(&old);
         // Reading thousands of inventory rows and host keys is no work for a thread that serves visits.
-        let loaded = tokio::task::spawn_blocking(move || World::load(&path, &clock));
+        let loaded = tokio::task::spawn_blocking(move || World::load(&path, &clock, Some(&before)));
         let new = loaded.await.map_err(|error| error.to_string())?.map_err(|errors| errors.to_string())?;
+        log_warnings(&new);
         limits::require_open_files(new.config.workers + limits::FILES_BESIDE_VISITS)
             .map_err(|error| format!("{}: workers.max: {error}", self.path.display()))?;
-        let old = self.world.load_full();
         for key in needs_restart(&old.config, &new.config) {
             warn!(key, "changed, but only a restart brings it into force");
         }
-        new.prober.transport.inherit_host_keys(&old.prober.transport);
         let told = async {
             self.notes.send(Note::Judgement(new.judgement())).await?;
             self.notes.send(Note::Inventory(new.devices.clone())).await
@@ -229,6 +230,12 @@ impl Reloader {
         self.world.store(Arc::new(new));
         rooms.furnish(&sweeps);
         Ok(())
+    }
+}
+
+fn log_warnings(world: &World<SshTransport>) {
+    for warning in &world.warnings {
+        warn!("{warning}");
     }
 }
 

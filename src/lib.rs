@@ -22,8 +22,6 @@ pub mod diff;
 pub mod document;
 pub mod parse;
 pub mod platform;
-pub mod timetable;
-pub mod settings;
 pub mod settings;
 pub mod timetable;
 

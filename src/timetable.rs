@@ -48,6 +48,13 @@ impl CronTimes {
         Ok(Self { expression: expression.to_owned(), cron: Box::new(cron), zone })
     }
 
+    /// Whether the expression names no instant at all, such as 30 February.
+    #[must_use]
+    pub fn never_comes(&self) -> bool {
+        // Any fixed instant will do: what never comes after it never comes.
+        self.next_after(Timestamp::UNIX_EPOCH).is_none()
+    }
+
     fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
         let local = instant.with_timezone(&self.zone);
         // None where the expression names no instant any more, such as 30 February.
@@ -58,6 +65,12 @@ impl CronTimes {
 /// A cron expression that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadCron(String);
+
+impl fmt::Display for CronTimes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" {}", self.expression, self.zone)
+    }
+}
 
 impl fmt::Display for BadCron {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -29,7 +29,7 @@ pub(crate) struct Args {
 impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let kit = World::load(&self.config.path, &clock)?;
+        let kit = World::load(&self.config.path, &clock, None)?;
         let device = kit
             .devices
             .iter()

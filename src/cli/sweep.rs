@@ -68,9 +68,9 @@ fn label(text: &str) -> Result<(String, String), String> {
 
 impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
-        tune_process();
+        tune_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let world = World::load(&self.config.path, &clock)?;
+        let world = World::load(&self.config.path, &clock, None)?;
         limits::require_open_files(world.config.workers + limits::FILES_BESIDE_VISITS)?;
         let plan = self.plan(&world)?;
         let (recorder, couriers) = open_store(&world, &clock)?;

@@ -5,13 +5,11 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
-use chrono::TimeZone;
-use croner::parser::{CronParser, Seconds};
-
-use super::{ScheduleConfig, SinkConfig, SweepConfig};
+use super::{SinkConfig, SweepConfig};
 use crate::device::{CredentialId, Selector};
 use crate::document::{Item, Section};
 use crate::settings::{References, selector};
+use crate::timetable::{CronTimes, Timetable};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -40,10 +38,10 @@ fn sweep(
         }
         unique(&item, name, seen)
     });
-    let schedule = schedule(section);
+    let timetable = timetable(section);
     let select = section.get("select").map_or(Some(Selector::default()), |item| selector(&item, references));
-    let spread = section.get("spread").map_or(Some(Duration::ZERO), |item| spread(&item, schedule.as_ref()));
-    Some(SweepConfig { name: name?, schedule: schedule?, select: select?, spread: spread? })
+    let spread = section.get("spread").map_or(Some(Duration::ZERO), |item| spread(&item, timetable.as_ref()));
+    Some(SweepConfig { name: name?, timetable: timetable?, select: select?, spread: spread? })
 }
 
 /// The name, unless another table has it already.
@@ -56,9 +54,9 @@ fn unique(item: &Item<'_>, name: &str, seen: &mut BTreeMap<String, usize>) -> Op
     Some(name.to_owned())
 }
 
-fn spread(item: &Item<'_>, schedule: Option<&ScheduleConfig>) -> Option<Duration> {
+fn spread(item: &Item<'_>, timetable: Option<&Timetable>) -> Option<Duration> {
     let spread = item.duration(&(Duration::ZERO..=DAY))?;
-    if let Some(ScheduleConfig::Every(period)) = schedule
+    if let Some(Timetable::Every(period)) = timetable
         && spread >= *period
     {
         item.refuse("leaves no time between two sweeps", "a duration shorter than every");
@@ -67,7 +65,7 @@ fn spread(item: &Item<'_>, schedule: Option<&ScheduleConfig>) -> Option<Duration
     Some(spread)
 }
 
-fn schedule(section: &Section<'_>) -> Option<ScheduleConfig> {
+fn timetable(section: &Section<'_>) -> Option<Timetable> {
     let timezone = section.get("timezone").map_or(Some(chrono_tz::UTC), |item| timezone(&item));
     match (section.get("schedule"), section.get("every")) {
         (Some(item), None) => cron(&item, timezone),
@@ -75,7 +73,7 @@ fn schedule(section: &Section<'_>) -> Option<ScheduleConfig> {
             if let Some(timezone) = section.get("timezone") {
                 timezone.refuse("has no meaning here", "a time zone goes with schedule, not with every");
             }
-            item.duration(&EVERY).map(ScheduleConfig::Every)
+            item.duration(&EVERY).map(Timetable::Every)
         }
         (Some(_), Some(_)) => {
             section.refuse("has both schedule and every", "one of the two");
@@ -99,26 +97,24 @@ fn timezone(item: &Item<'_>) -> Option<chrono_tz::Tz> {
     zone
 }
 
-fn cron(item: &Item<'_>, timezone: Option<chrono_tz::Tz>) -> Option<ScheduleConfig> {
+fn cron(item: &Item<'_>, timezone: Option<chrono_tz::Tz>) -> Option<Timetable> {
     let expression = item.text()?.trim();
     if expression == "never" {
-        return Some(ScheduleConfig::Never);
+        return Some(Timetable::OnDemand);
     }
     let allowed = "cron with seconds first, such as \"0 */15 * * * *\", or \"never\"";
-    let parsed = match CronParser::builder().seconds(Seconds::Required).build().parse(expression) {
-        Ok(parsed) => parsed,
+    let times = match CronTimes::new(expression, timezone?) {
+        Ok(times) => times,
         Err(error) => {
             item.refuse(&format!("is not a schedule ({})", lowercase(&error.to_string())), allowed);
             return None;
         }
     };
-    // Any fixed instant will do: what never comes after it, such as February 30th, never comes at all.
-    let start = chrono::Utc.timestamp_opt(1_700_000_000, 0).single()?;
-    if parsed.find_next_occurrence(&start, false).is_err() {
+    if times.never_comes() {
         item.refuse("never comes", allowed);
         return None;
     }
-    Some(ScheduleConfig::Cron { expression: expression.to_owned(), timezone: timezone? })
+    Some(Timetable::Cron(times))
 }
 
 /// The library's sentence as a fragment.

@@ -3,17 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tracing::warn;
-
 use crate::activity::Judgement;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::device::Device;
-use crate::document::Problem;
+use crate::document::{Problem, Problems};
 use crate::inventory::{self, Inventory};
 use crate::probe::Prober;
 use crate::status::SourceStatus;
-use crate::transport::ssh::{SshSettings, SshTransport};
+use crate::transport::ssh::{SshSettings, SshSetupError, SshTransport};
 
 /// A configuration with its inventory and the way to its devices.
 pub struct World<T> {
@@ -25,6 +23,8 @@ pub struct World<T> {
     pub sources: Vec<SourceStatus>,
     /// How devices are visited.
     pub prober: Arc<Prober<T>>,
+    /// What is allowed and yet worth a look, one line each.
+    pub warnings: Vec<String>,
 }
 
 impl<T> World<T> {
@@ -40,16 +40,20 @@ impl<T> World<T> {
 }
 
 impl World<SshTransport> {
-    /// Reads a configuration and all that it names, and makes ready to log in. Nothing is changed by it.
+    /// Reads a configuration and all that it names, and makes ready to log in; `before` is the world that it takes the
+    /// place of at a reload. Nothing is changed by it. Blocks.
     ///
     /// # Errors
     /// Everything that is wrong, all at once.
-    pub fn load(path: &Path, clock: &Arc<dyn Clock>) -> Result<Self, ConfigErrors> {
+    pub fn load(path: &Path, clock: &Arc<dyn Clock>, before: Option<&Self>) -> Result<Self, ConfigErrors> {
         let (config, inventory) = read(path)?;
-        for warning in config.warnings.iter().chain(&inventory.warnings) {
-            warn!("{warning}");
-        }
-        let transport = SshTransport::new(ssh_settings(&config)).map_err(|errors| login_problems(&config, &errors))?;
+        let warnings = config.warnings.iter().chain(&inventory.warnings).cloned().collect();
+        let settings = ssh_settings(&config);
+        let transport = match before {
+            Some(before) => before.prober.transport.renew(settings),
+            None => SshTransport::new(settings),
+        };
+        let transport = transport.map_err(|errors| login_problems(path, &errors))?;
         let at = clock.now();
         let sources = inventory.sources.into_iter();
         let sources = sources
@@ -60,7 +64,7 @@ impl World<SshTransport> {
             platforms: Arc::clone(&config.platforms),
             clock: Arc::clone(clock),
         };
-        Ok(Self { config, devices: inventory.devices, sources, prober: Arc::new(prober) })
+        Ok(Self { config, devices: inventory.devices, sources, prober: Arc::new(prober), warnings })
     }
 }
 
@@ -77,9 +81,17 @@ fn read(path: &Path) -> Result<(Config, Inventory), ConfigErrors> {
 
 fn ssh_settings(config: &Config) -> SshSettings {
     SshSettings {
-        credentials: config.credentials.clone(),
-        known_hosts: config.known_hosts.clone(),
         extra_known_hosts: config.extra_known_hosts.clone(),
-        ..SshSettings::default()
+        ..SshSettings::new(config.credentials.clone(), config.known_hosts.clone())
     }
+}
+
+fn login_problems(path: &Path, errors: &[SshSetupError]) -> ConfigErrors {
+    let problem = |error: &SshSetupError| Problem {
+        file: path.display().to_string(),
+        key: format!("credentials.{}", error.credential),
+        problem: error.problem.to_string(),
+        ..Problem::default()
+    };
+    Problems(errors.iter().map(problem).collect())
 }

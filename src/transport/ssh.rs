@@ -86,20 +86,38 @@ impl SshTransport {
     /// One for each credential that can't be used. known_hosts lines that can't be read are warned about with file and
     /// line; they are no error.
     pub fn new(settings: SshSettings) -> Result<Self, Vec<SshSetupError>> {
-        let mut logins = BTreeMap::new();
-        let mut errors = Vec::new();
-        for (id, credential) in settings.credentials {
-            match Login::prepare(&credential) {
-                Ok(login) => drop(logins.insert(id, login)),
-                Err(error) => errors.push(error),
-            }
-        }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        let logins = prepare_logins(settings.credentials)?;
         let hosts = Arc::new(KnownHosts::load(settings.known_hosts, &settings.extra_known_hosts));
         Ok(Self { logins, hosts, output_limit: settings.output_limit })
     }
+
+    /// A transport with other settings that takes this one's place at a reload. While both are in use they share what
+    /// they learn of host keys. Blocks like [`SshTransport::new`].
+    ///
+    /// # Errors
+    /// As [`SshTransport::new`]; this transport is left as it was.
+    pub fn renew(&self, settings: SshSettings) -> Result<Self, Vec<SshSetupError>> {
+        if !self.hosts.writes_to(&settings.known_hosts) {
+            return Self::new(settings);
+        }
+        let logins = prepare_logins(settings.credentials)?;
+        self.hosts.read_again(&settings.extra_known_hosts);
+        Ok(Self { logins, hosts: Arc::clone(&self.hosts), output_limit: settings.output_limit })
+    }
+}
+
+fn prepare_logins(
+    credentials: BTreeMap<CredentialId, Arc<Credential>>,
+) -> Result<BTreeMap<CredentialId, Login>, Vec<SshSetupError>> {
+    let mut logins = BTreeMap::new();
+    let mut errors = Vec::new();
+    for (id, credential) in credentials {
+        match Login::prepare(&credential) {
+            Ok(login) => drop(logins.insert(id, login)),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(logins) } else { Err(errors) }
 }
 
 /// Sets this process's limit on locked memory to zero. russh locks the pages of its short-lived session keys at each

@@ -201,14 +201,14 @@ fn sweeps_keep_their_order_and_their_schedules() {
     assert_eq!(names, ["z", "a", "m"]);
     let timezone = chrono_tz::Europe::Amsterdam;
     assert_eq!(
-        config.sweeps[0].schedule,
+        config.sweeps[0].timetable,
         ScheduleConfig::Cron { expression: "0 30 2 * * MON-FRI".into(), timezone }
     );
     assert_eq!(config.sweeps[0].spread, Duration::from_secs(300));
-    assert_eq!(config.sweeps[1].schedule, ScheduleConfig::Every(Duration::from_secs(90)));
+    assert_eq!(config.sweeps[1].timetable, Timetable::Every(Duration::from_secs(90)));
     assert_eq!(config.sweeps[1].select.0["role"], ["core", "edge"]);
     assert_eq!(config.sweeps[1].select.0["site"], ["ams"]);
-    assert_eq!(config.sweeps[2].schedule, ScheduleConfig::Never);
+    assert_eq!(config.sweeps[2].timetable, Timetable::OnDemand);
 }
 
 #[test]

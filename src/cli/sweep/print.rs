@@ -112,7 +112,7 @@ fn sentence(row: &Row) -> String {
 
 fn summary(out: &mut impl Write, tally: &Tally) -> io::Result<()> {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(["platform", "version", "devices"]);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["platform", "version", "devices"]);
     for (platform, versions) in &tally.versions {
         for (version, devices) in versions {
             table.add_row([platform.clone(), version.clone(), devices.to_string()]);

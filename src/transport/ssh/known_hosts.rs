@@ -95,12 +95,20 @@ impl KnownHosts {
     /// `strict` its devices fail, under `learn` they are learned anew.
     pub(super) fn load(own: PathBuf, others: &[PathBuf]) -> Self {
         let own: Arc<Path> = own.into();
-        let mut table = Table::default();
-        for path in others {
-            table.read(&Arc::from(path.as_path()));
-        }
-        table.own_lines = table.read(&own);
+        let table = Table::load(&own, others);
         Self { own, table: Mutex::new(table), pins: pins::Pins::default() }
+    }
+
+    /// Whether this is the file that learned keys go to.
+    pub(super) fn writes_to(&self, path: &Path) -> bool {
+        *self.own == *path
+    }
+
+    /// Reads all files anew. No key is being written meanwhile, so none is lost. Blocks.
+    pub(super) fn read_again(&self, others: &[PathBuf]) {
+        let _turn = self.pins.turn();
+        let table = Table::load(&self.own, others);
+        self.with_table(|present| *present = table);
     }
 
     /// The keys known under a server's name.
@@ -120,6 +128,15 @@ pub(super) fn name_of(endpoint: &Endpoint) -> String {
 }
 
 impl Table {
+    fn load(own: &Arc<Path>, others: &[PathBuf]) -> Self {
+        let mut table = Self::default();
+        for path in others {
+            table.read(&Arc::from(path.as_path()));
+        }
+        table.own_lines = table.read(own);
+        table
+    }
+
     /// Reads a file; the number of its lines. A file that isn't there is as good as an empty one.
     fn read(&mut self, file: &Arc<Path>) -> usize {
         let text = match std::fs::read(file) {

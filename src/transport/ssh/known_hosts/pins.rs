@@ -38,6 +38,11 @@ pub(in crate::transport::ssh) enum PinError {
 }
 
 impl Pins {
+    /// Keeps writers away until it is dropped. Blocks.
+    pub(super) fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.blocking_lock()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Pin>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
