@@ -1,1 +1,5 @@
 //! (being built)
+
+pub mod changes;
+pub mod client;
+pub mod devices;
