@@ -1,4 +1,5 @@
 //! The database: what it keeps, what it refuses, and how it says so.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test that fails fails the test")]
 
 use std::path::{Path, PathBuf};
 
