@@ -1,0 +1,187 @@
+//! The recorder: commit first, show second; nothing lost, nothing invented.
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails fails the test")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use versweep::activity::{Note, Notes};
+use versweep::change::ChangeKind;
+use versweep::clock::ManualClock;
+use versweep::failure::FailureKind;
+use versweep::known::{DeviceState, Snapshot};
+use versweep::observation::Observation;
+use versweep::recorder::{Recorder, RecorderHandle};
+use versweep::store::{Reader, Store};
+
+use crate::visits::{answered, at, device, failed, id, judgement, sweep_ended, sweep_started};
+
+fn place() -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("versweep.db");
+    (folder, path)
+}
+
+fn start(path: &Path) -> RecorderHandle {
+    let (store, loaded) = Store::open(path).unwrap();
+    Recorder::start(store, loaded, judgement(), Arc::new(ManualClock::new(at(0))))
+}
+
+async fn inventory(notes: &Notes, names: &[&str]) {
+    notes.send(Note::Inventory(names.iter().map(|name| device(name)).collect())).await.unwrap();
+}
+
+async fn visited(notes: &Notes, observations: impl IntoIterator<Item = Observation>) {
+    for observation in observations {
+        notes.send(Note::Visited(Box::new(observation))).await.unwrap();
+    }
+}
+
+async fn flush(notes: &Notes) {
+    let (sender, answer) = oneshot::channel();
+    notes.send(Note::Flush(sender)).await.unwrap();
+    answer.await.unwrap();
+}
+
+async fn stop(recorder: RecorderHandle) {
+    drop(recorder.notes);
+    recorder.done.await.unwrap().unwrap();
+}
+
+fn state(snapshot: &Snapshot, name: &str) -> Arc<DeviceState> {
+    let place = snapshot.devices.binary_search_by(|state| state.device.id.cmp(&id(name))).unwrap();
+    Arc::clone(&snapshot.devices[place])
+}
+
+fn version(snapshot: &Snapshot, name: &str) -> String {
+    state(snapshot, name).known.facts.as_ref().unwrap().reading.facts.version.to_string()
+}
+
+#[tokio::test]
+async fn what_a_flush_answers_is_committed_and_shown() {
+    let (_folder, path) = place();
+    let mut recorder = start(&path);
+    inventory(&recorder.notes, &["b", "a", "c"]).await;
+    visited(&recorder.notes, [answered("a", 1, "17.9.4"), answered("a", 2, "17.12.3")]).await;
+    visited(&recorder.notes, [answered("b", 2, "7.5.2"), failed("c", 3, FailureKind::Refused)]).await;
+    flush(&recorder.notes).await;
+
+    let snapshot = recorder.snapshot.load_full();
+    let names: Vec<_> = snapshot.devices.iter().map(|state| state.device.id.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    assert_eq!(version(&snapshot, "a"), "17.12.3");
+    assert_eq!(state(&snapshot, "c").known.is_up(), Some(false));
+    assert_eq!((snapshot.totals.visits, snapshot.totals.failures[&FailureKind::Refused]), (4, 1));
+    assert_eq!(snapshot.recent_changes.len(), 1);
+    assert!(snapshot.recent_changes[0].kind.is_version_change());
+    assert_eq!(*recorder.outbox.borrow_and_update(), 1);
+    assert_eq!(Reader::open(&path).unwrap().changes(None, 10).unwrap().len(), 1);
+    stop(recorder).await;
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_where_it_stopped() {
+    let (_folder, path) = place();
+    let recorder = start(&path);
+    inventory(&recorder.notes, &["a"]).await;
+    visited(&recorder.notes, [answered("a", 1, "17.9.4")]).await;
+    visited(&recorder.notes, (2..5).map(|second| failed("a", second, FailureKind::Timeout))).await;
+    stop(recorder).await;
+
+    let recorder = start(&path);
+    inventory(&recorder.notes, &["a"]).await;
+    flush(&recorder.notes).await;
+    let snapshot = recorder.snapshot.load_full();
+    assert_eq!((version(&snapshot, "a"), state(&snapshot, "a").known.unreachable), ("17.9.4".into(), true));
+    visited(&recorder.notes, [answered("a", 6, "17.9.4")]).await;
+    flush(&recorder.notes).await;
+    let snapshot = recorder.snapshot.load_full();
+    let kinds: Vec<_> = snapshot.recent_changes.iter().map(|change| change.kind).collect();
+    assert_eq!(kinds, [ChangeKind::Recovered, ChangeKind::Unreachable]);
+    assert_eq!((snapshot.totals.visits, snapshot.totals.changes[&ChangeKind::Unreachable]), (5, 1));
+    stop(recorder).await;
+}
+
+#[tokio::test]
+async fn a_device_that_leaves_the_inventory_comes_back_with_what_was_known() {
+    let (_folder, path) = place();
+    let recorder = start(&path);
+    inventory(&recorder.notes, &["a", "b"]).await;
+    visited(&recorder.notes, [answered("a", 1, "17.9.4"), answered("b", 1, "17.9.4")]).await;
+    inventory(&recorder.notes, &["b"]).await;
+    // The visit was on its way when the device left.
+    visited(&recorder.notes, [answered("a", 2, "17.12.3")]).await;
+    flush(&recorder.notes).await;
+    assert_eq!(recorder.snapshot.load().devices.len(), 1);
+    inventory(&recorder.notes, &["a", "b"]).await;
+    flush(&recorder.notes).await;
+    let snapshot = recorder.snapshot.load_full();
+    assert_eq!((version(&snapshot, "a"), state(&snapshot, "a").known.version_changes), ("17.12.3".into(), 1));
+    stop(recorder).await;
+}
+
+#[tokio::test]
+async fn sweeps_are_kept_with_their_counts() {
+    let (_folder, path) = place();
+    let recorder = start(&path);
+    inventory(&recorder.notes, &["a", "b"]).await;
+    recorder.notes.send(Note::SweepStarted(sweep_started(1, 2))).await.unwrap();
+    visited(&recorder.notes, [answered("a", 1, "17.9.4")]).await;
+    recorder.notes.send(Note::SweepSkipped { sweep: "all".into(), at: at(1) }).await.unwrap();
+    flush(&recorder.notes).await;
+    let snapshot = recorder.snapshot.load_full();
+    let running = &snapshot.last_sweeps[0];
+    assert_eq!((running.ended, running.answered, snapshot.totals.skipped["all"]), (None, 1, 1));
+    assert_eq!(
+        Reader::open(&path).unwrap().sweeps(9).unwrap()[0].answered,
+        1,
+        "true numbers if it crashed now"
+    );
+
+    recorder.notes.send(Note::SweepEnded(sweep_ended(1, 2))).await.unwrap();
+    flush(&recorder.notes).await;
+    let snapshot = recorder.snapshot.load_full();
+    assert_eq!((snapshot.last_complete["all"], snapshot.totals.sweeps["all"]), (at(2), 1));
+    stop(recorder).await;
+    let sweeps = Reader::open(&path).unwrap().sweeps(9).unwrap();
+    assert_eq!(sweeps, [sweep_ended(1, 2)]);
+}
+
+#[tokio::test]
+async fn a_device_that_was_not_visited_is_counted_and_that_is_all() {
+    let (_folder, path) = place();
+    let recorder = start(&path);
+    inventory(&recorder.notes, &["a"]).await;
+    visited(&recorder.notes, [answered("a", 1, "17.9.4"), failed("a", 2, FailureKind::Breaker)]).await;
+    flush(&recorder.notes).await;
+    let snapshot = recorder.snapshot.load_full();
+    assert_eq!((snapshot.totals.visits, snapshot.totals.failures[&FailureKind::Breaker]), (1, 1));
+    assert_eq!(state(&snapshot, "a").known.visit.as_ref().unwrap().at, at(1));
+    stop(recorder).await;
+}
+
+#[tokio::test]
+async fn old_rows_are_deleted_when_a_sweep_ends() {
+    let (_folder, path) = place();
+    let (store, loaded) = Store::open(&path).unwrap();
+    let clock = ManualClock::new(at(0));
+    let recorder = Recorder::start(store, loaded, judgement(), Arc::new(clock.clone()));
+    visited(&recorder.notes, [answered("a", 1, "17.9.4"), answered("a", 2, "17.12.3")]).await;
+    flush(&recorder.notes).await;
+    clock.set(at(401 * 86_400));
+    recorder.notes.send(Note::SweepEnded(sweep_ended(401 * 86_400, 1))).await.unwrap();
+    stop(recorder).await;
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!((reader.changes(None, 9).unwrap().len(), reader.history(&id("a")).unwrap().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_waiting_recorder_proves_itself_alive() {
+    let (_folder, path) = place();
+    let recorder = start(&path);
+    let before = recorder.pulse.beats();
+    flush(&recorder.notes).await;
+    assert!(recorder.pulse.beats() > before);
+    stop(recorder).await;
+}

@@ -1,0 +1,166 @@
+//! Events on their way out: in order, at least once, never in the recorder's way.
+#![expect(clippy::unwrap_used, reason = "a helper of a test that fails fails the test")]
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::sync::watch;
+use versweep::courier;
+use versweep::diff::{Rules, apply, diff};
+use versweep::known::Known;
+use versweep::sink::{Journal, Jsonl, Sink, message_id};
+use versweep::store::{Batch, Outbox, Store, Visit};
+
+use crate::visits::{answered, sweep_id};
+
+/// A store with one event for each version after the first.
+fn store_with(folder: &TempDir, versions: &[&str]) -> (Store, PathBuf, i64) {
+    let path = folder.path().join("versweep.db");
+    let (mut store, _) = Store::open(&path).unwrap();
+    store.set_sinks(&["test"]).unwrap();
+    let sequence = commit(&mut store, "core1.ams", versions);
+    (store, path, sequence)
+}
+
+fn commit(store: &mut Store, device: &str, versions: &[&str]) -> i64 {
+    let rules = Rules { down_after: 3, order: &|_, _| Some(std::cmp::Ordering::Less) };
+    let mut known = Known::default();
+    let mut batch = Batch::default();
+    for (second, version) in (1..).zip(versions) {
+        let observation = answered(device, second, version);
+        let before = known.clone();
+        let changes = diff(&before, &observation, &rules);
+        known = apply(&before, &observation, &changes);
+        batch.visits.push(Visit {
+            device: observation.device,
+            before,
+            after: known.clone(),
+            changes,
+            raw: None,
+        });
+    }
+    store.commit(&batch).unwrap()
+}
+
+/// Runs a courier over what is in the outbox until it has ended.
+async fn carry(sink: Sink, store: &Path, sequence: i64) -> versweep::status::SinkStatus {
+    let (news, seen) = watch::channel(sequence);
+    let courier = courier::start("test", sink, store, seen).unwrap();
+    drop(news);
+    courier.done.await.unwrap();
+    courier.status.borrow().clone()
+}
+
+fn lines(path: &Path) -> Vec<serde_json::Value> {
+    std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn json_lines_are_as_documented() {
+    let folder = TempDir::new().unwrap();
+    let (_store, db, sequence) = store_with(&folder, &["17.9.4", "17.12.3\u{1b}[31m"]);
+    let file = folder.path().join("events.jsonl");
+    let status = carry(Sink::Jsonl(Jsonl::new(&file)), &db, sequence).await;
+    assert_eq!((status.deliveries, status.pending, status.failures, status.oldest_pending), (1, 0, 0, None));
+    let sweep = sweep_id(2);
+    let expected = format!(
+        "{{\"id\":\"{sweep}:upgrade:core1.ams\",\"sequence\":1,\"time\":\"2026-09-21T14:13:22.000Z\",\"type\":\"upgrade\",\
+         \"device\":\"core1.ams\",\"platform\":\"cisco_xe\",\"before\":\"17.9.4\",\"after\":\"17.12.3\\\\u{{1b}}[31m\",\
+         \"sweep\":\"{sweep}\",\"message\":\"core1.ams was upgraded from 17.9.4 to 17.12.3\\\\u{{1b}}[31m\"}}\n"
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), expected);
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777 & !0o640, 0);
+}
+
+#[tokio::test]
+async fn a_cursor_outlives_the_process_and_nothing_comes_twice() {
+    let folder = TempDir::new().unwrap();
+    let (mut store, db, sequence) = store_with(&folder, &["1", "2", "3"]);
+    let file = folder.path().join("events.jsonl");
+    carry(Sink::Jsonl(Jsonl::new(&file)), &db, sequence).await;
+    carry(Sink::Jsonl(Jsonl::new(&file)), &db, sequence).await;
+    assert_eq!(lines(&file).len(), 2);
+    let versions: Vec<_> = (1..700).map(|number| number.to_string()).collect();
+    let sequence = commit(&mut store, "core2.ams", &versions.iter().map(String::as_str).collect::<Vec<_>>());
+    let status = carry(Sink::Jsonl(Jsonl::new(&file)), &db, sequence).await;
+    let sequences: Vec<_> = lines(&file).iter().map(|line| line["sequence"].as_i64().unwrap()).collect();
+    assert!(sequences.is_sorted() && sequences.len() > 690, "several handfuls, in order");
+    assert_eq!((status.deliveries, status.pending), (sequences.len() as u64, 0));
+}
+
+#[tokio::test]
+async fn a_torn_last_line_doesnt_spoil_the_next() {
+    let folder = TempDir::new().unwrap();
+    let (_store, db, sequence) = store_with(&folder, &["1", "2"]);
+    let file = folder.path().join("events.jsonl");
+    std::fs::write(&file, "{\"id\":\"to").unwrap();
+    carry(Sink::Jsonl(Jsonl::new(&file)), &db, sequence).await;
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (torn, whole) = text.split_once('\n').unwrap();
+    assert_eq!(torn, "{\"id\":\"to");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(whole).unwrap()["after"], "2");
+}
+
+#[tokio::test]
+async fn the_journal_gets_structured_fields() {
+    let folder = TempDir::new().unwrap();
+    let (_store, db, sequence) = store_with(&folder, &["17.9.4", "17.12.3\nPRIORITY=0"]);
+    let socket = folder.path().join("journal");
+    let journald = UnixDatagram::bind(&socket).unwrap();
+    carry(Sink::Journal(Journal::new(&socket)), &db, sequence).await;
+    journald.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut bytes = [0; 4096];
+    let length = journald.recv(&mut bytes).unwrap();
+    let text = std::str::from_utf8(&bytes[..length]).unwrap();
+    let mut fields: Vec<_> = text.lines().map(|line| line.split_once('=').unwrap()).collect();
+    fields.sort_unstable();
+    let sweep = sweep_id(2).to_string();
+    let event = format!("{sweep}:upgrade:core1.ams");
+    let expected = [
+        ("MESSAGE", "core1.ams was upgraded from 17.9.4 to 17.12.3\\u{a}PRIORITY=0"),
+        ("MESSAGE_ID", message_id(versweep::change::ChangeKind::Upgrade)),
+        ("PRIORITY", "5"),
+        ("SYSLOG_IDENTIFIER", "versweep"),
+        ("VERSWEEP_AFTER", "17.12.3\\u{a}PRIORITY=0"),
+        ("VERSWEEP_BEFORE", "17.9.4"),
+        ("VERSWEEP_DEVICE", "core1.ams"),
+        ("VERSWEEP_EVENT_ID", &event),
+        ("VERSWEEP_KIND", "upgrade"),
+        ("VERSWEEP_PLATFORM", "cisco_xe"),
+        ("VERSWEEP_SWEEP", &sweep),
+        ("VERSWEEP_TIME", "2026-09-21T14:13:22.000Z"),
+    ];
+    assert_eq!(fields, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_is_down_gets_everything_when_it_is_back() {
+    let folder = TempDir::new().unwrap();
+    let (_store, db, sequence) = store_with(&folder, &["1", "2", "3"]);
+    let socket = folder.path().join("journal");
+    let (_news, seen) = watch::channel(sequence);
+    let mut courier = courier::start("test", Sink::Journal(Journal::new(&socket)), &db, seen).unwrap();
+    let down = courier.status.wait_for(|status| status.failures == 3).await.unwrap().clone();
+    assert_eq!((down.pending, down.deliveries), (2, 0));
+    assert!(down.oldest_pending.is_some());
+    let journald = UnixDatagram::bind(&socket).unwrap();
+    let up = courier.status.wait_for(|status| status.pending == 0).await.unwrap().clone();
+    assert_eq!((up.deliveries, up.failures >= 3), (2, true));
+    let mut bytes = [0; 4096];
+    for after in ["VERSWEEP_AFTER=2\n", "VERSWEEP_AFTER=3\n"] {
+        let length = journald.recv(&mut bytes).unwrap();
+        assert!(std::str::from_utf8(&bytes[..length]).unwrap().contains(after));
+    }
+}
+
+#[tokio::test]
+async fn a_stop_leaves_undelivered_events_in_the_store() {
+    let folder = TempDir::new().unwrap();
+    let (_store, db, sequence) = store_with(&folder, &["1", "2"]);
+    let status = carry(Sink::Jsonl(Jsonl::new(folder.path())), &db, sequence).await;
+    assert_eq!((status.pending, status.failures > 0), (1, true), "a folder is no file");
+    assert_eq!(Outbox::open(&db, "test").unwrap().next(10).unwrap().len(), 1);
+}
