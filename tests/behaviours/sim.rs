@@ -9,6 +9,7 @@ use russh::keys::{HashAlg, PublicKeyOrCertificate};
 use russh::{ChannelMsg, Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use versweep::platform::Platforms;
 use versweep::sim::{Fault, Fleet, PASSWORD, SimConfig, SimDevice, SimError, SimPlatform, USERNAME};
 
 /// Addresses that no other test of this binary uses, so that tests may run at once.
@@ -84,6 +85,34 @@ async fn every_platform_logs_in_and_tells_its_version() {
     }
     assert_eq!(fleet.sessions().logins, 8);
     assert_eq!(fleet.sessions().peak_on_one_device, 1);
+    fleet.stop().await;
+}
+
+#[tokio::test]
+async fn the_built_in_profiles_read_every_platform() {
+    let platforms = Platforms::builtin();
+    // Three of each: models differ.
+    let fleet = Fleet::start(config(21, 24)).await.unwrap();
+    for device in fleet.devices() {
+        let platform = device.platform();
+        let profile = platforms.find(platform.key()).unwrap();
+        let mut answers = Vec::new();
+        for command in &profile.commands {
+            answers.push(run(device, command).await.unwrap().0);
+        }
+        let text = answers.join("\n");
+        let reading = versweep::parse::parse(profile, &text).unwrap_or_else(|error| panic!("{error}:\n{text}"));
+        let facts = reading.facts;
+        assert_eq!(facts.version.as_str(), device.version(), "{text}");
+        assert!(facts.model.unwrap_or_default().ends_with(device.model()), "{text}");
+        let tells_serial = ![SimPlatform::CiscoXr, SimPlatform::Frr, SimPlatform::Linux].contains(&platform);
+        assert_eq!(facts.serial.as_deref(), tells_serial.then_some(device.serial()), "{text}");
+        let tells_name = platform != SimPlatform::AristaEos;
+        assert_eq!(facts.hostname.as_deref(), tells_name.then_some(device.hostname()), "{text}");
+        assert_eq!(facts.uptime.is_some(), platform != SimPlatform::Frr, "{text}");
+        let found = versweep::parse::detect(&platforms, &text).map(|found| found.key.as_str());
+        assert_eq!(found, Some(platform.key()), "{text}");
+    }
     fleet.stop().await;
 }
 

@@ -45,17 +45,10 @@ fn one(subject: &Subject<'_>, command: &str) -> Option<String> {
     Some(match words.as_slice() {
         ["cat", "/etc/os-release" | "/usr/lib/os-release"] => os_release(version),
         ["cat", "/proc/uptime"] => format!("{}.00 0.00\n", subject.uptime.as_secs()),
-        ["cat", "/etc/hostname" | "/proc/sys/kernel/hostname"] | ["hostname"] | ["uname", "-n"] => {
-            format!("{hostname}\n")
-        }
-        ["cat", "/proc/sys/kernel/osrelease"] | ["uname", "-r"] => format!("{kernel}\n"),
-        ["uname", "-a"] => {
-            format!(
-                "Linux {hostname} {kernel} #1 SMP PREEMPT_DYNAMIC Mon Jan 1 00:00:00 UTC 2024 x86_64 GNU/Linux\n"
-            )
-        }
-        ["uname", "-sr"] => format!("Linux {kernel}\n"),
-        ["uname"] | ["uname", "-s"] => "Linux\n".to_owned(),
+        ["cat", "/etc/hostname" | "/proc/sys/kernel/hostname"] | ["hostname"] => format!("{hostname}\n"),
+        ["cat", "/proc/sys/kernel/osrelease"] => format!("{kernel}\n"),
+        ["uname"] => "Linux\n".to_owned(),
+        ["uname", flags] => uname(flags.strip_prefix('-')?, hostname, &kernel),
         ["uptime", "-p"] => format!("up {}\n", in_words(subject.uptime).join(", ")),
         ["uptime", "-s"] => {
             let since = chrono::Duration::from_std(subject.uptime).ok()?;
@@ -69,6 +62,15 @@ fn one(subject: &Subject<'_>, command: &str) -> Option<String> {
         ["true" | ":"] => String::new(),
         _ => return None,
     })
+}
+
+/// `uname` prints what it is asked for in an order of its own.
+fn uname(flags: &str, hostname: &str, kernel: &str) -> String {
+    let all = flags.contains('a');
+    let build = "#1 SMP PREEMPT_DYNAMIC Mon Jan 1 00:00:00 UTC 2024";
+    let parts = [('s', "Linux"), ('n', hostname), ('r', kernel), ('v', build), ('m', "x86_64"), ('o', "GNU/Linux")];
+    let asked: Vec<_> = parts.iter().filter(|(flag, _)| all || flags.contains(*flag)).map(|(_, part)| *part).collect();
+    asked.join(" ") + "\n"
 }
 
 fn os_release(version: &str) -> String {
