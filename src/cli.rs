@@ -44,9 +44,9 @@ enum Command {
     /// Validate configuration, inventory and profiles
     Check(check::Args),
     /// Ask a running daemon for its devices
-    Devices(devices::Args),
+    Devices(devices::DevicesArgs),
     /// Ask a running daemon for the latest changes
-    Changes(changes::Args),
+    Changes(changes::ChangesArgs),
     /// Run a simulated fleet of SSH routers on loopback addresses
     Sim(sim::Args),
     /// A simulated fleet, the daemon and a temporary store: the whole product in one command
@@ -106,8 +106,8 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<Exit> {
         logging::start(matches!(self.command, Command::Run(_) | Command::Demo(_)));
         match self.command {
-            Command::Parse(args) => args.run(),
-            Command::Platforms(args) => args.run(),
+            Command::Parse(args) => parse::run(&args),
+            Command::Platforms(args) => platforms::run(&args),
             Command::Check(args) => args.run(),
             command => signals::run_until_signal(|stop| command.run_async(stop)),
         }
@@ -120,13 +120,13 @@ impl Command {
             Self::Run(args) => args.run(stop).await,
             Self::Sweep(args) => args.run(stop).await,
             Self::Probe(args) => args.run(stop).await,
-            Self::Devices(args) => args.run().await,
-            Self::Changes(args) => args.run().await,
+            Self::Devices(args) => devices::run(args).await.map(|()| Exit::Done),
+            Self::Changes(args) => changes::run(args).await.map(|()| Exit::Done),
             Self::Sim(args) => args.run(stop).await,
             Self::Demo(args) => args.run(stop).await,
             Self::Bench(args) => args.run(stop).await,
-            Self::Parse(args) => args.run(),
-            Self::Platforms(args) => args.run(),
+            Self::Parse(args) => parse::run(&args),
+            Self::Platforms(args) => platforms::run(&args),
             Self::Check(args) => args.run(),
         }
     }

@@ -58,7 +58,7 @@ impl Args {
             jitter: 0.5,
             seed: 1,
             upgrade_every: Some(Duration::from_secs(4)),
-            faults: "refuse=1%,silent=1%,wrong-password=0.5%,hang=0.5%".parse::<Faults>()?,
+            faults: "refuse=1%,silent=1%,password=0.5%,hang=0.5%".parse::<Faults>()?,
             username: "versweep".to_owned(),
             password: SecretString::from(PASSWORD),
             ..SimConfig::default()
