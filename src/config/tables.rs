@@ -119,9 +119,10 @@ pub(super) fn platforms(root: &Section<'_>, folder: &Path) -> Platforms {
     Platforms::builtin().with_user_profiles(profiles).unwrap_or_else(|errors| {
         for error in errors {
             root.document().note(Problem {
-                line: Some(item.line()),
-                key: "platforms.path".to_owned(),
-                problem: error.to_string(),
+                file: error.file,
+                line: error.line,
+                key: error.key.unwrap_or_default(),
+                problem: error.problem,
                 ..Problem::default()
             });
         }
