@@ -193,12 +193,6 @@ impl<'d> Section<'d> {
         entries.filter_map(|(key, _)| Some((key.get_ref().as_ref(), self.get(key.get_ref())?))).collect()
     }
 
-    /// Whether the table is written at all.
-    #[must_use]
-    pub fn is_present(&self) -> bool {
-        self.table.is_some()
-    }
-
     /// The line of the table's header.
     #[must_use]
     pub fn line(&self) -> Option<usize> {

@@ -221,9 +221,12 @@ pub(super) fn layers(root: &Section<'_>, references: &References<'_>, warnings: 
         table.only(&keys);
         let settings = DeviceSettings::read(|key| table.get(key), references, None);
         warn_of_cut(document, &table, &settings, visit, warnings);
-        match references.platforms.find(name) {
-            Some(profile) => drop(platforms.insert(profile.key.clone(), settings)),
-            None => table.refuse("is not a known platform", "one that `versweep platforms` lists"),
+        let Some(profile) = references.platforms.find(name) else {
+            table.refuse("is not a known platform", "one that `versweep platforms` lists");
+            continue;
+        };
+        if platforms.insert(profile.key.clone(), settings).is_some() {
+            table.refuse(&format!("stands for {}, which has a table already", profile.key), "one table each");
         }
     }
 
