@@ -222,7 +222,9 @@ pub(super) fn layers(root: &Section<'_>, references: &References<'_>, warnings: 
         let settings = DeviceSettings::read(|key| table.get(key), references, None);
         warn_of_cut(document, &table, &settings, visit, warnings);
         let Some(profile) = references.platforms.find(name) else {
-            table.refuse("is not a known platform", "one that `versweep platforms` lists");
+            if references.platforms_complete {
+                table.refuse("is not a known platform", "one that `versweep platforms` lists");
+            }
             continue;
         };
         if platforms.insert(profile.key.clone(), settings).is_some() {

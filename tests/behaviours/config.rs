@@ -327,7 +327,9 @@ fn profiles_of_the_users_folder_are_known_platforms() {
     // Two profiles that are wrong are both told, each with its own file.
     fs::write(folder.path().join("platforms/a.toml"), "key = ").unwrap();
     fs::write(folder.path().join("platforms/b.toml"), "colour = 'red'").unwrap();
+    fs::write(folder.path().join("platforms/mine.toml"), "").unwrap();
     let errors = draft().finish().unwrap_err().to_string();
+    assert!(!errors.contains("is not a known platform"), "{errors}");
     for file in ["a.toml", "b.toml"] {
         assert!(
             errors.contains(&format!("{}:1", folder.path().join("platforms").join(file).display())),

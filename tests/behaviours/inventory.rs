@@ -182,7 +182,11 @@ mod hostile {
         std::fs::write(&path, text).unwrap();
         let [file, key] = [String::new(), String::new()];
         let source = Source { name: name.to_owned(), kind: SourceKind::File { path }, file, line: 1, key };
-        let references = References { platforms: &Platforms::default(), credentials: &BTreeSet::new() };
+        let references = References {
+            platforms: &Platforms::default(),
+            platforms_complete: true,
+            credentials: &BTreeSet::new(),
+        };
         let _ = inventory::load(&[source], &Layers::default(), &references);
     }
 
