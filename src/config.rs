@@ -74,6 +74,8 @@ pub struct Config {
     pub layers: Layers,
     /// The names of all credentials, also of those that could not be read.
     pub credential_names: BTreeSet<CredentialId>,
+    /// Whether all profiles of the user's folder could be read; `false` only in a [`Draft`] with problems.
+    pub platforms_complete: bool,
     /// What is allowed and yet worth a look, one line each.
     pub warnings: Vec<String>,
 }
@@ -82,7 +84,11 @@ impl Config {
     /// What the inventory's devices may refer to.
     #[must_use]
     pub fn references(&self) -> References<'_> {
-        References { platforms: &self.platforms, credentials: &self.credential_names }
+        References {
+            platforms: &self.platforms,
+            platforms_complete: self.platforms_complete,
+            credentials: &self.credential_names,
+        }
     }
 }
 
@@ -191,9 +197,11 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
     let daemon = root.section("daemon");
     daemon.only(&["grace"]);
 
+    let before = root.document().problem_count();
     let platforms = tables::platforms(root, folder);
+    let platforms_complete = root.document().problem_count() == before;
     let credential_names = tables::credential_names(root);
-    let references = References { platforms: &platforms, credentials: &credential_names };
+    let references = References { platforms: &platforms, platforms_complete, credentials: &credential_names };
 
     Config {
         path: path.to_owned(),
@@ -213,6 +221,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         inventory: tables::sources(root, folder),
         layers: tables::layers(root, &references, &mut warnings),
         platforms: Arc::new(platforms),
+        platforms_complete,
         credential_names,
         warnings,
     }

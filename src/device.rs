@@ -87,6 +87,14 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
+/// Checks the name of a device, a credential or a sweep: 1 to 253 bytes, no white space, no control characters.
+///
+/// # Errors
+/// Says what is wrong with the name.
+pub fn check_name(name: &str) -> Result<(), NameError> {
+    checked_name(name).map(drop)
+}
+
 fn checked_name(name: &str) -> Result<Arc<str>, NameError> {
     if name.is_empty() {
         return Err(NameError::Empty);

@@ -71,9 +71,10 @@ impl<'a> Document<'a> {
         Section { document: self, path: String::new(), line: None, table }
     }
 
-    /// Notes a problem of this file.
+    /// Notes a problem: of this file, unless it names another one, to which this one led.
     pub fn note(&self, problem: Problem) {
-        self.problems.borrow_mut().push(Problem { file: self.name.clone(), ..problem });
+        let file = if problem.file.is_empty() { self.name.clone() } else { problem.file };
+        self.problems.borrow_mut().push(Problem { file, ..problem });
     }
 
     /// How many problems were noted so far.
@@ -85,11 +86,11 @@ impl<'a> Document<'a> {
     /// All problems, by line, each once.
     #[must_use]
     pub fn into_problems(self) -> Problems {
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|problem| (problem.line, problem.column));
+        let mut problems = Problems(self.problems.into_inner());
+        problems.sort();
         // A table that is asked for twice tells twice that it is none.
-        problems.dedup();
-        Problems(problems)
+        problems.0.dedup();
+        problems
     }
 
     /// Line and column of a byte offset, both counted from one.
@@ -190,12 +191,6 @@ impl<'d> Section<'d> {
     pub fn items(&self) -> Vec<(&'d str, Item<'d>)> {
         let entries = self.table.into_iter().flatten();
         entries.filter_map(|(key, _)| Some((key.get_ref().as_ref(), self.get(key.get_ref())?))).collect()
-    }
-
-    /// Whether the table is written at all.
-    #[must_use]
-    pub fn is_present(&self) -> bool {
-        self.table.is_some()
     }
 
     /// The line of the table's header.

@@ -115,6 +115,7 @@ fn read_text(path: &Path) -> Result<String, String> {
     match read {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err("no such file".to_owned()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err("permission denied".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Err("a folder, not a file".to_owned()),
         Err(error) => Err(error.to_string()),
         Ok(_) if bytes.len() as u64 > FILE_MAX => Err(format!("larger than {} MiB", FILE_MAX >> 20)),
         Ok(_) => String::from_utf8(bytes).map_err(|error| {

@@ -46,6 +46,8 @@ const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration:
 pub struct References<'a> {
     /// All platform profiles.
     pub platforms: &'a Platforms,
+    /// Whether that is all: `false` when a profile could not be read, so that an unknown name may be no fault.
+    pub platforms_complete: bool,
     /// The names of all `[credentials.NAME]` tables.
     pub credentials: &'a BTreeSet<CredentialId>,
 }
@@ -58,7 +60,7 @@ impl References<'_> {
             return Some(PlatformChoice::Auto);
         }
         let found = self.platforms.find(name).map(|profile| PlatformChoice::Named(profile.key.clone()));
-        if found.is_none() {
+        if found.is_none() && self.platforms_complete {
             item.refuse("is not a known platform", "\"auto\", or one that `versweep platforms` lists");
         }
         found

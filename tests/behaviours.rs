@@ -1,27 +1,45 @@
 //! How versweep behaves, one file per behaviour; nothing here needs an installed server.
 
+#[cfg(test)]
 #[path = "support/fleet.rs"]
 mod fleet;
+#[cfg(test)]
 #[path = "support/visits.rs"]
 mod visits;
 
+#[cfg(test)]
 #[path = "behaviours/config.rs"]
 mod config;
+#[cfg(test)]
+#[path = "behaviours/corpus.rs"]
+mod corpus;
+#[cfg(test)]
 #[path = "behaviours/crash.rs"]
 mod crash;
+#[cfg(test)]
 #[path = "behaviours/diff.rs"]
 mod diff;
+#[cfg(test)]
 #[path = "behaviours/http.rs"]
 mod http;
+#[cfg(test)]
 #[path = "behaviours/inventory.rs"]
 mod inventory;
+#[cfg(test)]
 #[path = "behaviours/metrics.rs"]
 mod metrics;
+#[cfg(test)]
+#[path = "behaviours/parse.rs"]
+mod parse;
+#[cfg(test)]
 #[path = "behaviours/recorder.rs"]
 mod recorder;
+#[cfg(test)]
 #[path = "behaviours/sim.rs"]
 mod sim;
+#[cfg(test)]
 #[path = "behaviours/sinks.rs"]
 mod sinks;
+#[cfg(test)]
 #[path = "behaviours/store.rs"]
 mod store;

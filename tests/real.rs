@@ -1,1 +1,17 @@
-//! Tests against real servers, installed and run by `make test`; plain `cargo test` shows them as ignored.
+//! versweep against real software, installed and started by `make test`; plain `cargo test` shows these as ignored.
+
+#[cfg(test)]
+#[path = "support/daemon.rs"]
+mod daemon;
+#[cfg(test)]
+#[path = "support/fleet.rs"]
+mod fleet;
+#[cfg(test)]
+#[expect(dead_code, reason = "the behaviours use the rest of it")]
+#[path = "support/visits.rs"]
+mod visits;
+
+
+#[cfg(test)]
+#[path = "real/systemd.rs"]
+mod systemd;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{SinkConfig, SweepConfig};
-use crate::device::{CredentialId, Selector};
+use crate::device::{Selector, check_name};
 use crate::document::{Item, Section};
 use crate::settings::{References, selector};
 use crate::timetable::{CronTimes, Timetable};
@@ -31,8 +31,7 @@ fn sweep(
     section.only(&["name", "schedule", "every", "timezone", "select", "spread"]);
     let name = section.require("name", "a name of its own, which becomes a metric label").and_then(|item| {
         let name = item.text()?;
-        // The rule for names is the same everywhere; this one is not a credential's, but checked like it.
-        if let Err(error) = CredentialId::new(name) {
+        if let Err(error) = check_name(name) {
             item.refuse("is not a name", &error.to_string());
             return None;
         }

@@ -119,9 +119,10 @@ pub(super) fn platforms(root: &Section<'_>, folder: &Path) -> Platforms {
     Platforms::builtin().with_user_profiles(profiles).unwrap_or_else(|errors| {
         for error in errors {
             root.document().note(Problem {
-                line: Some(item.line()),
-                key: "platforms.path".to_owned(),
-                problem: error.to_string(),
+                file: error.file,
+                line: error.line,
+                key: error.key.unwrap_or_default(),
+                problem: error.problem,
                 ..Problem::default()
             });
         }
@@ -220,9 +221,14 @@ pub(super) fn layers(root: &Section<'_>, references: &References<'_>, warnings: 
         table.only(&keys);
         let settings = DeviceSettings::read(|key| table.get(key), references, None);
         warn_of_cut(document, &table, &settings, visit, warnings);
-        match references.platforms.find(name) {
-            Some(profile) => drop(platforms.insert(profile.key.clone(), settings)),
-            None => table.refuse("is not a known platform", "one that `versweep platforms` lists"),
+        let Some(profile) = references.platforms.find(name) else {
+            if references.platforms_complete {
+                table.refuse("is not a known platform", "one that `versweep platforms` lists");
+            }
+            continue;
+        };
+        if platforms.insert(profile.key.clone(), settings).is_some() {
+            table.refuse(&format!("stands for {}, which has a table already", profile.key), "one table each");
         }
     }
 

@@ -65,9 +65,14 @@ impl Problems {
         self.0.iter()
     }
 
-    /// Adds others: those of one file stay together, by line.
+    /// Adds others.
     pub fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
+        self.sort();
+    }
+
+    /// Puts the problems of one file together, by line; the files in the order in which they turned up.
+    pub(super) fn sort(&mut self) {
         let mut ranks: HashMap<String, usize> = HashMap::new();
         for problem in &self.0 {
             let next = ranks.len();

@@ -310,3 +310,57 @@ fn a_limit_that_another_layer_may_cut_is_told() {
     let warning = "versweep.toml:1: connect_timeout is cut where a visit's timeout is the default of 30s";
     assert_eq!(config.warnings, [warning]);
 }
+
+#[test]
+fn profiles_of_the_users_folder_are_known_platforms() {
+    let folder = tempfile::tempdir().unwrap();
+    let linux = fs::read_to_string("src/platform/linux.toml").unwrap();
+    fs::create_dir(folder.path().join("platforms")).unwrap();
+    fs::write(folder.path().join("platforms/mine.toml"), linux.replacen("\"linux\"", "\"my_linux\"", 1))
+        .unwrap();
+    fs::write(folder.path().join("platforms/notes.txt"), "not a profile").unwrap();
+    let text = "[platforms]\npath = 'platforms'\n[defaults]\nplatform = 'my_linux'";
+    let draft = || config::draft_str(&folder.path().join("versweep.toml"), text, NO_ENVIRONMENT);
+    let config = draft().finish().unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(config.layers.defaults.platform.unwrap().as_str(), "my_linux");
+
+    // Two profiles that are wrong are both told, each with its own file.
+    fs::write(folder.path().join("platforms/a.toml"), "key = ").unwrap();
+    fs::write(folder.path().join("platforms/b.toml"), "colour = 'red'").unwrap();
+    fs::write(folder.path().join("platforms/mine.toml"), "").unwrap();
+    let errors = draft().finish().unwrap_err().to_string();
+    assert!(!errors.contains("is not a known platform"), "{errors}");
+    for file in ["a.toml", "b.toml"] {
+        assert!(
+            errors.contains(&format!("{}:1", folder.path().join("platforms").join(file).display())),
+            "{errors}"
+        );
+    }
+}
+
+#[test]
+fn an_alias_means_its_platform() {
+    let config = good(
+        "[defaults]\nplatform = 'IOS_XR'\n[[sweep]]\nname = 'a'\nevery = '1m'\nselect.platform = 'iosxr'",
+    );
+    assert_eq!(config.layers.defaults.platform.unwrap().as_str(), "cisco_xr");
+    assert_eq!(config.sweeps[0].select.0["platform"], ["cisco_xr"]);
+}
+
+mod hostile {
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Whatever stands in the file, reading it ends with a configuration or with errors that name a line.
+        #[test]
+        fn any_text_is_read_or_refused(
+            text in "(\\[(\\[)?(web|workers|sweep|group|sink|credentials|defaults)(\\])?\\]\n)?\
+                     (name|listen|max|select|type|port)? ?[=\\[\\]{}\"'.,#a0-9\n é]{0,60}"
+        ) {
+            let draft = versweep::config::draft_str("v.toml".as_ref(), &text, &|_| None);
+            prop_assert!(draft.problems.iter().all(|problem| problem.line.is_some()), "{}", draft.problems);
+        }
+    }
+}

@@ -169,16 +169,25 @@ fn a_selector_without_devices_is_a_warning() {
 
 /// The formats that people keep inventories in hold anything; whatever it is, it is refused or read, never a panic.
 mod hostile {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
     use versweep::inventory;
+    use versweep::platform::Platforms;
+    use versweep::settings::{Layers, References, Source, SourceKind};
 
     fn read(name: &str, text: &str) {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(name), text).unwrap();
-        let path = folder.path().join("versweep.toml");
-        let toml = format!("[[inventory]]\ntype = 'file'\npath = '{name}'");
-        let config = versweep::config::draft_str(&path, &toml, &|_| None).finish().unwrap();
-        let _ = inventory::load(&config.inventory, &config.layers, &config.references());
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let [file, key] = [String::new(), String::new()];
+        let source = Source { name: name.to_owned(), kind: SourceKind::File { path }, file, line: 1, key };
+        let references = References {
+            platforms: &Platforms::default(),
+            platforms_complete: true,
+            credentials: &BTreeSet::new(),
+        };
+        let _ = inventory::load(&[source], &Layers::default(), &references);
     }
 
     proptest! {
