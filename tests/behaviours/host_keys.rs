@@ -74,11 +74,17 @@ async fn strict_takes_known_keys_only() {
 async fn off_takes_any_key_loudly() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(Setup::new(Manner::Usual)).await;
-    let known = format!("[127.0.0.1]:{} {}\n", server.address.port(), fresh_key().public_key().to_openssh().unwrap());
+    let known =
+        format!("[127.0.0.1]:{} {}\n", server.address.port(), fresh_key().public_key().to_openssh().unwrap());
     std::fs::write(folder.path().join("known_hosts"), known).unwrap();
-    let (result, trace) = visit(&transport(PASSWORD, folder.path()), &with(&server, HostKeyPolicy::Off)).await;
+    let (result, trace) =
+        visit(&transport(PASSWORD, folder.path()), &with(&server, HostKeyPolicy::Off)).await;
     result.unwrap();
-    assert!(trace.notes.iter().any(|note| note.contains("unchecked") && note.contains("CHANGED")), "{:?}", trace.notes);
+    assert!(
+        trace.notes.iter().any(|note| note.contains("unchecked") && note.contains("CHANGED")),
+        "{:?}",
+        trace.notes
+    );
 }
 
 #[tokio::test]
@@ -86,9 +92,11 @@ async fn a_server_with_several_keys_is_asked_for_the_known_one() {
     let folder = tempfile::tempdir().unwrap();
     let ecdsa = key_of(Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 });
     let server = Server::start(Setup::new(Manner::Usual).host_keys([fresh_key(), ecdsa.clone()])).await;
-    let known = format!("[127.0.0.1]:{} {}\n", server.address.port(), ecdsa.public_key().to_openssh().unwrap());
+    let known =
+        format!("[127.0.0.1]:{} {}\n", server.address.port(), ecdsa.public_key().to_openssh().unwrap());
     std::fs::write(folder.path().join("known_hosts"), known).unwrap();
-    let (result, trace) = visit(&transport(PASSWORD, folder.path()), &with(&server, HostKeyPolicy::Strict)).await;
+    let (result, trace) =
+        visit(&transport(PASSWORD, folder.path()), &with(&server, HostKeyPolicy::Strict)).await;
     result.unwrap();
     assert!(trace.host_key.unwrap().starts_with("ecdsa-sha2-nistp256 "));
 }
@@ -99,8 +107,13 @@ async fn a_key_that_cannot_be_pinned_gets_no_secret() {
     let server = Server::start(Setup::new(Manner::Usual)).await;
     // A folder where the file should be.
     std::fs::create_dir(folder.path().join("known_hosts")).unwrap();
-    let error = visit(&transport(PASSWORD, folder.path()), &with(&server, HostKeyPolicy::Learn)).await.0.unwrap_err();
+    let error =
+        visit(&transport(PASSWORD, folder.path()), &with(&server, HostKeyPolicy::Learn)).await.0.unwrap_err();
     assert_eq!((error.kind, error.stage), (FailureKind::Internal, Stage::Kex));
-    assert!(error.detail.contains("can't be pinned") && error.detail.contains("known_hosts"), "{}", error.detail);
+    assert!(
+        error.detail.contains("can't be pinned") && error.detail.contains("known_hosts"),
+        "{}",
+        error.detail
+    );
     assert_eq!(server.seen().passwords.len(), 0);
 }

@@ -15,7 +15,11 @@ use versweep::transport::{Trace, Transport, TransportError};
 use crate::devices::{PASSWORD, credential, device_at, settings, transport};
 use crate::ssh_server::{Manner, Server, Setup, fresh_key, until};
 
-async fn ask(transport: &SshTransport, device: &Device, commands: &[&str]) -> (Result<Vec<String>, TransportError>, Trace) {
+async fn ask(
+    transport: &SshTransport,
+    device: &Device,
+    commands: &[&str],
+) -> (Result<Vec<String>, TransportError>, Trace) {
     let mut trace = Trace::begin();
     let commands: Vec<String> = commands.iter().map(|command| (*command).to_owned()).collect();
     let result = transport.visit(device, &commands, &mut trace).await;
@@ -26,7 +30,8 @@ async fn ask(transport: &SshTransport, device: &Device, commands: &[&str]) -> (R
 async fn meet(manner: Manner, commands: &[&str]) -> (Result<Vec<String>, TransportError>, Trace, Server) {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(Setup::new(manner)).await;
-    let (result, trace) = ask(&transport(PASSWORD, folder.path()), &device_at(server.address), commands).await;
+    let (result, trace) =
+        ask(&transport(PASSWORD, folder.path()), &device_at(server.address), commands).await;
     server.all_closed().await;
     (result, trace, server)
 }
@@ -44,7 +49,13 @@ async fn one_connection_one_login_and_a_polite_end() {
 
 #[tokio::test]
 async fn output_counts_whichever_way_the_device_ends_it() {
-    for manner in [Manner::OnStderr, Manner::NoExitStatus, Manner::OnlyEof, Manner::OneCommandOnly, Manner::FarewellOnly] {
+    for manner in [
+        Manner::OnStderr,
+        Manner::NoExitStatus,
+        Manner::OnlyEof,
+        Manner::OneCommandOnly,
+        Manner::FarewellOnly,
+    ] {
         let (result, trace, _) = meet(manner, &["show version"]).await;
         assert_eq!(result.unwrap_or_else(|error| panic!("{manner:?}: {error}")), ["Version 1.0\n"]);
         assert_eq!(trace.notes.iter().any(|note| note.contains("exit status 3")), manner == Manner::OnStderr);
@@ -86,7 +97,11 @@ async fn a_wrong_password_is_sent_once() {
         assert_eq!((error.kind, error.stage), (FailureKind::Auth, Stage::Auth), "{}", error.detail);
         assert!(!error.detail.contains("wrong-horse") && error.detail.contains("credential lab"));
         if manner == Manner::Usual {
-            assert!(error.detail.contains("publickey") && error.detail.contains("password"), "{}", error.detail);
+            assert!(
+                error.detail.contains("publickey") && error.detail.contains("password"),
+                "{}",
+                error.detail
+            );
         }
         assert_eq!(server.seen().passwords, ["wrong-horse"]);
     }
@@ -114,8 +129,10 @@ async fn the_key_comes_first_and_the_password_once() {
 #[tokio::test]
 async fn output_that_is_no_utf8_is_read_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(Setup::new(Manner::Usual).answer("show version", b"Version \xff1\n".to_vec())).await;
-    let result = ask(&transport(PASSWORD, folder.path()), &device_at(server.address), &["show version"]).await.0;
+    let server =
+        Server::start(Setup::new(Manner::Usual).answer("show version", b"Version \xff1\n".to_vec())).await;
+    let result =
+        ask(&transport(PASSWORD, folder.path()), &device_at(server.address), &["show version"]).await.0;
     assert_eq!(result.unwrap(), ["Version \u{fffd}1\n"]);
 }
 
@@ -154,7 +171,12 @@ async fn what_is_no_ssh_server_is_told_apart() {
     let cases: [(&[u8], bool, FailureKind, &str); 7] = [
         (b"", false, FailureKind::Disconnected, "before its SSH banner"),
         (b"", true, FailureKind::Timeout, "no SSH banner"),
-        (b"HTTP/1.1 400 Bad\x1b[2J Request\r\n\r\n", false, FailureKind::Kex, "\"HTTP/1.1 400 Bad\\u{1b}[2J Request"),
+        (
+            b"HTTP/1.1 400 Bad\x1b[2J Request\r\n\r\n",
+            false,
+            FailureKind::Kex,
+            "\"HTTP/1.1 400 Bad\\u{1b}[2J Request",
+        ),
         (b"220 ftp ready\r\n", true, FailureKind::Kex, "220 ftp ready"),
         (b"SSH-1.5-Cisco-1.25\n", true, FailureKind::Kex, "SSH protocol 1"),
         (b"SSH-2.0-x\r\n", false, FailureKind::Disconnected, "during key exchange"),
@@ -212,7 +234,10 @@ fn unusable_credentials_are_named_before_any_visit() {
 }
 
 /// Accepts a hundred visitors, tells when each is in the middle of its key exchange, counts those that hang up.
-fn silent_peers(count: usize, all_there: oneshot::Sender<()>) -> (std::net::SocketAddr, std::thread::JoinHandle<usize>) {
+fn silent_peers(
+    count: usize,
+    all_there: oneshot::Sender<()>,
+) -> (std::net::SocketAddr, std::thread::JoinHandle<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let counting = std::thread::spawn(move || {

@@ -13,12 +13,12 @@ use versweep::device::{
 use versweep::transport::ssh::{SshSettings, SshTransport};
 
 /// The user of every test server.
-pub const USER: &str = "versweep";
+pub(crate) const USER: &str = "versweep";
 /// The right password.
-pub const PASSWORD: &str = "right-horse";
+pub(crate) const PASSWORD: &str = "right-horse";
 
 /// Limits that no test on a busy machine runs into by accident.
-pub const PATIENT: Timeouts = Timeouts {
+pub(crate) const PATIENT: Timeouts = Timeouts {
     visit: Duration::from_secs(60),
     connect: Duration::from_secs(30),
     login: Duration::from_secs(30),
@@ -26,7 +26,7 @@ pub const PATIENT: Timeouts = Timeouts {
 };
 
 /// A device at that address, with patient limits and learned host keys.
-pub fn device_at(address: SocketAddr) -> Device {
+pub(crate) fn device_at(address: SocketAddr) -> Device {
     Device {
         id: DeviceId::new("r1").unwrap(),
         endpoint: Endpoint { host: address.ip().to_string(), port: address.port() },
@@ -40,7 +40,7 @@ pub fn device_at(address: SocketAddr) -> Device {
 }
 
 /// The credential `lab` with a password, a private key (and its passphrase), or both.
-pub fn credential(password: Option<&str>, key: Option<(&str, Option<&str>)>) -> Credential {
+pub(crate) fn credential(password: Option<&str>, key: Option<(&str, Option<&str>)>) -> Credential {
     Credential {
         id: CredentialId::new("lab").unwrap(),
         username: USER.to_owned(),
@@ -53,12 +53,12 @@ pub fn credential(password: Option<&str>, key: Option<(&str, Option<&str>)>) -> 
 }
 
 /// Settings with that one credential and a known_hosts file in that folder.
-pub fn settings(credential: Credential, folder: &Path) -> SshSettings {
+pub(crate) fn settings(credential: Credential, folder: &Path) -> SshSettings {
     let credentials = BTreeMap::from([(credential.id.clone(), Arc::new(credential))]);
     SshSettings::new(credentials, folder.join("known_hosts"))
 }
 
 /// A transport that logs in by that password.
-pub fn transport(password: &str, folder: &Path) -> SshTransport {
+pub(crate) fn transport(password: &str, folder: &Path) -> SshTransport {
     SshTransport::new(settings(credential(Some(password), None), folder)).unwrap()
 }

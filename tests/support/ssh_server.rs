@@ -17,7 +17,7 @@ use crate::devices::{PASSWORD, USER};
 
 /// What sets a server apart from a well-behaved one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub(crate) enum Manner {
     /// Output, exit status 0, EOF, close.
     Usual,
     /// The output comes on stderr, with exit status 3.
@@ -50,33 +50,33 @@ pub enum Manner {
 
 /// What a server saw.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// TCP connections.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// Sessions that are open now.
-    pub open: usize,
+    pub(crate) open: usize,
     /// Passwords, in order.
-    pub passwords: Vec<String>,
+    pub(crate) passwords: Vec<String>,
     /// Public keys that proved themselves, in order.
-    pub keys: usize,
+    pub(crate) keys: usize,
     /// Commands, in order.
-    pub commands: Vec<String>,
+    pub(crate) commands: Vec<String>,
     /// Client identifications.
-    pub clients: Vec<String>,
+    pub(crate) clients: Vec<String>,
 }
 
 /// What a server is made from.
 #[derive(Debug, Clone)]
-pub struct Setup {
-    pub manner: Manner,
-    pub answers: BTreeMap<String, Vec<u8>>,
-    pub host_keys: Vec<PrivateKey>,
-    pub authorized: Option<PublicKey>,
+pub(crate) struct Setup {
+    pub(crate) manner: Manner,
+    pub(crate) answers: BTreeMap<String, Vec<u8>>,
+    pub(crate) host_keys: Vec<PrivateKey>,
+    pub(crate) authorized: Option<PublicKey>,
 }
 
 impl Setup {
     /// A server of that manner, with a fresh host key, that answers `show version`.
-    pub fn new(manner: Manner) -> Self {
+    pub(crate) fn new(manner: Manner) -> Self {
         Self {
             manner,
             answers: BTreeMap::from([("show version".to_owned(), b"Version 1.0\n".to_vec())]),
@@ -85,30 +85,30 @@ impl Setup {
         }
     }
 
-    pub fn answer(mut self, command: &str, output: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn answer(mut self, command: &str, output: impl Into<Vec<u8>>) -> Self {
         self.answers.insert(command.to_owned(), output.into());
         self
     }
 
-    pub fn host_keys(mut self, keys: impl IntoIterator<Item = PrivateKey>) -> Self {
+    pub(crate) fn host_keys(mut self, keys: impl IntoIterator<Item = PrivateKey>) -> Self {
         self.host_keys = keys.into_iter().collect();
         self
     }
 }
 
 /// A key of the usual type.
-pub fn fresh_key() -> PrivateKey {
+pub(crate) fn fresh_key() -> PrivateKey {
     key_of(Algorithm::Ed25519)
 }
 
 /// A key of that type.
-pub fn key_of(algorithm: Algorithm) -> PrivateKey {
+pub(crate) fn key_of(algorithm: Algorithm) -> PrivateKey {
     PrivateKey::random(&mut safe_rng(), algorithm).unwrap()
 }
 
 /// A running server; dropping it stops it.
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
     accepting: AbortHandle,
 }
@@ -120,13 +120,13 @@ impl Drop for Server {
 }
 
 impl Server {
-    pub async fn start(setup: Setup) -> Self {
+    pub(crate) async fn start(setup: Setup) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         Self::on(listener, setup)
     }
 
     /// A server on an address that another has left.
-    pub async fn start_at(address: SocketAddr, setup: Setup) -> Self {
+    pub(crate) async fn start_at(address: SocketAddr, setup: Setup) -> Self {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind(address).unwrap();
@@ -140,18 +140,18 @@ impl Server {
         Self { address, seen, accepting }
     }
 
-    pub fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
     }
 
     /// Waits until no session is open any more.
-    pub async fn all_closed(&self) {
+    pub(crate) async fn all_closed(&self) {
         until(|| self.seen().open == 0).await;
     }
 }
 
 /// Waits for something that must come; fails the test when it doesn't within ten seconds.
-pub async fn until(done: impl Fn() -> bool) {
+pub(crate) async fn until(done: impl Fn() -> bool) {
     let waiting = async {
         while !done() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -184,12 +184,30 @@ async fn accept(listener: TcpListener, setup: Setup, seen: Arc<Mutex<Seen>>) {
         let (setup, seen) = (Arc::clone(&setup), Arc::clone(&seen));
         let of_session = Arc::clone(&seen);
         tokio::spawn(async move {
+            let silent = setup.manner == Manner::SilentAtLogin;
+            let tcp = tcp.into_std().unwrap();
+            let ear = tcp.try_clone().unwrap();
             let handler = Conversation { setup, seen: of_session };
-            if let Ok(session) = russh::server::run_stream(config, tcp, handler).await {
-                let _ = session.await;
+            let session = async {
+                let tcp = tokio::net::TcpStream::from_std(tcp).unwrap();
+                if let Ok(session) = russh::server::run_stream(config, tcp, handler).await {
+                    let _ = session.await;
+                }
+            };
+            tokio::select! {
+                () = session => {}
+                // A handler that never answers keeps russh from reading, and so from seeing the client hang up.
+                () = hung_up(ear), if silent => {}
             }
             seen.lock().unwrap().open -= 1;
         });
+    }
+}
+
+async fn hung_up(tcp: std::net::TcpStream) {
+    let tcp = tokio::net::TcpStream::from_std(tcp).unwrap();
+    while tcp.peek(&mut [0]).await.is_ok_and(|count| count > 0) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
@@ -258,7 +276,8 @@ impl Handler for Conversation {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         let command = String::from_utf8_lossy(command).into_owned();
-        let output = self.setup.answers.get(&command).cloned().unwrap_or_else(|| b"% Invalid input\n".to_vec());
+        let output =
+            self.setup.answers.get(&command).cloned().unwrap_or_else(|| b"% Invalid input\n".to_vec());
         self.seen.lock().unwrap().commands.push(command);
         if self.setup.manner == Manner::RefusesExec {
             return session.channel_failure(channel);
@@ -288,7 +307,9 @@ impl Conversation {
                 session.data(channel, output)?;
                 return session.disconnect(Disconnect::ByApplication, "", "");
             }
-            Manner::NoExitStatus | Manner::OneCommandOnly | Manner::OnlyEof => session.data(channel, output)?,
+            Manner::NoExitStatus | Manner::OneCommandOnly | Manner::OnlyEof => {
+                session.data(channel, output)?
+            }
             _ => {
                 session.data(channel, output)?;
                 session.exit_status_request(channel, 0)?;

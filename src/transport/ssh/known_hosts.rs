@@ -126,7 +126,10 @@ impl Table {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return 0,
             Err(error) => {
-                warn!("{}: can't be read ({error}), its host keys are unknown; check its owner and mode", file.display());
+                warn!(
+                    "{}: can't be read ({error}), its host keys are unknown; check its owner and mode",
+                    file.display()
+                );
                 return 0;
             }
         };
@@ -149,7 +152,10 @@ impl Table {
             }
         };
         if entry.marker() == Some(&Marker::CertAuthority) {
-            return warn!("{}:{line}: host certificates aren't supported yet, @cert-authority left out", file.display());
+            return warn!(
+                "{}:{line}: host certificates aren't supported yet, @cert-authority left out",
+                file.display()
+            );
         }
         let revoked = entry.marker() == Some(&Marker::Revoked);
         let key = entry.public_key().key_data().clone();
@@ -169,7 +175,11 @@ impl Table {
         if !self.patterns.is_empty() {
             let patterns = &self.patterns;
             let tried = self.tried.entry(name.to_owned()).or_insert_with(|| {
-                patterns.iter().filter(|(p, _)| pattern::matches(p, name)).map(|(_, known)| known.clone()).collect()
+                patterns
+                    .iter()
+                    .filter(|(p, _)| pattern::matches(p, name))
+                    .map(|(_, known)| known.clone())
+                    .collect()
             });
             found.extend_from_slice(tried);
         }
