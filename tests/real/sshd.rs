@@ -32,9 +32,15 @@ fn passwords_only() -> Vec<String> {
 #[tokio::test]
 #[ignore = "needs sshd: run by make test"]
 async fn logs_in_by_a_key_with_a_passphrase_and_runs_commands() {
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        log_in_by_key(kind).await;
+    }
+}
+
+async fn log_in_by_key(kind: &str) {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("id");
-    keygen(&key, "open sesame");
+    keygen(&key, kind, "open sesame");
     let authorized = authorize(&key.with_extension("pub"), folder.path());
     let options = [format!("AuthorizedKeysFile {}", authorized.display()), "PermitRootLogin yes".to_owned()];
     let sshd = Sshd::start(&options);
@@ -59,6 +65,7 @@ async fn logs_in_by_a_key_with_a_passphrase_and_runs_commands() {
 
 #[tokio::test]
 #[ignore = "needs sshd: run by make test"]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 async fn logs_in_by_password_and_sends_a_wrong_one_once() {
     if !is_root() {
         return eprintln!("only root can make a user with a password: skipped");

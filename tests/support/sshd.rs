@@ -26,7 +26,7 @@ impl Sshd {
         // Where sshd separates its privileges; Debian's service makes it otherwise.
         let _ = fs::create_dir_all("/run/sshd");
         let host_key = folder.path().join("host_key");
-        keygen(&host_key, "");
+        keygen(&host_key, "ed25519", "");
         let config = [
             options.join("\n"),
             format!("ListenAddress {address}\nHostKey {}\nPidFile none", host_key.display()),
@@ -97,10 +97,10 @@ pub(crate) fn listens(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_ok()
 }
 
-/// Makes an ed25519 key pair: `path` and `path.pub`.
-pub(crate) fn keygen(path: &Path, passphrase: &str) {
+/// Makes a key pair of that type: `path` and `path.pub`.
+pub(crate) fn keygen(path: &Path, kind: &str, passphrase: &str) {
     let status = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", passphrase, "-C", "", "-f"])
+        .args(["-q", "-t", kind, "-N", passphrase, "-C", "", "-f"])
         .arg(path)
         .status()
         .unwrap();

@@ -87,6 +87,9 @@ fn farewell(info: &RemoteDisconnectInfo) -> Ended {
         | Disconnect::AuthCancelledByUser
         | Disconnect::IllegalUserName => End::TooManyAuthFailures,
         _ if over_auth => End::TooManyAuthFailures,
+        Disconnect::TooManyConnections
+        | Disconnect::ServiceNotAvailable
+        | Disconnect::HostNotAllowedToConnect => End::Busy,
         Disconnect::ByApplication => End::Farewell,
         _ => End::ServerGaveUp,
     };

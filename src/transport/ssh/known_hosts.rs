@@ -24,7 +24,7 @@ pub(super) use pins::PinError;
 /// A key that stands in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Known {
-    key: KeyData,
+    key: Arc<KeyData>,
     revoked: bool,
     file: Arc<Path>,
     /// Counted from 1.
@@ -58,7 +58,7 @@ pub(super) enum Verdict {
 
 /// Judges a key by those known for its server.
 pub(super) fn judge(known: &[Known], key: &PublicKey) -> Verdict {
-    let same = |entry: &&Known| entry.key == *key.key_data();
+    let same = |entry: &&Known| *entry.key == *key.key_data();
     if let Some(entry) = known.iter().filter(|entry| entry.revoked).find(same) {
         return Verdict::Revoked(entry.clone());
     }
@@ -158,7 +158,7 @@ impl Table {
             );
         }
         let revoked = entry.marker() == Some(&Marker::Revoked);
-        let key = entry.public_key().key_data().clone();
+        let key = Arc::new(entry.public_key().key_data().clone());
         let known = Known { key, revoked, file: Arc::clone(file), line };
         match entry.host_patterns() {
             HostPatterns::Patterns(names) if names.iter().all(|name| pattern::is_plain(name)) => {

@@ -110,7 +110,7 @@ impl Attempt<'_> {
                     ended.map_or_else(|| "it offers no further method".to_owned(), |ended| ended.detail);
                 self.auth(&format!("{} refused the {method}: {how}", self.device.endpoint))
             }
-            Some(End::Broken) => lost(Stage::Auth, self.facts, "during the login"),
+            Some(End::Busy | End::Broken) => lost(Stage::Auth, self.facts, "during the login"),
         }
     }
 

@@ -103,8 +103,8 @@ impl KnownHosts {
         self.with_table(|table| {
             let line = table.own_lines + 1;
             let entries = table.exact.entry(pin.name.clone()).or_default();
-            if entries.iter().all(|known| known.key != *pin.key.key_data()) {
-                let key = pin.key.key_data().clone();
+            if entries.iter().all(|known| *known.key != *pin.key.key_data()) {
+                let key = Arc::new(pin.key.key_data().clone());
                 entries.push(Known { key, revoked: false, file: Arc::clone(&self.own), line });
                 table.own_lines = line;
             }
