@@ -1,8 +1,14 @@
 //! How versweep behaves, one file per behaviour; nothing here needs an installed server.
 
 #[cfg(test)]
+#[path = "support/devices.rs"]
+mod devices;
+#[cfg(test)]
 #[path = "support/fleet.rs"]
 mod fleet;
+#[cfg(test)]
+#[path = "support/ssh_server.rs"]
+mod ssh_server;
 #[cfg(test)]
 #[path = "support/visits.rs"]
 mod visits;
@@ -19,6 +25,12 @@ mod crash;
 #[cfg(test)]
 #[path = "behaviours/diff.rs"]
 mod diff;
+#[cfg(test)]
+#[path = "behaviours/host_keys.rs"]
+mod host_keys;
+#[cfg(test)]
+#[path = "behaviours/hostile_server.rs"]
+mod hostile_server;
 #[cfg(test)]
 #[path = "behaviours/http.rs"]
 mod http;
@@ -43,3 +55,6 @@ mod sinks;
 #[cfg(test)]
 #[path = "behaviours/store.rs"]
 mod store;
+#[cfg(test)]
+#[path = "behaviours/transport_conformance.rs"]
+mod transport_conformance;

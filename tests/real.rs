@@ -4,14 +4,23 @@
 #[path = "support/daemon.rs"]
 mod daemon;
 #[cfg(test)]
+#[path = "support/devices.rs"]
+mod devices;
+#[cfg(test)]
 #[path = "support/fleet.rs"]
 mod fleet;
+#[cfg(test)]
+#[path = "support/sshd.rs"]
+mod sshd_server;
 #[cfg(test)]
 #[expect(dead_code, reason = "the behaviours use the rest of it")]
 #[path = "support/visits.rs"]
 mod visits;
 
 
+#[cfg(test)]
+#[path = "real/sshd.rs"]
+mod sshd;
 #[cfg(test)]
 #[path = "real/systemd.rs"]
 mod systemd;

@@ -44,7 +44,8 @@ impl FakeAnswer {
     /// Answers each command with its own text, and one that isn't listed with a device's complaint.
     #[must_use]
     pub fn outputs<'a>(answers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let answers = answers.into_iter().map(|(command, text)| (command.to_owned(), text.to_owned())).collect();
+        let answers =
+            answers.into_iter().map(|(command, text)| (command.to_owned(), text.to_owned())).collect();
         Self::then(Then::Outputs(Arc::new(answers)))
     }
 
@@ -92,7 +93,9 @@ impl FakeAnswer {
 
 fn usual_stage(kind: FailureKind) -> Stage {
     match kind {
-        FailureKind::Dns | FailureKind::Refused | FailureKind::Unreachable | FailureKind::Timeout => Stage::Connect,
+        FailureKind::Dns | FailureKind::Refused | FailureKind::Unreachable | FailureKind::Timeout => {
+            Stage::Connect
+        }
         FailureKind::Kex | FailureKind::HostKey | FailureKind::Disconnected => Stage::Kex,
         FailureKind::Auth => Stage::Auth,
         _ => Stage::Command,
@@ -295,7 +298,12 @@ impl Transport for FakeTransport {
 }
 
 /// Plays one stage: its delays, then a scripted failure or silence where it belongs there.
-async fn stage(device: &Device, answer: &FakeAnswer, now: Stage, limit: Duration) -> Result<(), TransportError> {
+async fn stage(
+    device: &Device,
+    answer: &FakeAnswer,
+    now: Stage,
+    limit: Duration,
+) -> Result<(), TransportError> {
     let play = async {
         for (_, delay) in answer.delays.iter().filter(|(stage, _)| *stage == now) {
             sleep(*delay).await;

@@ -41,7 +41,8 @@ async fn silence_ends_at_the_limit_of_its_stage() {
 
 #[tokio::test(start_paused = true)]
 async fn delays_are_virtual_and_recorded() {
-    let answer = FakeAnswer::output("v1").delayed(Stage::Auth, Duration::from_secs(2)).after(Duration::from_secs(3));
+    let answer =
+        FakeAnswer::output("v1").delayed(Stage::Auth, Duration::from_secs(2)).after(Duration::from_secs(3));
     let fake = FakeTransport::new().otherwise(answer);
     let mut trace = Trace::begin();
     let outputs = fake.visit(&device("r1"), &show_version(), &mut trace).await.unwrap();
@@ -92,8 +93,7 @@ async fn two_visits_at_once_to_one_device_panic() {
     let fake = FakeTransport::new().otherwise(FakeAnswer::stuck());
     let device = device("r1");
     let (mut one, mut two) = (Trace::begin(), Trace::begin());
-    tokio::join!(
-        async { fake.visit(&device, &[], &mut one).await.unwrap() },
-        async { fake.visit(&device, &[], &mut two).await.unwrap() }
-    );
+    tokio::join!(async { fake.visit(&device, &[], &mut one).await.unwrap() }, async {
+        fake.visit(&device, &[], &mut two).await.unwrap()
+    });
 }

@@ -83,10 +83,13 @@ fn farewell(info: &RemoteDisconnectInfo) -> Ended {
     let said = plain(&info.message, 120);
     let over_auth = said.to_ascii_lowercase().contains("authentication fail");
     let how = match info.reason_code {
-        Disconnect::NoMoreAuthMethodsAvailable | Disconnect::AuthCancelledByUser | Disconnect::IllegalUserName => {
-            End::TooManyAuthFailures
-        }
+        Disconnect::NoMoreAuthMethodsAvailable
+        | Disconnect::AuthCancelledByUser
+        | Disconnect::IllegalUserName => End::TooManyAuthFailures,
         _ if over_auth => End::TooManyAuthFailures,
+        Disconnect::TooManyConnections
+        | Disconnect::ServiceNotAvailable
+        | Disconnect::HostNotAllowedToConnect => End::Busy,
         Disconnect::ByApplication => End::Farewell,
         _ => End::ServerGaveUp,
     };

@@ -43,9 +43,10 @@ async fn addresses(device: &Device, deadline: Instant) -> Result<Vec<SocketAddr>
     // The lookup itself runs in a thread of its own and can't be cut short; its result is then thrown away.
     match timeout_at(deadline, lookup_host((host, device.endpoint.port))).await {
         Ok(Ok(found)) => Ok(found.take(ADDRESSES_MAX).collect()),
-        Ok(Err(error)) => {
-            Err(fail(FailureKind::Dns, format!("{host} doesn't resolve: {error}; check the name and the resolver")))
-        }
+        Ok(Err(error)) => Err(fail(
+            FailureKind::Dns,
+            format!("{host} doesn't resolve: {error}; check the name and the resolver"),
+        )),
         Err(_) => Err(fail(
             FailureKind::Timeout,
             format!("no answer from the resolver for {host} within {:?}", device.timeouts.connect),
@@ -55,7 +56,9 @@ async fn addresses(device: &Device, deadline: Instant) -> Result<Vec<SocketAddr>
 
 fn silent(device: &Device, address: SocketAddr) -> TransportError {
     let limit = device.timeouts.connect;
-    let detail = format!("no answer from {address} within the connect timeout of {limit:?}; is it up, is a filter between?");
+    let detail = format!(
+        "no answer from {address} within the connect timeout of {limit:?}; is it up, is a filter between?"
+    );
     fail(FailureKind::Timeout, detail)
 }
 
@@ -66,7 +69,9 @@ fn fail(kind: FailureKind, detail: String) -> TransportError {
 /// What an I/O error on the connection means, at whatever stage it comes.
 pub(super) fn io_failure(stage: Stage, error: &io::Error, doing: &str) -> TransportError {
     let (kind, hint) = match Errno::from_io_error(error) {
-        Some(Errno::CONNREFUSED) => (FailureKind::Refused, "is the SSH server on, on this port, for this host?"),
+        Some(Errno::CONNREFUSED) => {
+            (FailureKind::Refused, "is the SSH server on, on this port, for this host?")
+        }
         Some(Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN | Errno::HOSTDOWN) => {
             (FailureKind::Unreachable, "check the route there")
         }

@@ -32,8 +32,10 @@ pub(super) fn kex_timeout(facts: &SharedFacts, device: &Device) -> TransportErro
     let limit = device.timeouts.login;
     facts.with(|facts| {
         not_our_protocol(facts, device).unwrap_or_else(|| {
-            let came = if facts.server.is_some() { "the key exchange wasn't done" } else { "no SSH banner came" };
-            let detail = format!("{came} within the login timeout of {limit:?}; is {} overloaded?", device.endpoint);
+            let came =
+                if facts.server.is_some() { "the key exchange wasn't done" } else { "no SSH banner came" };
+            let detail =
+                format!("{came} within the login timeout of {limit:?}; is {} overloaded?", device.endpoint);
             fail(FailureKind::Timeout, Stage::Kex, &detail)
         })
     })
@@ -68,7 +70,9 @@ fn kex_error(error: &Error, facts: &Facts, device: &Device) -> TransportError {
         Error::NoCommonAlgo { kind, ours, theirs } => {
             let (ours, theirs) = (plain(&ours.join(","), 90), plain(&theirs.join(","), 90));
             let kind = format!("{kind:?}").to_lowercase();
-            let detail = format!("no common {kind} algorithm: it offers {theirs}; versweep {ours}; enable a newer one");
+            let detail = format!(
+                "no common {kind} algorithm: it offers {theirs}; versweep {ours}; enable a newer one"
+            );
             (FailureKind::Kex, detail)
         }
         Error::IO(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {

@@ -34,7 +34,8 @@ pub(super) async fn run_all(
     for command in commands {
         if session.is_closed() {
             let done = outputs.len();
-            let doing = format!("after {done} of {} commands; it takes one command a connection", commands.len());
+            let doing =
+                format!("after {done} of {} commands; it takes one command a connection", commands.len());
             return Err(lost(Stage::Command, facts, &doing));
         }
         outputs.push(run(session, command, device, limit, facts).await?);
@@ -154,7 +155,10 @@ impl Exec<'_> {
 
     fn not_opened(&self, error: &Error) -> TransportError {
         let Error::ChannelOpenFailure(reason) = error else {
-            let doing = format!("before \"{}\" could be sent; does it take several commands a session?", self.command);
+            let doing = format!(
+                "before \"{}\" could be sent; does it take several commands a session?",
+                self.command
+            );
             return lost(Stage::Command, self.facts, &doing);
         };
         let kind = match reason {
@@ -162,7 +166,8 @@ impl Exec<'_> {
             _ => FailureKind::Command,
         };
         let said = self.facts.with(|facts| facts.refused_channel.take()).unwrap_or_default();
-        let detail = format!("the device opened no channel ({reason:?}: \"{said}\"); may this user run commands?");
+        let detail =
+            format!("the device opened no channel ({reason:?}: \"{said}\"); may this user run commands?");
         fail(kind, Stage::Command, &detail)
     }
 

@@ -57,6 +57,8 @@ pub(super) enum End {
     Farewell,
     /// The server gave up over authentication.
     TooManyAuthFailures,
+    /// The server has no room for this session, or not for this host.
+    Busy,
     /// The server gave up for another reason of its own.
     ServerGaveUp,
     /// The server closed the connection without a word.

@@ -29,7 +29,8 @@ impl HostKeyCheck {
         match (self.policy, judge(&self.known, key)) {
             (_, Verdict::Known) => Ok(None),
             (HostKeyPolicy::Off, verdict) => {
-                let note = format!("host key {shown} taken unchecked (host_keys = \"off\"): {}", word(&verdict));
+                let note =
+                    format!("host key {shown} taken unchecked (host_keys = \"off\"): {}", word(&verdict));
                 tracing::warn!(server = %self.name, "{note}");
                 Ok(Some(note))
             }
@@ -50,7 +51,10 @@ impl HostKeyCheck {
             Ok(()) => Ok(Some(format!("host key {shown} learned"))),
             Err(PinError::Changed(known)) => Err(self.changed(shown, &known)),
             Err(PinError::File(problem)) => {
-                let detail = format!("the host key of {} can't be pinned, so no login was tried: {problem}", self.name);
+                let detail = format!(
+                    "the host key of {} can't be pinned, so no login was tried: {problem}",
+                    self.name
+                );
                 Err(TransportError::new(FailureKind::Internal, Stage::Kex, plain(&detail, DETAIL_MAX)))
             }
         }

@@ -79,7 +79,8 @@ fn decode(material: &KeyMaterial) -> Result<PrivateKey, SetupProblem> {
 
 /// Whether the text is an encrypted key as far as can be told without decrypting it.
 fn looks_encrypted(text: &str) -> bool {
-    const PEM: [&str; 3] = ["BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED", "Encryption: aes256-cbc"];
+    const PEM: [&str; 3] =
+        ["BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED", "Encryption: aes256-cbc"];
     PEM.iter().any(|sign| text.contains(sign))
         || PrivateKey::from_openssh(text).is_ok_and(|key| key.is_encrypted())
 }

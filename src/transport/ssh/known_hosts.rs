@@ -24,7 +24,7 @@ pub(super) use pins::PinError;
 /// A key that stands in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Known {
-    key: KeyData,
+    key: Arc<KeyData>,
     revoked: bool,
     file: Arc<Path>,
     /// Counted from 1.
@@ -58,7 +58,7 @@ pub(super) enum Verdict {
 
 /// Judges a key by those known for its server.
 pub(super) fn judge(known: &[Known], key: &PublicKey) -> Verdict {
-    let same = |entry: &&Known| entry.key == *key.key_data();
+    let same = |entry: &&Known| *entry.key == *key.key_data();
     if let Some(entry) = known.iter().filter(|entry| entry.revoked).find(same) {
         return Verdict::Revoked(entry.clone());
     }
@@ -143,7 +143,10 @@ impl Table {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return 0,
             Err(error) => {
-                warn!("{}: can't be read ({error}), its host keys are unknown; check its owner and mode", file.display());
+                warn!(
+                    "{}: can't be read ({error}), its host keys are unknown; check its owner and mode",
+                    file.display()
+                );
                 return 0;
             }
         };
@@ -166,10 +169,13 @@ impl Table {
             }
         };
         if entry.marker() == Some(&Marker::CertAuthority) {
-            return warn!("{}:{line}: host certificates aren't supported yet, @cert-authority left out", file.display());
+            return warn!(
+                "{}:{line}: host certificates aren't supported yet, @cert-authority left out",
+                file.display()
+            );
         }
         let revoked = entry.marker() == Some(&Marker::Revoked);
-        let key = entry.public_key().key_data().clone();
+        let key = Arc::new(entry.public_key().key_data().clone());
         let known = Known { key, revoked, file: Arc::clone(file), line };
         match entry.host_patterns() {
             HostPatterns::Patterns(names) if names.iter().all(|name| pattern::is_plain(name)) => {
@@ -186,7 +192,11 @@ impl Table {
         if !self.patterns.is_empty() {
             let patterns = &self.patterns;
             let tried = self.tried.entry(name.to_owned()).or_insert_with(|| {
-                patterns.iter().filter(|(p, _)| pattern::matches(p, name)).map(|(_, known)| known.clone()).collect()
+                patterns
+                    .iter()
+                    .filter(|(p, _)| pattern::matches(p, name))
+                    .map(|(_, known)| known.clone())
+                    .collect()
             });
             found.extend_from_slice(tried);
         }

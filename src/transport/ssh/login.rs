@@ -28,7 +28,9 @@ pub(super) async fn log_in(
     let attempt = Attempt { login, device, facts };
     timeout_at(deadline, attempt.run(session)).await.unwrap_or_else(|_| {
         let limit = device.timeouts.login;
-        let detail = format!("no answer to the login within the login timeout of {limit:?}; does its AAA server answer?");
+        let detail = format!(
+            "no answer to the login within the login timeout of {limit:?}; does its AAA server answer?"
+        );
         Err(fail(FailureKind::Timeout, Stage::Auth, &detail))
     })
 }
@@ -64,7 +66,9 @@ impl Attempt<'_> {
             let user = self.login.username.as_str();
             let result = session.authenticate_password(user, password.expose_secret()).await;
             match self.answer("password", result)? {
-                Answer::LoggedIn if offered.is_some() => return self.note("logged in by password after the public key"),
+                Answer::LoggedIn if offered.is_some() => {
+                    return self.note("logged in by password after the public key");
+                }
                 Answer::LoggedIn => return self.note("logged in by password"),
                 Answer::Refused(methods, half) => return Err(self.refused("password", &methods, half)),
             }
@@ -87,7 +91,9 @@ impl Attempt<'_> {
     fn answer(&self, method: &str, result: Result<AuthResult, Error>) -> Result<Answer, TransportError> {
         match result {
             Ok(AuthResult::Success) => Ok(Answer::LoggedIn),
-            Ok(AuthResult::Failure { remaining_methods, partial_success }) if !remaining_methods.is_empty() => {
+            Ok(AuthResult::Failure { remaining_methods, partial_success })
+                if !remaining_methods.is_empty() =>
+            {
                 Ok(Answer::Refused(remaining_methods, partial_success))
             }
             Ok(AuthResult::Failure { .. }) | Err(_) => Err(self.ended(method)),
@@ -100,10 +106,11 @@ impl Attempt<'_> {
             // A server that hangs up on a secret has refused it as far as versweep is concerned: taken for a network
             // failure it would be tried again, and each try counts towards a lock-out.
             None | Some(End::TooManyAuthFailures | End::ServerGaveUp | End::Farewell | End::Closed) => {
-                let how = ended.map_or_else(|| "it offers no further method".to_owned(), |ended| ended.detail);
+                let how =
+                    ended.map_or_else(|| "it offers no further method".to_owned(), |ended| ended.detail);
                 self.auth(&format!("{} refused the {method}: {how}", self.device.endpoint))
             }
-            Some(End::Broken) => lost(Stage::Auth, self.facts, "during the login"),
+            Some(End::Busy | End::Broken) => lost(Stage::Auth, self.facts, "during the login"),
         }
     }
 

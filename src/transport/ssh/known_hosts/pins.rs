@@ -71,15 +71,21 @@ impl KnownHosts {
             match judge(&self.lookup(&pin.name), &pin.key) {
                 Verdict::Unknown if fresh.get(&pin.name).is_none_or(|key| key == pin.key.key_data()) => {
                     if fresh.insert(pin.name.clone(), pin.key.key_data().clone()).is_none() {
-                        let key = PublicKey::from(pin.key.key_data().clone()).to_openssh().unwrap_or_default();
+                        let key =
+                            PublicKey::from(pin.key.key_data().clone()).to_openssh().unwrap_or_default();
                         lines.push_str(&format!("{} {key}\n", pin.name));
                     }
                     written.push(pin);
                 }
                 Verdict::Known => answer(pin, Ok(())),
-                Verdict::Changed(known) | Verdict::Revoked(known) => answer(pin, Err(PinError::Changed(known))),
+                Verdict::Changed(known) | Verdict::Revoked(known) => {
+                    answer(pin, Err(PinError::Changed(known)))
+                }
                 Verdict::Unknown => {
-                    answer(pin, Err(PinError::File("the server showed two keys at the same moment".to_owned())));
+                    answer(
+                        pin,
+                        Err(PinError::File("the server showed two keys at the same moment".to_owned())),
+                    );
                 }
             }
         }
@@ -102,8 +108,8 @@ impl KnownHosts {
         self.with_table(|table| {
             let line = table.own_lines + 1;
             let entries = table.exact.entry(pin.name.clone()).or_default();
-            if entries.iter().all(|known| known.key != *pin.key.key_data()) {
-                let key = pin.key.key_data().clone();
+            if entries.iter().all(|known| *known.key != *pin.key.key_data()) {
+                let key = Arc::new(pin.key.key_data().clone());
                 entries.push(Known { key, revoked: false, file: Arc::clone(&self.own), line });
                 table.own_lines = line;
             }

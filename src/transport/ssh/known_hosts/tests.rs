@@ -34,7 +34,8 @@ fn names_as_openssh_writes_them() {
 #[test]
 fn reads_plain_bracketed_wildcard_and_several() {
     let (a, b, c) = (ed25519(), ed25519(), ed25519());
-    let text = ["# ours\n\n", &line("r1,10.0.0.1", &a), &line("[r1]:2222", &b), &line("*.lab,!bad.lab", &c)].concat();
+    let text = ["# ours\n\n", &line("r1,10.0.0.1", &a), &line("[r1]:2222", &b), &line("*.lab,!bad.lab", &c)]
+        .concat();
     let (_folder, hosts) = load(&text);
     assert_eq!(judge(&hosts.lookup("r1"), &a), Verdict::Known);
     assert_eq!(judge(&hosts.lookup("10.0.0.1"), &a), Verdict::Known);
