@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use axum::http::Uri;
+use hyper::Uri;
 use serde_json::Value;
 use tempfile::TempDir;
 use versweep::cli::client::get_json;
