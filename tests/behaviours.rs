@@ -3,6 +3,8 @@
 #[path = "support/fleet.rs"]
 mod fleet;
 
+#[path = "behaviours/dashboards.rs"]
+mod dashboards;
 #[path = "behaviours/http.rs"]
 mod http;
 #[path = "behaviours/metrics.rs"]

@@ -58,19 +58,6 @@ fn each_alert_fires_when_it_should_and_only_then() {
     assert_eq!(tests, alerts.matches("- alert: ").count(), "one file of cases for each alert");
 }
 
-#[test]
-#[ignore = "needs nothing but the source: run by make test"]
-fn each_alert_has_its_runbook() {
-    let rules = std::fs::read_to_string(path("etc/prometheus/rules/versweep.rules.yml")).unwrap();
-    let urls: Vec<&str> =
-        rules.lines().filter_map(|line| line.trim().strip_prefix("runbook_url: ")).collect();
-    assert_eq!(urls.len(), rules.matches("- alert: ").count());
-    for url in urls {
-        let file = url.strip_prefix("file:///usr/share/doc/versweep/").unwrap();
-        assert!(PathBuf::from(path(&format!("docs/{file}"))).exists(), "{url}");
-    }
-}
-
 #[tokio::test]
 #[ignore = "needs promtool: run by make test"]
 async fn promtool_finds_no_fault_with_the_page() {
