@@ -23,6 +23,9 @@ mod corpus;
 #[path = "behaviours/crash.rs"]
 mod crash;
 #[cfg(test)]
+#[path = "behaviours/dashboards.rs"]
+mod dashboards;
+#[cfg(test)]
 #[path = "behaviours/diff.rs"]
 mod diff;
 #[cfg(test)]

@@ -10,6 +10,9 @@ mod devices;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[cfg(test)]
+#[path = "support/prometheus.rs"]
+mod prometheus_server;
+#[cfg(test)]
 #[path = "support/sshd.rs"]
 mod sshd_server;
 #[cfg(test)]
@@ -18,6 +21,9 @@ mod sshd_server;
 mod visits;
 
 
+#[cfg(test)]
+#[path = "real/prometheus.rs"]
+mod prometheus;
 #[cfg(test)]
 #[path = "real/sshd.rs"]
 mod sshd;

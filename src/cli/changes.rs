@@ -1,6 +1,9 @@
 //! `versweep changes`: the latest changes that a running daemon found.
 
+use std::io::{self, Write};
+
 use clap::Args;
+use serde_json::Value;
 
 use crate::cli::client::{self, AskArgs, Output};
 
@@ -23,11 +26,19 @@ pub struct ChangesArgs {
     pub ask: AskArgs,
 }
 
-/// Asks and prints.
+/// Prints the changes to standard output.
 ///
 /// # Errors
-/// Those of [`client::get_json`] and [`client::print`].
+/// Those of [`list`].
 pub async fn run(args: ChangesArgs) -> anyhow::Result<()> {
+    list(&args, &mut io::stdout()).await
+}
+
+/// Asks and writes the changes.
+///
+/// # Errors
+/// Those of [`client::get_json`] and [`client::line`].
+pub async fn list(args: &ChangesArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let limit = args.limit.to_string();
     let mut query = vec![("limit", limit.as_str())];
     query.extend(args.device.as_deref().map(|device| ("device", device)));
@@ -36,16 +47,19 @@ pub async fn run(args: ChangesArgs) -> anyhow::Result<()> {
     let mut table = client::table(&["WHEN", "DEVICE", "CHANGE", "BEFORE", "AFTER"]);
     for change in answer["changes"].as_array().into_iter().flatten() {
         match args.ask.output {
-            Output::Json => client::print(&change.to_string())?,
-            Output::Table => {
-                let row =
-                    ["at", "device", "kind", "before", "after"].map(|field| client::cell(&change[field]));
-                table.add_row(row);
-            }
+            Output::Json => client::line(out, &change.to_string())?,
+            Output::Table => drop(table.add_row(row(change))),
         }
     }
-    if args.ask.output == Output::Table {
-        client::print(&table.trim_fmt())?;
+    match args.ask.output {
+        Output::Json => Ok(()),
+        Output::Table => client::line(out, &table.trim_fmt()),
     }
-    Ok(())
+}
+
+fn row(change: &Value) -> [String; 5] {
+    ["at", "device", "kind", "before", "after"].map(|field| match field {
+        "at" => client::instant(&change[field]),
+        _ => client::cell(&change[field]),
+    })
 }

@@ -4,17 +4,19 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use axum::http::Uri;
-use axum::http::uri::PathAndQuery;
+use chrono::SecondsFormat;
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::Uri;
 use hyper::body::Bytes;
+use hyper::http::uri::PathAndQuery;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use crate::clock::Timestamp;
 use crate::text::tamed;
 
 /// The whole of one request. The daemon answers from memory; what takes longer is not coming.
@@ -120,14 +122,23 @@ pub fn cell(value: &Value) -> String {
     }
 }
 
-/// Writes to standard output. A reader that went away, such as `head`, is no error.
+/// An instant of an answer to the second: what stands behind is for programs.
+#[must_use]
+pub fn instant(value: &Value) -> String {
+    match value.as_str().and_then(|text| text.parse::<Timestamp>().ok()) {
+        Some(at) => at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        None => cell(value),
+    }
+}
+
+/// Writes a line. A reader that went away, such as `head`, is no error.
 ///
 /// # Errors
-/// Standard output can't be written, for any other reason.
-pub fn print(text: &str) -> anyhow::Result<()> {
-    match writeln!(io::stdout().lock(), "{text}") {
+/// The line can't be written, for any other reason.
+pub fn line(out: &mut impl Write, text: &str) -> anyhow::Result<()> {
+    match writeln!(out, "{text}") {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("can't write to standard output")
+            Err(error).context("can't write the answer")
         }
         _ => Ok(()),
     }
@@ -153,6 +164,13 @@ mod tests {
             let error = address(&url.parse().unwrap(), "/", &[]).unwrap_err();
             assert!(error.to_string().contains("http://HOST:PORT"), "{url}: {error}");
         }
+    }
+
+    #[test]
+    fn an_instant_is_shown_to_the_second() {
+        assert_eq!(instant(&Value::from("2026-11-23T11:59:00.123456789Z")), "2026-11-23T11:59:00Z");
+        assert_eq!(instant(&Value::Null), "");
+        assert_eq!(instant(&Value::from("soon\u{1b}")), "soon\u{fffd}");
     }
 
     #[test]

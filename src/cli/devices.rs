@@ -1,5 +1,7 @@
 //! `versweep devices`: what a running daemon knows of its devices.
 
+use std::io::{self, Write};
+
 use clap::Args;
 use serde_json::Value;
 
@@ -21,11 +23,19 @@ pub struct DevicesArgs {
     pub ask: AskArgs,
 }
 
-/// Asks page by page and prints the devices in the order of their names.
+/// Prints the devices to standard output.
 ///
 /// # Errors
-/// Those of [`client::get_json`] and [`client::print`].
+/// Those of [`list`].
 pub async fn run(args: DevicesArgs) -> anyhow::Result<()> {
+    list(&args, &mut io::stdout()).await
+}
+
+/// Asks page by page and writes the devices in the order of their names.
+///
+/// # Errors
+/// Those of [`client::get_json`] and [`client::line`].
+pub async fn list(args: &DevicesArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let headings = ["DEVICE", "STATE", "VERSION", "MODEL", "PLATFORM", "ANSWERED", "FAILURE"];
     let mut table = client::table(&headings);
     let mut after = String::new();
@@ -36,24 +46,26 @@ pub async fn run(args: DevicesArgs) -> anyhow::Result<()> {
         let answer = client::get_json(&args.ask.url, "/api/v1/devices", &query).await?;
         for device in answer["devices"].as_array().into_iter().flatten() {
             match args.ask.output {
-                Output::Json => client::print(&device.to_string())?,
+                Output::Json => client::line(out, &device.to_string())?,
                 Output::Table => drop(table.add_row(row(device))),
             }
         }
+        // A name that does not move on would never end.
         match answer["next"].as_str() {
             Some(next) if next > after.as_str() => next.clone_into(&mut after),
             _ => break,
         }
     }
-    if args.ask.output == Output::Table {
-        client::print(&table.trim_fmt())?;
+    match args.ask.output {
+        Output::Json => Ok(()),
+        Output::Table => client::line(out, &table.trim_fmt()),
     }
-    Ok(())
 }
 
 fn row(device: &Value) -> [String; 7] {
     ["device", "state", "version", "model", "platform", "last_success", "failure"].map(|field| match field {
         "failure" => client::cell(&device[field]["reason"]),
+        "last_success" => client::instant(&device[field]),
         _ => client::cell(&device[field]),
     })
 }

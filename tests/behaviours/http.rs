@@ -1,11 +1,13 @@
 //! The HTTP server: readiness, lifecycle, the API, the page, and what it refuses.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::http::Uri;
+use clap::Parser as _;
+use hyper::Uri;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,7 +15,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use versweep::activity::{Reason, SweepHandle, Trigger};
+use versweep::cli::changes::{self, ChangesArgs};
 use versweep::cli::client;
+use versweep::cli::devices::{self, DevicesArgs};
 use versweep::clock::ManualClock;
 use versweep::device::PlatformChoice;
 use versweep::failure::FailureKind;
@@ -317,6 +321,41 @@ async fn the_client_reads_what_the_server_says() {
     assert_eq!(answer["devices"].as_array().unwrap().len(), 2);
     let refused = client::get_json(&base, "/api/v1/devices", &[("state", "sad")]).await.unwrap_err();
     assert!(refused.to_string().contains("unknown state: up, failing"), "{refused}");
+}
+
+#[derive(Debug, clap::Parser)]
+struct DevicesCommand {
+    #[command(flatten)]
+    args: DevicesArgs,
+}
+
+#[derive(Debug, clap::Parser)]
+struct ChangesCommand {
+    #[command(flatten)]
+    args: ChangesArgs,
+}
+
+#[tokio::test]
+async fn the_commands_print_what_the_daemon_says() {
+    let house = House::small().await;
+    let url = format!("http://{}", house.address);
+    let mut printed = Vec::new();
+    for arguments in [&["", "--url", &url, "fra"][..], &["", "--url", &url, "--output", "json", "core"]] {
+        let command = DevicesCommand::parse_from(arguments);
+        devices::list(&command.args, &mut printed).await.unwrap();
+    }
+    let command = ChangesCommand::parse_from(["", "--url", &url, "--kind", "upgrade"]);
+    changes::list(&command.args, &mut printed).await.unwrap();
+    let printed = String::from_utf8(printed).unwrap();
+    let lines: Vec<&str> = printed.lines().map(str::trim).collect();
+    assert!(
+        lines[0].starts_with("DEVICE") && lines[1].starts_with("edge1.fra") && lines[1].ends_with("timeout"),
+        "{printed}"
+    );
+    let core2: Value = serde_json::from_str(lines[4]).unwrap();
+    assert_eq!(core2["device"], "core2.ams");
+    assert!(lines[5].starts_with("WHEN") && lines[6].starts_with("2026-11-23T11:59:00Z"), "{printed}");
+    assert_eq!(lines.len(), 7, "{printed}");
 }
 
 #[tokio::test]

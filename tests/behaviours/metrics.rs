@@ -1,4 +1,5 @@
 //! `/metrics` speaks the contract: every name, label and type, escaped, bounded, rendered once per snapshot.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -11,6 +12,7 @@ use versweep::metrics::{Collect, Cut, Encoding, Exporter, Shard};
 use crate::fleet;
 
 const GOLDEN: &str = include_str!("../golden/metrics.txt");
+const GUIDE: &str = include_str!("../../docs/metrics.md");
 
 async fn page(exporter: &Exporter, snapshot: &Arc<Snapshot>, cut: &Cut) -> String {
     let live = fleet::live(fleet::noon());
@@ -146,4 +148,14 @@ async fn an_empty_fleet_has_a_page() {
     assert!(page.contains("versweep_visits_total 0\n"));
     assert!(page.contains("versweep_visit_failures_total{reason=\"host_key\"} 0\n"));
     assert!(page.contains("versweep_sweep_last_success_timestamp_seconds{sweep=\"all\"} 0\n"));
+}
+
+/// The guide names what the page has, and nothing else.
+#[test]
+fn the_guide_lists_every_metric() {
+    let page: BTreeSet<&str> =
+        GOLDEN.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let rows = GUIDE.lines().filter_map(|line| line.strip_prefix("| `"));
+    let guide: BTreeSet<&str> = rows.filter_map(|row| row.split(['`', '{']).next()).collect();
+    assert_eq!(guide, page);
 }
