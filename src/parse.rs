@@ -4,9 +4,14 @@
 
 use std::sync::Arc;
 
-use crate::facts::Reading;
+use crate::facts::{Facts, Reading};
 use crate::failure::FailureKind;
-use crate::platform::{Platforms, Profile};
+use crate::platform::{Field, Pattern, Platforms, Profile};
+use crate::version::Version;
+
+mod clean;
+mod refusal;
+mod uptime;
 
 /// The longest answer that is read, in bytes: all commands together.
 pub const INPUT_MAX: usize = 4 * 1024 * 1024;
@@ -51,15 +56,17 @@ pub enum ParseError {
         /// The profile.
         platform: String,
     },
-    /// The same pattern matched two different versions.
-    #[error("the answer names two versions, {first} and {second}: is it the answer of one device?")]
+    /// The same pattern matched two different values.
+    #[error("the answer names two {field}s, {first} and {second}: is it the answer of one device?")]
     Ambiguous {
+        /// Of which field.
+        field: &'static str,
         /// The first one.
         first: String,
         /// Another one.
         second: String,
     },
-    /// A captured value is too long or holds control characters.
+    /// The version read is too long or holds control characters. (Another field is then left out.)
     #[error("the {field} read is too long or not printable")]
     BadValue {
         /// Which field.
@@ -89,13 +96,112 @@ impl ParseError {
 /// # Errors
 /// Says why nothing was read; [`ParseError::kind`] tells what that means for the visit.
 pub fn parse(profile: &Profile, output: &str) -> Result<Reading, ParseError> {
-    let _ = output;
-    Err(ParseError::NoVersion { platform: profile.key.to_string() })
+    if output.len() > INPUT_MAX {
+        return Err(ParseError::TooLong { bytes: output.len() });
+    }
+    let clean = clean::clean(output);
+    if clean.trim().is_empty() {
+        return Err(ParseError::Empty);
+    }
+    let answer = answer_of(profile, &clean);
+    let Some((pattern, version)) = first(profile, Field::Version, answer) else {
+        return Err(refusal::refusal(profile, answer)
+            .unwrap_or_else(|| ParseError::NoVersion { platform: profile.key.to_string() }));
+    };
+    check_unanimous(pattern, Field::Version, version, answer)?;
+    check_whole(profile, answer)?;
+    let version = printable(version).ok_or(ParseError::BadValue { field: Field::Version.as_str() })?;
+    let hostname = first(profile, Field::Hostname, answer);
+    if let Some((pattern, hostname)) = hostname {
+        check_unanimous(pattern, Field::Hostname, hostname, answer)?;
+    }
+    let read = |field| first(profile, field, answer).and_then(|(_, value)| printable(value));
+    let facts = Facts {
+        version: Version::new(version),
+        model: read(Field::Model),
+        serial: read(Field::Serial),
+        hostname: hostname.and_then(|(_, hostname)| printable(hostname)),
+        image: read(Field::Image),
+        uptime: first(profile, Field::Uptime, answer).and_then(|(_, text)| uptime::uptime(text)),
+    };
+    let (platform, pattern) = (profile.key.clone(), pattern.name.clone());
+    Ok(Reading { platform, revision: profile.revision, pattern, facts })
 }
 
 /// Picks the profile from the answer itself; nothing where none, or more than one, recognises it.
 #[must_use]
 pub fn detect<'a>(platforms: &'a Platforms, output: &str) -> Option<&'a Arc<Profile>> {
-    let _ = (platforms, output);
-    None
+    if output.len() > INPUT_MAX {
+        return None;
+    }
+    let clean = clean::clean(output);
+    let mut candidates =
+        platforms.iter().filter(|profile| profile.recognise.matches(answer_of(profile, &clean)));
+    let found = candidates.next()?;
+    candidates.next().is_none().then_some(found)
+}
+
+/// Whether this profile alone would recognise the answer as its own.
+pub(crate) fn recognises(profile: &Profile, output: &str) -> bool {
+    let clean = clean::clean(output);
+    profile.recognise.matches(answer_of(profile, &clean))
+}
+
+/// Without what stood before the first command's echo.
+fn answer_of<'t>(profile: &Profile, clean: &'t str) -> &'t str {
+    profile.commands.first().map_or(clean, |command| clean::after_echo(clean, command))
+}
+
+/// The first pattern, in the profile's order, that reads the field, and what it reads.
+fn first<'p, 't>(profile: &'p Profile, field: Field, answer: &'t str) -> Option<(&'p Pattern, &'t str)> {
+    profile
+        .patterns
+        .iter()
+        .filter(|pattern| pattern.fields.contains(&field))
+        .find_map(|pattern| values(pattern, field, answer).next().map(|value| (pattern, value)))
+}
+
+/// All that a pattern reads for the field: trimmed, not empty, not among what it rejects.
+fn values<'t>(pattern: &Pattern, field: Field, answer: &'t str) -> impl Iterator<Item = &'t str> {
+    pattern
+        .regex
+        .captures_iter(answer)
+        .filter_map(move |captures| captures.name(field.as_str()))
+        .map(|value| value.as_str().trim())
+        .filter(|value| !value.is_empty())
+        .filter(|value| !pattern.reject.as_ref().is_some_and(|reject| reject.is_match(value)))
+}
+
+/// Two values of one pattern come from two devices, or from a device that contradicts itself.
+fn check_unanimous(pattern: &Pattern, field: Field, first: &str, answer: &str) -> Result<(), ParseError> {
+    match values(pattern, field, answer).find(|value| *value != first) {
+        None => Ok(()),
+        Some(second) => Err(ParseError::Ambiguous {
+            field: field.as_str(),
+            first: refusal::quoted(first),
+            second: refusal::quoted(second),
+        }),
+    }
+}
+
+fn check_whole(profile: &Profile, answer: &str) -> Result<(), ParseError> {
+    let missing = profile.whole.iter().find(|marker| {
+        marker.when.as_ref().is_none_or(|when| when.is_match(answer)) && !marker.has.is_match(answer)
+    });
+    match missing {
+        None => Ok(()),
+        Some(marker) => Err(ParseError::Truncated { marker: marker.has.as_str().to_owned() }),
+    }
+}
+
+/// The value, where it is short enough and has no control characters.
+fn printable(value: &str) -> Option<String> {
+    let fits = value.chars().nth(VALUE_MAX).is_none() && !value.chars().any(is_unprintable);
+    fits.then(|| value.to_owned())
+}
+
+/// Control characters, and those that turn the direction of text or hide: they make one value look like another.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

@@ -1,11 +1,19 @@
 //! Platform profiles: data, not code. A profile says which commands to run on a platform and how to read the answer.
+//!
+//! The format is that of `src/platform/*.toml`; docs/platforms.md explains it and adds one step by step.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use regex::Regex;
+
 use crate::device::PlatformKey;
 use crate::version::Scheme;
+
+mod builtin;
+mod compile;
+mod file;
 
 /// One platform's profile, compiled.
 #[derive(Debug)]
@@ -22,13 +30,77 @@ pub struct Profile {
     pub os: String,
     /// Other names that [`Platforms::find`] knows it by.
     pub aliases: Vec<String>,
-    /// The commands to run, in order.
+    /// The commands to run, in order. Never empty.
     pub commands: Vec<String>,
     /// How its versions are ordered.
     pub scheme: Scheme,
+    /// The TOML that it was compiled from, to print, copy and adapt.
+    pub source: Arc<str>,
+    pub(crate) recognise: Recognise,
+    pub(crate) whole: Vec<Marker>,
+    pub(crate) unknown_command: Vec<Regex>,
+    pub(crate) denied: Vec<Regex>,
+    pub(crate) patterns: Vec<Pattern>,
 }
 
-/// What is wrong with a user's profile.
+/// What tells this platform's answer from all others.
+#[derive(Debug, Default)]
+pub(crate) struct Recognise {
+    pub(crate) any: Vec<Regex>,
+    pub(crate) none: Vec<Regex>,
+}
+
+impl Recognise {
+    pub(crate) fn matches(&self, answer: &str) -> bool {
+        self.any.iter().any(|regex| regex.is_match(answer))
+            && !self.none.iter().any(|regex| regex.is_match(answer))
+    }
+}
+
+/// What a whole answer has: where `when` matches, or always without it, `has` must match too.
+#[derive(Debug)]
+pub(crate) struct Marker {
+    pub(crate) when: Option<Regex>,
+    pub(crate) has: Regex,
+}
+
+/// One pattern: the fields that its groups are named after, and values that don't count.
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    pub(crate) name: String,
+    pub(crate) regex: Regex,
+    pub(crate) reject: Option<Regex>,
+    pub(crate) fields: Vec<Field>,
+}
+
+/// The facts that a pattern's group can be named after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Field {
+    Version,
+    Model,
+    Serial,
+    Hostname,
+    Image,
+    Uptime,
+}
+
+impl Field {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Version, Self::Model, Self::Serial, Self::Hostname, Self::Image, Self::Uptime];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::Model => "model",
+            Self::Serial => "serial",
+            Self::Hostname => "hostname",
+            Self::Image => "image",
+            Self::Uptime => "uptime",
+        }
+    }
+}
+
+/// What is wrong with a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileError {
     /// The file's name.
@@ -63,22 +135,38 @@ pub struct Platforms {
 }
 
 impl Platforms {
-    /// The profiles that are compiled in.
+    /// The profiles that are compiled in. Their patterns are compiled at each call, which takes milliseconds: call it
+    /// once and share the result.
     #[must_use]
     pub fn builtin() -> Self {
-        Self::default()
+        let profiles = builtin::profiles().map(|profile| (profile.key.clone(), Arc::new(profile))).collect();
+        Self { profiles }
     }
 
-    /// Lays the user's profiles over these: a profile of a known key replaces it, another one is added.
+    /// Lays the user's profiles over these: a profile of a known key replaces it, another one is added. The examples
+    /// within each profile are read with it, and must yield what they say.
     ///
     /// # Errors
     /// Everything that is wrong in any of the files, at once.
     pub fn with_user_profiles(
-        self,
+        mut self,
         files: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Vec<ProfileError>> {
-        let _ = files.into_iter();
-        Ok(self)
+        let mut errors = Vec::new();
+        let mut from: BTreeMap<PlatformKey, String> = BTreeMap::new();
+        for (file, text) in files {
+            match compile::checked(&file, &text) {
+                Ok(profile) => {
+                    if let Some(first) = from.insert(profile.key.clone(), file.clone()) {
+                        let problem = format!("`{}` is in {first} already: one file for a key", profile.key);
+                        errors.push(ProfileError { file, line: None, key: Some("key".to_owned()), problem });
+                    }
+                    self.profiles.insert(profile.key.clone(), Arc::new(profile));
+                }
+                Err(of_this_file) => errors.extend(of_this_file),
+            }
+        }
+        if errors.is_empty() { Ok(self) } else { Err(errors) }
     }
 
     /// The profile of that key.
@@ -87,13 +175,11 @@ impl Platforms {
         self.profiles.get(key)
     }
 
-    /// The profile of that key or alias, in any case of letters.
+    /// The profile of that key or, where no key is like it, that alias; in any case of letters.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Arc<Profile>> {
-        self.iter().find(|profile| {
-            std::iter::once(profile.key.as_str())
-                .chain(profile.aliases.iter().map(String::as_str))
-                .any(|known| known.eq_ignore_ascii_case(name))
+        self.iter().find(|profile| profile.key.as_str().eq_ignore_ascii_case(name)).or_else(|| {
+            self.iter().find(|profile| profile.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name)))
         })
     }
 
@@ -107,3 +193,6 @@ impl Platforms {
         self.profiles.values()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod arista;
+mod cisco;
+mod dotted;
+mod juniper;
+mod key;
+
 /// A version exactly as the device printed it. Equality is textual; order is the platform's ([`Scheme`]).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -34,13 +40,13 @@ impl fmt::Display for Version {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scheme {
-    /// Cisco IOS and IOS XE: `15.2(7)E10` with trains and rebuilds, `17.09.04a`.
+    /// Cisco IOS and IOS XE: `15.2(7)E10` with trains and rebuilds, `17.09.04a`. Two trains have no order.
     CiscoIos,
     /// Cisco NX-OS: `9.3(10)`, `7.0(3)I7(8)`, `10.3(4a)(M)`.
     CiscoNxos,
-    /// Cisco IOS XR: `7.5.2`, `24.2.11`.
+    /// Cisco IOS XR: `7.5.2`, `24.2.11`; an interim build such as `6.1.4.10I` comes before its release.
     CiscoXr,
-    /// Junos: `21.4R3-S3.4`, `12.1X46-D40`, `22.4R2-S1-EVO`.
+    /// Junos: `21.4R3-S3.4`, `12.1X46-D40`, `22.4R2-S1-EVO`. Junos and Junos Evolved have no order.
     Junos,
     /// Arista EOS: `4.28.9M`, `4.32.1F`.
     AristaEos,
@@ -49,9 +55,46 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    /// All schemes, in the order of the documentation.
+    pub const ALL: [Self; 6] =
+        [Self::CiscoIos, Self::CiscoNxos, Self::CiscoXr, Self::Junos, Self::AristaEos, Self::Dotted];
+
+    /// The name that a profile's `ordering` gives it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CiscoIos => "cisco_ios",
+            Self::CiscoNxos => "cisco_nxos",
+            Self::CiscoXr => "cisco_xr",
+            Self::Junos => "junos",
+            Self::AristaEos => "arista_eos",
+            Self::Dotted => "dotted",
+        }
+    }
+
     /// How `a` compares to `b`; nothing where they can't be ordered, such as releases of two trains.
+    ///
+    /// Two spellings of one release, such as `17.09.04a` and `17.9.4a`, are equal here. Within a scheme this is a
+    /// partial order: reflexive, antisymmetric up to spelling, transitive.
     #[must_use]
     pub fn compare(self, a: &Version, b: &Version) -> Option<Ordering> {
-        (a == b).then_some(Ordering::Equal)
+        if a == b {
+            return Some(Ordering::Equal);
+        }
+        self.key(a.as_str())?.compare(&self.key(b.as_str())?)
+    }
+
+    fn key(self, text: &str) -> Option<key::Key> {
+        match self {
+            Self::CiscoIos => cisco::ios(text),
+            Self::CiscoNxos => cisco::nxos(text),
+            Self::CiscoXr => cisco::xr(text),
+            Self::Junos => juniper::junos(text),
+            Self::AristaEos => arista::eos(text),
+            Self::Dotted => dotted::dotted(text),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! How long a device has been up, in the words of its vendor.
+
+use std::time::Duration;
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+const WEEK: u64 = 7 * DAY;
+/// What vendors divide by when they say years.
+const YEAR: u64 = 365 * DAY;
+
+/// Nothing has been up for longer; more is a misreading.
+const LONGEST: u64 = 100 * YEAR;
+
+/// `2 years, 31 weeks, 6 days, 9 hours, 55 minutes`, `0 day(s), 1 hour(s)`, `12d3h`, `5w6d 03:29`, `00:12:03`, and
+/// seconds as a bare number, whole or not. Nothing where any of it is not understood.
+pub(super) fn uptime(text: &str) -> Option<Duration> {
+    let text = text.trim().to_ascii_lowercase();
+    if let Some(seconds) = seconds_alone(&text) {
+        return Some(seconds);
+    }
+    let mut total: u64 = 0;
+    let mut found = false;
+    let mut rest = text.as_str();
+    loop {
+        rest = skip_filler(rest);
+        if rest.is_empty() {
+            break;
+        }
+        let (seconds, after) = clock(rest).or_else(|| number_and_unit(rest))?;
+        total = total.checked_add(seconds)?;
+        found = true;
+        rest = after;
+    }
+    (found && total <= LONGEST).then(|| Duration::from_secs(total))
+}
+
+fn seconds_alone(text: &str) -> Option<Duration> {
+    let whole = text.split('.').next()?;
+    let is_number = text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.matches('.').count() <= 1;
+    let seconds: u64 = whole.parse().ok()?;
+    (is_number && seconds <= LONGEST).then(|| Duration::from_secs(seconds))
+}
+
+fn skip_filler(mut text: &str) -> &str {
+    loop {
+        text = text.trim_start_matches([' ', ',', '\t']);
+        match text.strip_prefix("and ") {
+            Some(rest) => text = rest,
+            None => return text,
+        }
+    }
+}
+
+/// `03:29` is hours and minutes, `00:12:03` has seconds too.
+fn clock(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(text.len());
+    let (clock, rest) = text.split_at(end);
+    let mut fields = clock.split(':');
+    let hours: u64 = fields.next()?.parse().ok()?;
+    let minutes: u64 = fields.next()?.parse().ok()?;
+    let seconds: u64 = fields.next().map_or(Some(0), |seconds| seconds.parse().ok())?;
+    let sound = fields.next().is_none() && minutes < 60 && seconds < 60;
+    sound.then_some(())?;
+    Some((hours.checked_mul(HOUR)?.checked_add(minutes * MINUTE + seconds)?, rest))
+}
+
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit())?;
+    let number: u64 = text[..end].parse().ok()?;
+    let rest = text[end..].trim_start();
+    let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+    let (unit, rest) = rest.split_at(end);
+    let unit = match unit {
+        "y" | "yr" | "yrs" | "year" | "years" => YEAR,
+        "w" | "wk" | "wks" | "week" | "weeks" => WEEK,
+        "d" | "day" | "days" => DAY,
+        "h" | "hr" | "hrs" | "hour" | "hours" => HOUR,
+        "m" | "min" | "mins" | "minute" | "minutes" => MINUTE,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1,
+        _ => return None,
+    };
+    Some((number.checked_mul(unit)?, rest.strip_prefix("(s)").unwrap_or(rest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DAY, HOUR, MINUTE, WEEK, YEAR, uptime};
+
+    fn seconds(text: &str) -> Option<u64> {
+        uptime(text).map(|uptime| uptime.as_secs())
+    }
+
+    #[test]
+    fn words() {
+        let text = "2 years, 31 weeks, 6 days, 9 hours, 55 minutes";
+        assert_eq!(seconds(text), Some(2 * YEAR + 31 * WEEK + 6 * DAY + 9 * HOUR + 55 * MINUTE));
+        assert_eq!(seconds("1 week, 1 day, 1 hour, 1 minute"), Some(WEEK + DAY + HOUR + MINUTE));
+        assert_eq!(seconds("6 hours 35 minutes"), Some(6 * HOUR + 35 * MINUTE));
+        assert_eq!(
+            seconds("3 weeks, 0 days, 20 hours and 45 minutes"),
+            Some(3 * WEEK + 20 * HOUR + 45 * MINUTE)
+        );
+        assert_eq!(seconds("0 day(s), 1 hour(s), 41 minute(s), 37 second(s)"), Some(HOUR + 41 * MINUTE + 37));
+    }
+
+    #[test]
+    fn short_forms_and_clocks() {
+        assert_eq!(seconds("12d3h"), Some(12 * DAY + 3 * HOUR));
+        assert_eq!(seconds("5w6d 03:29"), Some(5 * WEEK + 6 * DAY + 3 * HOUR + 29 * MINUTE));
+        assert_eq!(seconds("00:12:03"), Some(12 * MINUTE + 3));
+        assert_eq!(seconds("12345.67"), Some(12_345));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_not_guessed() {
+        for text in [
+            "",
+            "3 parsecs",
+            "up",
+            "3 days, soon",
+            "1:2:3:4",
+            "03:99",
+            "-5",
+            "99999999999999999999 days",
+            "400 years",
+        ] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A profile as it is typed.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::version::Scheme;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProfileFile {
+    pub(super) key: Spanned<String>,
+    pub(super) revision: u32,
+    pub(super) name: String,
+    pub(super) vendor: String,
+    pub(super) os: String,
+    #[serde(default)]
+    pub(super) aliases: Vec<String>,
+    pub(super) commands: Spanned<Vec<String>>,
+    pub(super) ordering: Scheme,
+    #[serde(default)]
+    pub(super) recognise: RecogniseFile,
+    #[serde(default)]
+    pub(super) whole: Vec<MarkerFile>,
+    #[serde(default)]
+    pub(super) errors: ErrorsFile,
+    #[serde(default)]
+    pub(super) pattern: Vec<PatternFile>,
+    #[serde(default)]
+    pub(super) example: Vec<Spanned<ExampleFile>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecogniseFile {
+    #[serde(default)]
+    pub(super) any: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) none: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MarkerFile {
+    pub(super) when: Option<Spanned<String>>,
+    pub(super) has: Spanned<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ErrorsFile {
+    #[serde(default)]
+    pub(super) unknown_command: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) denied: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PatternFile {
+    pub(super) name: Spanned<String>,
+    pub(super) regex: Spanned<String>,
+    pub(super) reject: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExampleFile {
+    pub(super) text: String,
+    pub(super) version: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) serial: Option<String>,
+    pub(super) hostname: Option<String>,
+    pub(super) image: Option<String>,
+    pub(super) uptime_seconds: Option<u64>,
+    pub(super) error: Option<ExampleError>,
+}
+
+/// How reading an example fails: the names of the failure kinds that an answer can end in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ExampleError {
+    Command,
+    Denied,
+    Parse,
+}

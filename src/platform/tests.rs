@@ -1,0 +1,147 @@
+use super::{Platforms, builtin, compile};
+use crate::parse;
+
+#[test]
+fn every_builtin_profile_compiles_and_its_examples_hold() {
+    for (file, text) in builtin::FILES {
+        let profile = compile::checked(file, text).unwrap_or_else(|errors| {
+            panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        });
+        assert_eq!(format!("{}.toml", profile.key), file);
+        assert!(text.matches("[[example]]").count() >= 2, "{file}");
+    }
+    assert_eq!(Platforms::builtin().keys().count(), builtin::FILES.len());
+}
+
+#[test]
+fn a_key_wins_over_an_alias_and_case_does_not_matter() {
+    let platforms = Platforms::builtin();
+    assert_eq!(platforms.find("EOS").map(|profile| profile.key.as_str()), Some("arista_eos"));
+    assert_eq!(platforms.find("Cisco_IOS").map(|profile| profile.key.as_str()), Some("cisco_ios"));
+    assert!(platforms.find("auto").is_none());
+}
+
+const MINE: &str = r#"
+key = "acme_os"
+revision = 1
+name = "Acme OS"
+vendor = "Acme"
+os = "Acme OS"
+commands = ["show system"]
+ordering = "dotted"
+
+[recognise]
+any = ['^Acme OS ']
+
+[[pattern]]
+name = "first-line"
+regex = '^Acme OS (?<version>\d\S*) on (?<hostname>\S+)'
+
+[[example]]
+text = "Acme OS 3.1.4 on lab-1"
+version = "3.1.4"
+hostname = "lab-1"
+"#;
+
+fn files(text: &str) -> [(String, String); 1] {
+    [("mine.toml".to_owned(), text.to_owned())]
+}
+
+fn errors_of(text: &str) -> Vec<String> {
+    match Platforms::builtin().with_user_profiles(files(text)) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn a_users_profile_is_added_and_one_of_a_known_key_replaces_it() {
+    let platforms = Platforms::builtin().with_user_profiles(files(MINE)).unwrap();
+    let mine = parse::detect(&platforms, "Acme OS 3.1.5 on lab-1").unwrap();
+    assert_eq!(mine.key.as_str(), "acme_os");
+    let platforms = platforms.with_user_profiles(files(&MINE.replace("acme_os", "frr"))).unwrap();
+    assert_eq!(platforms.find("frr").unwrap().vendor, "Acme");
+    assert_eq!(platforms.keys().count(), builtin::FILES.len() + 1);
+}
+
+#[test]
+fn each_error_names_file_line_key_and_what_is_allowed() {
+    let expect = |from: &str, to: &str, message: &str| {
+        let text = MINE.replace(from, to);
+        assert_ne!(text, MINE, "{from} is not in the profile");
+        assert_eq!(errors_of(&text), [message]);
+    };
+    expect(
+        "\"acme_os\"",
+        "\"Acme-OS\"",
+        "mine.toml:2: key: 1 to 64 of a-z, 0-9 and _, and not `auto`: it is a metric label",
+    );
+    expect(
+        "[\"show system\"]",
+        "[]",
+        "mine.toml:7: commands: 1 to 8 commands, each of 1 to 1024 printable characters",
+    );
+    expect(
+        "(?<hostname>",
+        "(?<host>",
+        "mine.toml:15: pattern.regex: `host` names no field: a group is one of version, model, serial, hostname, image, uptime",
+    );
+    expect(
+        "(?<version>",
+        "(?<version",
+        "mine.toml:15: pattern.regex: not a pattern of the regex crate: invalid capture group character",
+    );
+    expect(
+        "(?<version>\\d\\S*)",
+        "(?<model>\\d\\S*)",
+        "mine.toml: pattern: no [[pattern]] has a group (?<version>...): nothing could be read",
+    );
+    expect(
+        "\"dotted\"",
+        "\"semver\"",
+        "mine.toml:8: unknown variant `semver`, expected one of `cisco_ios`, `cisco_nxos`, `cisco_xr`, `junos`, `arista_eos`, `dotted`",
+    );
+    expect(
+        "vendor",
+        "vendr",
+        "mine.toml:5: unknown field `vendr`, expected one of `key`, `revision`, `name`, `vendor`, `os`, `aliases`, `commands`, `ordering`, `recognise`, `whole`, `errors`, `pattern`, `example`",
+    );
+    expect(
+        "version = \"3.1.4\"",
+        "version = \"3.1.5\"",
+        "mine.toml:17: example: `version` should be 3.1.5, but 3.1.4 is read",
+    );
+    expect(
+        "hostname = \"lab-1\"",
+        "error = \"denied\"",
+        "mine.toml:17: example: it should not be readable, but yields version 3.1.4",
+    );
+    expect("'^Acme OS '", "'^Acme XX '", "mine.toml:17: example: [recognise] doesn't recognise it");
+}
+
+#[test]
+fn all_errors_of_all_files_come_at_once() {
+    let broken = MINE.replace("\"acme_os\"", "\"auto\"").replace("[\"show system\"]", "[\"\"]");
+    let two = [("a.toml".to_owned(), broken), ("b.toml".to_owned(), "key =".to_owned())];
+    let errors = Platforms::builtin().with_user_profiles(two).unwrap_err();
+    assert_eq!(errors.iter().filter(|error| error.file == "a.toml").count(), 2);
+    assert_eq!(errors.iter().filter(|error| error.file == "b.toml").count(), 1);
+    let twice = [files(MINE), files(MINE)].concat();
+    let errors = Platforms::builtin().with_user_profiles(twice).unwrap_err();
+    assert_eq!(
+        errors[0].to_string(),
+        "mine.toml: key: `acme_os` is in mine.toml already: one file for a key"
+    );
+}
+
+#[test]
+fn a_pattern_that_would_grow_without_bound_is_refused() {
+    let text = MINE.replace("on (?<hostname>\\S+)", "on (?<hostname>(\\S{1000}){1000})");
+    let errors = errors_of(&text);
+    assert!(
+        errors[0].starts_with(
+            "mine.toml:15: pattern.regex: not a pattern of the regex crate: Compiled regex exceeds size limit"
+        ),
+        "{errors:?}"
+    );
+}

@@ -1,0 +1,139 @@
+use std::cmp::Ordering;
+
+use proptest::prelude::*;
+
+use super::{Scheme, Version};
+
+fn compare(scheme: Scheme, a: &str, b: &str) -> Option<Ordering> {
+    scheme.compare(&Version::new(a), &Version::new(b))
+}
+
+/// Each version comes before all that follow it.
+fn ascending(scheme: Scheme, versions: &[&str]) {
+    for (at, earlier) in versions.iter().enumerate() {
+        for later in versions.iter().skip(at + 1) {
+            assert_eq!(compare(scheme, earlier, later), Some(Ordering::Less), "{earlier} < {later}");
+            assert_eq!(compare(scheme, later, earlier), Some(Ordering::Greater), "{later} > {earlier}");
+        }
+    }
+}
+
+#[test]
+fn ios_rebuilds_are_numbers_and_trains_have_no_order() {
+    let ios = Scheme::CiscoIos;
+    ascending(
+        ios,
+        &["15.2(2)E", "15.2(7)E", "15.2(7)E0a", "15.2(7)E3", "15.2(7)E3a", "15.2(7)E10", "15.2(8)E1"],
+    );
+    ascending(ios, &["12.3(6)", "12.3(6a)", "12.3(6f)", "12.3(26)"]);
+    ascending(ios, &["12.2(18)SXF7", "12.2(18)SXF17a"]);
+    ascending(ios, &["15.4(0.10)S", "15.4(1)S", "15.4(1.3)S", "15.4(2)S", "15.5(3)S4b"]);
+    assert_eq!(compare(ios, "15.2(7)E3", "15.2(4)M8"), None);
+    assert_eq!(compare(ios, "12.2(18)SXF7", "12.2(33)SXI4"), None);
+    assert_eq!(compare(ios, "15.0(2)SE11", "15.0(20100325:222114)"), None);
+}
+
+#[test]
+fn ios_xe_is_one_release_in_two_spellings() {
+    let ios = Scheme::CiscoIos;
+    assert_eq!(compare(ios, "17.09.04a", "17.9.4a"), Some(Ordering::Equal));
+    ascending(ios, &["16.12.4", "17.3.1a", "17.9.4", "17.09.04a", "17.9.5", "17.12.1"]);
+    ascending(ios, &["03.04.06.SG", "03.11.01.SG"]);
+    assert_eq!(compare(ios, "03.06.06.E", "03.16.04b.S"), None);
+    assert_eq!(compare(ios, "17.9.4a", "15.2(7)E3"), None);
+    assert_eq!(compare(ios, "17.14.20230924:023456", "17.14.1"), None);
+    ascending(ios, &["17.13.20230512:105008", "17.14.20230924:023456"]);
+    assert_eq!(compare(ios, "BLD_POLARIS_DEV_LATEST_20230924_003642", "17.14.1"), None);
+}
+
+#[test]
+fn nxos_knows_its_trains_and_markers() {
+    let nxos = Scheme::CiscoNxos;
+    ascending(
+        nxos,
+        &[
+            "6.2(14)",
+            "7.0(3)I4(7)",
+            "7.0(3)I7(8)",
+            "7.0(3)I7(10)",
+            "9.3(3)",
+            "9.3(10)",
+            "10.3(4)",
+            "10.3(4a)",
+        ],
+    );
+    assert_eq!(compare(nxos, "10.3(4a)", "10.3(4a)(M)"), Some(Ordering::Equal));
+    assert_eq!(compare(nxos, "7.3(0)D1(1)", "7.3(0)N1(1)"), None);
+    ascending(nxos, &["5.0(3)N2(4.04)", "5.0(3)N2(4.04i)"]);
+}
+
+#[test]
+fn xr_puts_an_interim_build_before_its_release() {
+    ascending(Scheme::CiscoXr, &["5.3.2", "6.1.4.10I", "6.1.4.23I", "6.1.4", "7.5.2", "7.10.1", "24.2.11"]);
+}
+
+#[test]
+fn junos_kinds_service_releases_and_evolved() {
+    let junos = Scheme::Junos;
+    ascending(
+        junos,
+        &["20.4B1", "20.4R1", "21.4R3", "21.4R3.15", "21.4R3-S3.4", "21.4R3-S10.2", "22.1R1.10"],
+    );
+    ascending(junos, &["12.1X46-D9", "12.1X46-D40.2", "12.1X46-D40.5", "12.3X48-D10", "18.2R2-S1"]);
+    assert_eq!(compare(junos, "12.1X46-D40", "12.1X47-D10"), None);
+    assert_eq!(compare(junos, "22.4R2-S1.6-EVO", "22.4R2-S1.6"), None);
+    ascending(junos, &["22.4R2-S1.6-EVO", "22.4R3-EVO", "23.2R1-EVO"]);
+    assert_eq!(compare(junos, "23.2R1-EVO", "22.4R3"), None);
+}
+
+#[test]
+fn eos_maintenance_follows_feature() {
+    let eos = Scheme::AristaEos;
+    ascending(eos, &["4.18.10M", "4.21.1F", "4.21.1.1F", "4.28.0F", "4.28.9M", "4.28.10M", "4.32.1F"]);
+    assert_eq!(compare(eos, "4.32.1F", "4.32.1F-37265360.4321F"), None);
+}
+
+#[test]
+fn dotted_follows_semver_and_debian() {
+    let dotted = Scheme::Dotted;
+    ascending(dotted, &["8.4", "8.4.4", "9.0-rc1", "9.0", "10.0.1"]);
+    ascending(dotted, &["1.0~beta2", "1.0~rc1", "1.0", "1.0-1", "1.0-1.1", "1:0.1"]);
+    ascending(dotted, &["6.1.0-18-amd64", "6.1.0-21-amd64"]);
+    assert_eq!(compare(dotted, "22.04", "22.04.0"), Some(Ordering::Equal));
+    assert_eq!(compare(dotted, "rolling", "sid"), None);
+}
+
+/// Versions in the shape of every scheme, and noise.
+fn any_version() -> impl Strategy<Value = Version> {
+    prop_oneof![
+        r"1[0-9]\.[0-3]\([0-3](\.[0-2])?[ab]?\)(S|E|SXF|M|)[0-2]?[ab]?",
+        r"1[67]\.0?[0-3]\.0?[0-3][ab]?(\.E)?",
+        r"[7-9]\.[0-1]\([0-2]a?\)((I|D)[0-2]\([0-2]\))?(\(M\))?",
+        r"[67]\.[0-2](\.[0-2]){0,2}I?",
+        r"2[0-2]\.[1-2](R|B|F|I)[1-2](\.[0-2])?(-S[0-2](\.[0-2])?)?(-EVO)?",
+        r"1[25]\.1X4[67]-D[0-2](\.[0-2])?",
+        r"4\.[0-2]\.[0-2](\.[0-2])?[FM](-[0-2]{1,2}\.[0-2]F)?",
+        r"([0-2]:)?[0-2](\.[0-2]){0,2}(-rc[0-2]|~rc[0-2]|~|-[0-2]|a|\+deb[0-2])?",
+        r"[0-9a-zA-Z().:~+-]{0,12}",
+    ]
+    .prop_map(Version::new)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_scheme_is_a_partial_order(a in any_version(), b in any_version(), c in any_version()) {
+        for scheme in Scheme::ALL {
+            prop_assert_eq!(scheme.compare(&a, &a), Some(Ordering::Equal));
+            prop_assert_eq!(scheme.compare(&a, &b), scheme.compare(&b, &a).map(Ordering::reverse));
+            if let (Some(ab), Some(bc)) = (scheme.compare(&a, &b), scheme.compare(&b, &c)) {
+                if ab.is_le() && bc.is_le() {
+                    let expected = if ab.is_eq() { bc } else { ab };
+                    let expected = if ab.is_lt() || bc.is_lt() { Ordering::Less } else { expected };
+                    prop_assert_eq!(scheme.compare(&a, &c), Some(expected), "{} {} {}", a, b, c);
+                }
+            }
+        }
+    }
+}
