@@ -22,6 +22,9 @@ mod visits;
 
 
 #[cfg(test)]
+#[path = "real/disk_full.rs"]
+mod disk_full;
+#[cfg(test)]
 #[path = "real/prometheus.rs"]
 mod prometheus;
 #[cfg(test)]

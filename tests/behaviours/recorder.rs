@@ -74,7 +74,11 @@ async fn what_a_flush_answers_is_committed_and_shown() {
     assert_eq!(state(&snapshot, "c").known.is_up(), Some(false));
     assert_eq!((snapshot.totals.visits, snapshot.totals.failures[&FailureKind::Refused]), (4, 1));
     assert_eq!(snapshot.recent_changes.len(), 1);
-    assert!(snapshot.recent_changes[0].kind.is_version_change());
+    assert_eq!(
+        snapshot.recent_changes[0].kind,
+        ChangeKind::Upgrade,
+        "by the order of the platform's versions"
+    );
     assert_eq!(*recorder.outbox.borrow_and_update(), 1);
     assert_eq!(Reader::open(&path).unwrap().changes(None, 10).unwrap().len(), 1);
     stop(recorder).await;

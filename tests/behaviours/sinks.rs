@@ -164,3 +164,11 @@ async fn a_stop_leaves_undelivered_events_in_the_store() {
     assert_eq!((status.pending, status.failures > 0), (1, true), "a folder is no file");
     assert_eq!(Outbox::open(&db, "test").unwrap().next(10).unwrap().len(), 1);
 }
+
+#[test]
+fn the_guide_names_every_kind_with_its_message_id() {
+    let guide = include_str!("../../docs/events.md");
+    for kind in versweep::change::ChangeKind::ALL {
+        assert!(guide.contains(&format!("| `{kind}` | `{}` |", message_id(kind))), "{kind}");
+    }
+}

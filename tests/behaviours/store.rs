@@ -273,3 +273,26 @@ fn a_store_that_may_only_be_read_is_told() {
     assert!(told.contains("/sys/versweep.db"), "{told}");
     drop(folder);
 }
+
+/// A device costs little, and a sweep in which nothing changes costs no room at all.
+#[test]
+fn the_database_stays_small() {
+    let (_folder, path) = place();
+    let devices = 2_000;
+    let mut fleet: Vec<Known> = vec![Known::default(); devices];
+    let mut size_after_sweep = |round: i64| {
+        // Closing moves all of the log into the database.
+        let (mut store, _) = Store::open(&path).unwrap();
+        let one = |(number, known): (usize, &mut Known)| {
+            visits(known, [answered(&format!("device-{number:05}.example.net"), round, "17.9.4")]).visits
+        };
+        let visits = fleet.iter_mut().enumerate().flat_map(one).collect();
+        store.commit(&Batch { visits, ..Batch::default() }).unwrap();
+        drop(store);
+        usize::try_from(std::fs::metadata(&path).unwrap().len()).unwrap()
+    };
+    let first = size_after_sweep(1);
+    assert!(first / devices < 400, "{} bytes a device", first / devices);
+    let later = (2..6).map(&mut size_after_sweep).max().unwrap();
+    assert!(later <= first + first / 10, "from {first} to {later} bytes though nothing changed");
+}

@@ -1,7 +1,7 @@
 //! Made-up visits for the tests of diff, store, recorder and sinks.
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails fails the test")]
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use chrono::{TimeZone as _, Utc};
@@ -74,8 +74,10 @@ pub(crate) fn failed(device: &str, seconds: i64, kind: FailureKind) -> Observati
 }
 
 pub(crate) fn judgement() -> Judgement {
+    // Compiling the profiles takes a while in a test build.
+    static PLATFORMS: LazyLock<Arc<Platforms>> = LazyLock::new(|| Arc::new(Platforms::builtin()));
     Judgement {
-        platforms: Arc::new(Platforms::builtin()),
+        platforms: Arc::clone(&PLATFORMS),
         down_after: 3,
         keep_history: Duration::from_secs(400 * 86_400),
     }
