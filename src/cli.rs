@@ -1,1 +1,4 @@
 //! (being built)
+
+pub mod parse;
+pub mod platforms;

@@ -135,9 +135,7 @@ fn fields_right(facts: &Facts, expected: &Expected) -> Vec<(&'static str, bool)>
     check("serial", &|serial| same(&facts.serial, serial));
     check("hostname", &|hostname| same(&facts.hostname, hostname));
     check("image", &|image| alike(&facts.image, image));
-    check("uptime", &|uptime| {
-        facts.uptime.map(|uptime| uptime.as_secs()) == Some(seconds(uptime))
-    });
+    check("uptime", &|uptime| facts.uptime.map(|uptime| uptime.as_secs()) == Some(seconds(uptime)));
     fields
 }
 
