@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -10,7 +11,7 @@ use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::{Exit, platforms};
+use super::platforms;
 use crate::facts::Reading;
 use crate::parse;
 use crate::platform::Platforms;
@@ -18,24 +19,24 @@ use crate::platform::Platforms;
 /// The arguments of `versweep parse`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: ssh core1 show version | versweep parse --platform auto --output json")]
-pub(crate) struct Args {
+pub struct Args {
     /// The platform's key or alias, or `auto` to find it from the text
     #[arg(long, default_value = "auto")]
-    platform: String,
+    pub platform: String,
     /// How to print what was read
     #[arg(long, value_enum, default_value_t = Output::Table)]
-    output: Output,
+    pub output: Output,
     /// Lay the profiles (*.toml) of this folder over the built-in ones
     #[arg(long, value_name = "FOLDER")]
-    profiles: Option<PathBuf>,
+    pub profiles: Option<PathBuf>,
     /// Files with the output of one device each; `-` or none for stdin
     #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
+    pub files: Vec<PathBuf>,
 }
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
+pub enum Output {
     /// A table for people, errors below it
     Table,
     /// One JSON object a line
@@ -46,10 +47,10 @@ pub(crate) enum Output {
 ///
 /// # Errors
 /// An unknown platform, a profile that doesn't hold, an output that can't be written.
-pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let platforms = platforms::load(args.profiles.as_deref())?;
     let all_read = read_all(args, &platforms, &mut io::stdin().lock(), &mut io::stdout().lock())?;
-    Ok(if all_read { Exit::Done } else { Exit::Failed })
+    Ok(if all_read { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// One file's result, as it is printed.

@@ -3,32 +3,32 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
 
-use super::Exit;
 use crate::platform::Platforms;
 
 /// The arguments of `versweep platforms`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: versweep platforms cisco_xr > profiles/my_xr.toml")]
-pub(crate) struct Args {
+pub struct Args {
     /// Print this platform's profile as TOML, to copy and adapt
-    name: Option<String>,
+    pub name: Option<String>,
     /// Lay the profiles (*.toml) of this folder over the built-in ones
     #[arg(long, value_name = "FOLDER")]
-    profiles: Option<PathBuf>,
+    pub profiles: Option<PathBuf>,
 }
 
 /// Lists the platforms, or prints one.
 ///
 /// # Errors
 /// An unknown name, a profile that doesn't hold, an output that can't be written.
-pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let platforms = load(args.profiles.as_deref())?;
     print(&platforms, args.name.as_deref(), &mut io::stdout().lock())?;
-    Ok(Exit::Done)
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print(platforms: &Platforms, name: Option<&str>, out: &mut impl Write) -> anyhow::Result<()> {
