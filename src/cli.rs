@@ -7,11 +7,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 mod bench;
-mod changes;
+pub mod changes;
 mod check;
-mod client;
+pub mod client;
 mod demo;
-mod devices;
+pub mod devices;
 mod logging;
 mod parse;
 mod platforms;

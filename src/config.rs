@@ -13,8 +13,8 @@ use crate::credential::Credential;
 use crate::device::{CredentialId, Selector};
 use crate::document::{Document, Problem, Section};
 use crate::platform::Platforms;
-use crate::timetable::Timetable;
 use crate::settings::{Layers, References, Source};
+use crate::timetable::Timetable;
 
 mod secrets;
 mod sweeps;

@@ -164,7 +164,10 @@ async fn live(
                 anyhow::bail!("the recorder ended before it was told to");
             }
             error = rooms.failed() => return Err(error),
-            _ = hangup.recv() => { reloader.reload(rooms).await; }
+            _ = hangup.recv() => {
+                // What is wrong is in the log and in the metrics; nobody else asked.
+                let _ = reloader.reload(rooms).await;
+            }
             Some(answer) = reload_asked.recv() => {
                 let result = reloader.reload(rooms).await;
                 // Whoever asked may have gone away.
@@ -270,9 +273,10 @@ pub(crate) fn open_store(
     let names: Vec<&str> = config.sinks.iter().map(crate::config::SinkConfig::name).collect();
     store.set_sinks(&names)?;
     let recorder = Recorder::start(store, loaded, world.judgement(), Arc::clone(clock));
-    let couriers = config.sinks.iter().map(|sink| {
-        courier::start(sink.name(), courier::sink(sink), &config.store, recorder.outbox.clone())
-    });
+    let couriers = config
+        .sinks
+        .iter()
+        .map(|sink| courier::start(sink.name(), courier::sink(sink), &config.store, recorder.outbox.clone()));
     let couriers = couriers.collect::<Result<_, _>>()?;
     Ok((recorder, couriers))
 }
@@ -295,7 +299,8 @@ fn read_live(
     reload: watch::Receiver<ReloadStatus>,
 ) -> http::ReadLive {
     let (world, workers) = (Arc::clone(world), Arc::clone(&engine.workers));
-    let sinks: Vec<_> = couriers.iter().map(|courier| (courier.name.clone(), courier.status.clone())).collect();
+    let sinks: Vec<_> =
+        couriers.iter().map(|courier| (courier.name.clone(), courier.status.clone())).collect();
     Arc::new(move || {
         let world = world.load();
         Live {

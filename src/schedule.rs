@@ -154,11 +154,7 @@ enum Reached {
 
 /// Waits for an instant of wall time. An alarm runs on elapsed time, so the wall clock may show another instant than
 /// expected when it rings: earlier by a little is waited for, earlier by much means that the clock was set back.
-async fn wait_until(
-    next: Timestamp,
-    alarms: &Alarms,
-    clock: &dyn Clock,
-) -> Result<Reached, ScheduleError> {
+async fn wait_until(next: Timestamp, alarms: &Alarms, clock: &dyn Clock) -> Result<Reached, ScheduleError> {
     /// The longest alarm: a clock that is set forward is noticed within a minute.
     const LONGEST: Duration = Duration::from_secs(60);
     loop {

@@ -103,8 +103,12 @@ pub async fn run<T: Transport>(
     info!(sweep = %plan.name, id = %record.id, devices = record.devices, reason = record.reason, "sweep started");
     outlet.status.send_modify(|status| {
         let next = status.next;
-        *status =
-            SweepStatus { running: Some(record.id), total: plan.devices.len(), next, ..SweepStatus::default() };
+        *status = SweepStatus {
+            running: Some(record.id),
+            total: plan.devices.len(),
+            next,
+            ..SweepStatus::default()
+        };
     });
     outlet.notes.send(Note::SweepStarted(record.clone())).await.map_err(|_| RecorderEnded)?;
 

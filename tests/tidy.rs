@@ -7,7 +7,20 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of each floor. A room may name rooms of its own floor only where [`NEIGHBOURS`] says so.
 const FLOORS: [&[&str]; 4] = [
-    &["change", "clock", "credential", "device", "event", "facts", "failure", "known", "observation", "settings", "status", "version"],
+    &[
+        "change",
+        "clock",
+        "credential",
+        "device",
+        "event",
+        "facts",
+        "failure",
+        "known",
+        "observation",
+        "settings",
+        "status",
+        "version",
+    ],
     &["diff", "parse", "platform", "timetable"],
     &["config", "inventory", "limits", "metrics", "sink", "store", "transport"],
     &["activity", "http", "probe", "recorder", "schedule", "sim", "sweep"],
@@ -39,7 +52,8 @@ const DOORS: [(&str, &[&str]); 12] = [
 ];
 
 /// What floors 0 and 1 must not know.
-const IMPURE: [&str; 7] = ["tokio", "std::fs", "std::net", "std::io", "std::process", "std::thread", "SystemClock"];
+const IMPURE: [&str; 7] =
+    ["tokio", "std::fs", "std::net", "std::io", "std::process", "std::thread", "SystemClock"];
 
 struct Source {
     room: String,
@@ -82,7 +96,11 @@ fn code_of(text: &str) -> String {
 }
 
 fn floor_of() -> BTreeMap<&'static str, usize> {
-    FLOORS.iter().enumerate().flat_map(|(floor, rooms)| rooms.iter().map(move |room| (*room, floor))).collect()
+    FLOORS
+        .iter()
+        .enumerate()
+        .flat_map(|(floor, rooms)| rooms.iter().map(move |room| (*room, floor)))
+        .collect()
 }
 
 /// The rooms that a source names by `crate::room`, also inside `crate::{a, b}`.
@@ -173,7 +191,8 @@ fn the_pure_floors_know_no_runtime_no_files_and_no_clock() {
 
 #[test]
 fn what_is_absent_on_purpose_is_absent() {
-    let absent = ["static mut", "unbounded_channel", "crate::metrics", "todo!", "unimplemented!", "process::exit"];
+    let absent =
+        ["static mut", "unbounded_channel", "crate::metrics", "todo!", "unimplemented!", "process::exit"];
     let mut wrong = Vec::new();
     for source in sources() {
         for name in absent {

@@ -114,7 +114,8 @@ impl Args {
         // One file per visit, and one that is still closing.
         require_open_files(self.workers as usize * 2 + FILES_BESIDE_VISITS)?;
         let platforms = Arc::new(Platforms::builtin());
-        let fleet = RemoteFleet::start(self.devices, self.workers, self.listen, self.delay, self.login_delay).await?;
+        let fleet =
+            RemoteFleet::start(self.devices, self.workers, self.listen, self.delay, self.login_delay).await?;
         let mut report = self.sweep_ours(&fleet.targets, &platforms).await?;
         if !self.skip_bare {
             let cpu = report.cpu_ms_per_visit;
@@ -125,7 +126,8 @@ impl Args {
     }
 
     async fn sweep_ours(&self, targets: &[Target], platforms: &Arc<Platforms>) -> anyhow::Result<Report> {
-        let sweep = ours::Sweep::over(targets, Arc::clone(platforms), self.workers, self.delay + self.login_delay)?;
+        let sweep =
+            ours::Sweep::over(targets, Arc::clone(platforms), self.workers, self.delay + self.login_delay)?;
         let before = Usage::begin()?;
         let began = Instant::now();
         let tally = sweep.run().await?;

@@ -35,7 +35,12 @@ impl Args {
         Ok(Exit::Done)
     }
 
-    fn summary(&self, world: &World<SshTransport>, out: &mut impl Write, err: &mut impl Write) -> io::Result<()> {
+    fn summary(
+        &self,
+        world: &World<SshTransport>,
+        out: &mut impl Write,
+        err: &mut impl Write,
+    ) -> io::Result<()> {
         let config = &world.config;
         let counts = [
             counted(world.devices.len(), "device"),

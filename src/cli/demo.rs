@@ -119,7 +119,10 @@ path = "events.jsonl"
         }
         writeln!(out, "events and database, gone when this ends: {}", folder.display())?;
         for address in addresses {
-            writeln!(out, "open http://{address}/ (metrics: http://{address}/metrics); Ctrl-C ends all of it")?;
+            writeln!(
+                out,
+                "open http://{address}/ (metrics: http://{address}/metrics); Ctrl-C ends all of it"
+            )?;
         }
         out.flush()
     }

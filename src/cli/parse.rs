@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -11,7 +10,7 @@ use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::platforms;
+use super::{Exit, platforms};
 use crate::facts::Reading;
 use crate::parse;
 use crate::platform::Platforms;
@@ -19,24 +18,24 @@ use crate::platform::Platforms;
 /// The arguments of `versweep parse`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: ssh core1 show version | versweep parse --platform auto --output json")]
-pub struct Args {
+pub(crate) struct Args {
     /// The platform's key or alias, or `auto` to find it from the text
     #[arg(long, default_value = "auto")]
-    pub platform: String,
+    platform: String,
     /// How to print what was read
     #[arg(long, value_enum, default_value_t = Output::Table)]
-    pub output: Output,
+    output: Output,
     /// Lay the profiles (*.toml) of this folder over the built-in ones
     #[arg(long, value_name = "FOLDER")]
-    pub profiles: Option<PathBuf>,
+    profiles: Option<PathBuf>,
     /// Files with the output of one device each; `-` or none for stdin
     #[arg(value_name = "FILE")]
-    pub files: Vec<PathBuf>,
+    files: Vec<PathBuf>,
 }
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(crate) enum Output {
     /// A table for people, errors below it
     Table,
     /// One JSON object a line
@@ -47,10 +46,10 @@ pub enum Output {
 ///
 /// # Errors
 /// An unknown platform, a profile that doesn't hold, an output that can't be written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let platforms = platforms::load(args.profiles.as_deref())?;
     let all_read = read_all(args, &platforms, &mut io::stdin().lock(), &mut io::stdout().lock())?;
-    Ok(if all_read { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if all_read { Exit::Done } else { Exit::Failed })
 }
 
 /// One file's result, as it is printed.

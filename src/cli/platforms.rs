@@ -3,32 +3,32 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use comfy_table::{Table, presets};
 
+use super::Exit;
 use crate::platform::Platforms;
 
 /// The arguments of `versweep platforms`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: versweep platforms cisco_xr > profiles/my_xr.toml")]
-pub struct Args {
+pub(crate) struct Args {
     /// Print this platform's profile as TOML, to copy and adapt
-    pub name: Option<String>,
+    name: Option<String>,
     /// Lay the profiles (*.toml) of this folder over the built-in ones
     #[arg(long, value_name = "FOLDER")]
-    pub profiles: Option<PathBuf>,
+    profiles: Option<PathBuf>,
 }
 
 /// Lists the platforms, or prints one.
 ///
 /// # Errors
 /// An unknown name, a profile that doesn't hold, an output that can't be written.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let platforms = load(args.profiles.as_deref())?;
     print(&platforms, args.name.as_deref(), &mut io::stdout().lock())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn print(platforms: &Platforms, name: Option<&str>, out: &mut impl Write) -> anyhow::Result<()> {

@@ -30,20 +30,30 @@ impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let kit = World::load(&self.config.path, &clock, None)?;
-        let device = kit
-            .devices
-            .iter()
-            .find(|device| device.id.as_str() == self.device)
-            .with_context(|| format!("no device {:?} in the inventory of {}", self.device, self.config.path.display()))?;
+        let device =
+            kit.devices.iter().find(|device| device.id.as_str() == self.device).with_context(|| {
+                format!("no device {:?} in the inventory of {}", self.device, self.config.path.display())
+            })?;
         let sweep = SweepId::starting(SystemClock.now());
         let visit = tokio::select! {
             () = stop.cancelled() => return Ok(Exit::Failed),
             visit = kit.prober.device(device, sweep) => visit,
         };
         let mut out = io::stdout().lock();
-        writeln!(out, "{} at {}, platform {}, credential {}", device.id, device.endpoint, device.platform.as_str(), device.credential)?;
+        writeln!(
+            out,
+            "{} at {}, platform {}, credential {}",
+            device.id,
+            device.endpoint,
+            device.platform.as_str(),
+            device.credential
+        )?;
         explain(&mut out, &visit)?;
-        Ok(if matches!(visit.observation.outcome, Outcome::Answered { .. }) { Exit::Done } else { Exit::Failed })
+        Ok(if matches!(visit.observation.outcome, Outcome::Answered { .. }) {
+            Exit::Done
+        } else {
+            Exit::Failed
+        })
     }
 }
 
@@ -53,7 +63,8 @@ fn explain(out: &mut impl Write, visit: &Visit) -> io::Result<()> {
         writeln!(out, "  {:<8} {:>9.1} ms", stage.as_str(), took.as_secs_f64() * 1000.0)?;
     }
     writeln!(out, "  {:<8} {:>9.1} ms", "total", observation.took.as_secs_f64() * 1000.0)?;
-    let details = [("server", &trace.server), ("algorithms", &trace.algorithms), ("host key", &trace.host_key)];
+    let details =
+        [("server", &trace.server), ("algorithms", &trace.algorithms), ("host key", &trace.host_key)];
     for (name, value) in details {
         if let Some(value) = value {
             writeln!(out, "{name}: {}", clean(value))?;
@@ -65,9 +76,18 @@ fn explain(out: &mut impl Write, visit: &Visit) -> io::Result<()> {
     match &observation.outcome {
         Outcome::Answered { reading, raw } => {
             let facts = &reading.facts;
-            writeln!(out, "read by profile {} revision {}, pattern {}", reading.platform, reading.revision, reading.pattern)?;
+            writeln!(
+                out,
+                "read by profile {} revision {}, pattern {}",
+                reading.platform, reading.revision, reading.pattern
+            )?;
             writeln!(out, "  version  {}", facts.version)?;
-            let fields = [("model", &facts.model), ("serial", &facts.serial), ("hostname", &facts.hostname), ("image", &facts.image)];
+            let fields = [
+                ("model", &facts.model),
+                ("serial", &facts.serial),
+                ("hostname", &facts.hostname),
+                ("image", &facts.image),
+            ];
             for (name, value) in fields {
                 writeln!(out, "  {name:<8} {}", value.as_deref().unwrap_or("-"))?;
             }

@@ -14,8 +14,10 @@ use super::Exit;
 pub(super) fn run_until_signal<F: Future<Output = anyhow::Result<Exit>>>(
     command: impl FnOnce(CancellationToken) -> F,
 ) -> anyhow::Result<Exit> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime could not start")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime could not start")?;
     let result = runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut signals = Signals::listen()?;

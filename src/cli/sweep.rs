@@ -35,7 +35,9 @@ const SELECTION: &str = "selection";
 /// What is found goes into the store of the configuration, against which changes are told. A daemon that runs on the same
 /// store is not disturbed: the sweep is refused, and `curl -X POST http://127.0.0.1:9948/-/sweep` asks the daemon for one.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: versweep sweep --config.file versweep.toml --select site=ams --fail-on failure")]
+#[command(
+    after_help = "Example: versweep sweep --config.file versweep.toml --select site=ams --fail-on failure"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigFile,
@@ -104,7 +106,10 @@ impl Args {
             None => Selector::default(),
             Some(name) => {
                 let sweep = world.config.sweeps.iter().find(|sweep| sweep.name == *name);
-                sweep.with_context(|| format!("no [[sweep]] named {name:?} in the configuration"))?.select.clone()
+                sweep
+                    .with_context(|| format!("no [[sweep]] named {name:?} in the configuration"))?
+                    .select
+                    .clone()
             }
         };
         let mut narrowed = Selector::default();

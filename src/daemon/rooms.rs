@@ -64,8 +64,12 @@ impl<T: Transport> Rooms<T> {
 
     /// Makes the rooms those of the configuration.
     pub(super) fn furnish(&mut self, sweeps: &[SweepConfig]) {
-        let gone: Vec<String> =
-            self.rooms.keys().filter(|name| !sweeps.iter().any(|sweep| sweep.name == **name)).cloned().collect();
+        let gone: Vec<String> = self
+            .rooms
+            .keys()
+            .filter(|name| !sweeps.iter().any(|sweep| sweep.name == **name))
+            .cloned()
+            .collect();
         for name in gone {
             if let Some(room) = self.rooms.remove(&name) {
                 room.unscheduled.cancel();

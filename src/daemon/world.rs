@@ -71,7 +71,8 @@ impl World<SshTransport> {
 /// Reads both, so that the errors of all files are told at once.
 fn read(path: &Path) -> Result<(Config, Inventory), ConfigErrors> {
     let mut draft = config::draft(path);
-    let inventory = inventory::load(&draft.config.inventory, &draft.config.layers, &draft.config.references());
+    let inventory =
+        inventory::load(&draft.config.inventory, &draft.config.layers, &draft.config.references());
     let inventory = inventory.unwrap_or_else(|problems| {
         draft.problems.extend(problems);
         Inventory::default()

@@ -3,13 +3,14 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use versweep::cli::check;
-use versweep::config::{self, Config, Draft, ScheduleConfig, SinkConfig};
+use versweep::config::{self, Config, Draft, SinkConfig};
 use versweep::device::{CredentialId, DeviceId, Labels};
 use versweep::settings::DeviceSettings;
+use versweep::timetable::{CronTimes, Timetable};
 
 const NO_ENVIRONMENT: &dyn Fn(&str) -> Option<String> = &|_| None;
 
@@ -24,10 +25,10 @@ fn errors(text: &str) -> String {
 }
 
 /// Runs `versweep check`: its exit code, output and errors.
-fn check(file: &Path) -> (u8, String, String) {
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = check::run(&check::Args { file: file.to_owned() }, &mut out, &mut err).unwrap();
-    (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+pub fn check(file: &Path) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_versweep")).arg("check").arg(file).output().unwrap();
+    let code = output.status.code().unwrap();
+    (code, String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
 fn toml_files(folder: &str) -> Vec<PathBuf> {
@@ -199,11 +200,8 @@ fn sweeps_keep_their_order_and_their_schedules() {
     );
     let names: Vec<_> = config.sweeps.iter().map(|sweep| sweep.name.as_str()).collect();
     assert_eq!(names, ["z", "a", "m"]);
-    let timezone = chrono_tz::Europe::Amsterdam;
-    assert_eq!(
-        config.sweeps[0].timetable,
-        ScheduleConfig::Cron { expression: "0 30 2 * * MON-FRI".into(), timezone }
-    );
+    let times = CronTimes::new("0 30 2 * * MON-FRI", chrono_tz::Europe::Amsterdam).unwrap();
+    assert_eq!(config.sweeps[0].timetable, Timetable::Cron(times));
     assert_eq!(config.sweeps[0].spread, Duration::from_secs(300));
     assert_eq!(config.sweeps[1].timetable, Timetable::Every(Duration::from_secs(90)));
     assert_eq!(config.sweeps[1].select.0["role"], ["core", "edge"]);

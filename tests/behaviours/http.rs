@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use versweep::activity::{Reason, SweepHandle, Trigger};
+use versweep::activity::{Reason, Start, SweepHandle, Trigger};
 use versweep::cli::changes::{self, ChangesArgs};
 use versweep::cli::client;
 use versweep::cli::devices::{self, DevicesArgs};
@@ -34,7 +34,7 @@ struct House {
     address: SocketAddr,
     readiness: watch::Sender<Readiness>,
     status: watch::Sender<SweepStatus>,
-    started: mpsc::Receiver<Reason>,
+    started: mpsc::Receiver<Start>,
     reloads: mpsc::Receiver<ReloadRequest>,
     stop: CancellationToken,
     server: JoinHandle<()>,
@@ -46,7 +46,7 @@ impl House {
         let address = listener.local_addr().unwrap();
         let (readiness, is_ready) = watch::channel(Readiness::Ready);
         let (status, sweep_status) = watch::channel(SweepStatus::default());
-        let (trigger, started) = Trigger::new(sweep_status.clone());
+        let (trigger, started) = Trigger::new();
         let (reload, reloads) = mpsc::channel(1);
         let sweep = SweepHandle { name: "all".into(), status: sweep_status, trigger };
         let app = App {
@@ -151,7 +151,8 @@ async fn a_sweep_is_started_on_request_and_never_twice() {
     let first = house.ask("POST", "/-/sweep?sweep=all", "").await;
     assert_eq!((first.status, first.body.as_str()), (202, "all: started\n"));
     assert_eq!(house.ask("POST", "/-/sweep", "").await.status, 409, "one start waits already");
-    assert_eq!(house.started.recv().await, Some(Reason::Request));
+    let start = house.started.recv().await.unwrap();
+    assert_eq!(start.reason, Reason::Request);
     let running = Some(SweepId::starting(fleet::noon()));
     house.status.send_modify(|status| status.running = running);
     assert_eq!(house.ask("POST", "/-/sweep?sweep=all", "").await.status, 409);

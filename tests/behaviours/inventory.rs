@@ -153,13 +153,12 @@ fn two_names_at_one_address_are_a_warning() {
 #[test]
 fn a_selector_without_devices_is_a_warning() {
     let file = Path::new("tests/config/good/selects_none.toml");
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let args = versweep::cli::check::Args { file: file.to_owned() };
-    assert_eq!(versweep::cli::check::run(&args, &mut out, &mut err).unwrap(), 0);
+    let (code, out, err) = crate::config::check(file);
+    assert_eq!(code, 0);
     // Git's checkout decides whether the secret beside it is readable by every user, which is a warning too.
-    assert!(String::from_utf8(err).unwrap().ends_with("warning: sweep core selects no device\n"));
+    assert!(err.ends_with("warning: sweep core selects no device\n"));
     assert_eq!(
-        String::from_utf8(out).unwrap(),
+        out,
         "tests/config/good/selects_none.toml: ok: 2 devices, 2 sweeps, 1 sink, 1 credential\n  \
          inventory files/devices.csv: 2 devices\n  \
          sweep all: 2 devices, every 15m\n  \

@@ -90,7 +90,7 @@ async fn serve_fleet(
     let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
     // The senders may go: a watch keeps its last value.
     let (_, status) = watch::channel(status);
-    let (trigger, _) = Trigger::new(status.clone());
+    let (trigger, _) = Trigger::new();
     let app = App {
         snapshot: Arc::clone(&snapshot),
         sweeps: Arc::new(ArcSwap::from_pointee(vec![SweepHandle { name: "all".into(), status, trigger }])),

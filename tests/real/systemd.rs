@@ -21,10 +21,13 @@ fn unit_for_this_machine(folder: &Path) -> std::path::PathBuf {
 fn the_unit_is_valid_and_hardened() {
     let folder = tempfile::tempdir().expect("a folder");
     let unit = unit_for_this_machine(folder.path());
-    let checks: [&[&str]; 2] = [&["verify", "--man=no"], &["security", "--offline=true", "--no-pager", THRESHOLD]];
+    let checks: [&[&str]; 2] =
+        [&["verify", "--man=no"], &["security", "--offline=true", "--no-pager", THRESHOLD]];
     for arguments in checks {
-        let output = Command::new("systemd-analyze").args(arguments).arg(&unit).output().expect("systemd-analyze");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        let output =
+            Command::new("systemd-analyze").args(arguments).arg(&unit).output().expect("systemd-analyze");
+        let said =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "systemd-analyze {arguments:?}:\n{said}");
     }
 }

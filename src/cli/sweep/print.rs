@@ -100,7 +100,10 @@ fn sentence(row: &Row) -> String {
                 (None, true) => "  changed".to_owned(),
                 (None, false) => String::new(),
             };
-            format!("{device:<24} {:<14} {version:<24} {model:<20} {:>6} ms{change}", row.platform, row.took_ms)
+            format!(
+                "{device:<24} {:<14} {version:<24} {model:<20} {:>6} ms{change}",
+                row.platform, row.took_ms
+            )
         }
         (None, kind) => {
             let (kind, stage) = (kind.unwrap_or("failed"), row.stage.unwrap_or("-"));

@@ -57,7 +57,9 @@ impl Row {
                     serial: cleaned(&facts.serial),
                     hostname: cleaned(&facts.hostname),
                     changed: changed(known, observation, world),
-                    previous_version: last.filter(|last| **last != facts.version).map(|last| clean(last.as_str())),
+                    previous_version: last
+                        .filter(|last| **last != facts.version)
+                        .map(|last| clean(last.as_str())),
                     ..row
                 }
             }
