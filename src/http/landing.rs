@@ -167,6 +167,8 @@ fn devices(snapshot: &Snapshot, filter: &Filter, query: &PageQuery, now: Timesta
         form action="/" {
             input type="search" name="q" value=(shown(query.q.as_deref().unwrap_or(""))) aria-label="filter"
                 placeholder="name, version, model, site, ...";
+            // A state chosen above stays chosen.
+            @if let Some(state) = query.state.as_deref() { input type="hidden" name="state" value=(shown(state)); }
             " " button { "Filter" }
         }
         @if count > DEVICES_SHOWN {
