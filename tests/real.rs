@@ -4,5 +4,5 @@
 #[path = "support/visits.rs"]
 mod visits;
 
-#[path = "real/disk_full.rs"]
-mod disk_full;
+#[path = "real/disk_refuses.rs"]
+mod disk_refuses;
