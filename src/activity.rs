@@ -2,6 +2,7 @@
 //! that starts them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -82,30 +83,46 @@ impl Reason {
 #[error("the sweep is running already")]
 pub struct Busy;
 
-/// The one way to start a sweep. A trigger holds at most one start; a second one is refused, never queued.
+/// The one way to start a sweep. While one is asked for or runs, a second start is refused, never queued.
 #[derive(Debug, Clone)]
 pub struct Trigger {
-    sender: mpsc::Sender<Reason>,
-    status: watch::Receiver<SweepStatus>,
+    in_flight: Arc<AtomicBool>,
+    starts: mpsc::Sender<Start>,
+}
+
+/// A sweep's permission to run. Until it is dropped its trigger refuses every other start.
+#[derive(Debug)]
+pub struct Start {
+    /// Why it was started.
+    pub reason: Reason,
+    in_flight: Arc<AtomicBool>,
+}
+
+impl Drop for Start {
+    fn drop(&mut self) {
+        self.in_flight.store(false, Ordering::Release);
+    }
 }
 
 impl Trigger {
-    /// A trigger and the end that the sweep listens on.
+    /// A trigger and the end that its sweep listens on.
     #[must_use]
-    pub fn new(status: watch::Receiver<SweepStatus>) -> (Self, mpsc::Receiver<Reason>) {
-        let (sender, receiver) = mpsc::channel(1);
-        (Self { sender, status }, receiver)
+    pub fn new() -> (Self, mpsc::Receiver<Start>) {
+        let (starts, receiver) = mpsc::channel(1);
+        (Self { in_flight: Arc::new(AtomicBool::new(false)), starts }, receiver)
     }
 
     /// Asks for a sweep.
     ///
     /// # Errors
-    /// [`Busy`] while one runs or waits to run, and after the daemon began to stop.
+    /// [`Busy`] while one runs or is asked for, and once the daemon has begun to stop.
     pub fn try_start(&self, reason: Reason) -> Result<(), Busy> {
-        if self.status.borrow().running.is_some() {
+        if self.in_flight.swap(true, Ordering::Acquire) {
             return Err(Busy);
         }
-        self.sender.try_send(reason).map_err(|_| Busy)
+        let start = Start { reason, in_flight: Arc::clone(&self.in_flight) };
+        // A start that can't be sent is dropped with the error, which frees the trigger again.
+        self.starts.try_send(start).map_err(|_| Busy)
     }
 }
 
@@ -118,4 +135,29 @@ pub struct SweepHandle {
     pub status: watch::Receiver<SweepStatus>,
     /// How to start it.
     pub trigger: Trigger,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_start_at_a_time_until_it_is_dropped() {
+        let (trigger, mut starts) = Trigger::new();
+        assert_eq!(trigger.try_start(Reason::Schedule), Ok(()));
+        assert_eq!(trigger.try_start(Reason::Request), Err(Busy), "asked for");
+        let start = starts.try_recv().expect("the start");
+        assert_eq!(start.reason, Reason::Schedule);
+        assert_eq!(trigger.try_start(Reason::Request), Err(Busy), "running");
+        drop(start);
+        assert_eq!(trigger.try_start(Reason::Request), Ok(()));
+    }
+
+    #[test]
+    fn a_trigger_whose_sweep_is_gone_is_busy_for_ever() {
+        let (trigger, starts) = Trigger::new();
+        drop(starts);
+        assert_eq!(trigger.try_start(Reason::Schedule), Err(Busy));
+        assert_eq!(trigger.try_start(Reason::Schedule), Err(Busy));
+    }
 }

@@ -73,6 +73,12 @@ impl ChangeKind {
     pub fn is_version_change(self) -> bool {
         matches!(self, Self::Upgrade | Self::Downgrade | Self::Other)
     }
+
+    /// Whether the device itself is different now: not merely reachable, rebooted or read anew.
+    #[must_use]
+    pub fn is_of_facts(self) -> bool {
+        self.is_version_change() || matches!(self, Self::Image | Self::Replaced)
+    }
 }
 
 impl fmt::Display for ChangeKind {

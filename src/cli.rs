@@ -1,1 +1,153 @@
-//! (being built)
+//! The command line: one file per subcommand, exit codes, logging, signals.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio_util::sync::CancellationToken;
+
+mod bench;
+pub mod changes;
+mod check;
+pub mod client;
+mod demo;
+pub mod devices;
+mod logging;
+mod parse;
+mod platforms;
+mod probe;
+mod run;
+mod signals;
+mod sim;
+mod sweep;
+
+/// The versions of a fleet's routers and switches: which runs what, and what changed.
+#[derive(Debug, Parser)]
+#[command(name = "versweep", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon
+    Run(run::Args),
+    /// Sweep once, now, without a daemon
+    Sweep(sweep::Args),
+    /// Visit one device and explain every stage
+    Probe(probe::Args),
+    /// Read device output from files or standard input through a profile
+    Parse(parse::Args),
+    /// List the platform profiles, or print one
+    Platforms(platforms::Args),
+    /// Validate configuration, inventory and profiles
+    Check(check::Args),
+    /// Ask a running daemon for its devices
+    Devices(devices::DevicesArgs),
+    /// Ask a running daemon for the latest changes
+    Changes(changes::ChangesArgs),
+    /// Run a simulated fleet of SSH routers on loopback addresses
+    Sim(sim::Args),
+    /// A simulated fleet, the daemon and a temporary store: the whole product in one command
+    Demo(demo::Args),
+    /// Sweep a simulated fleet and print how fast it went
+    Bench(bench::Args),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration file
+    #[arg(long = "config.file", value_name = "FILE", default_value = "/etc/versweep/versweep.toml")]
+    pub(crate) path: PathBuf,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Table,
+    /// One JSON object a line
+    Json,
+    /// Comma-separated values with a header
+    Csv,
+}
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All is done.
+    Done,
+    /// Something failed.
+    Failed,
+    /// What `--fail-on` names was found.
+    FailOn,
+    /// The configuration or the arguments are wrong (EX_USAGE of sysexits.h).
+    BadConfig,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::FailOn => 2,
+            Exit::BadConfig => 64,
+        })
+    }
+}
+
+impl Cli {
+    /// Runs the subcommand to its end.
+    ///
+    /// # Errors
+    /// What kept it from doing its work; [`report`] prints it.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        logging::start(matches!(self.command, Command::Run(_) | Command::Demo(_)));
+        match self.command {
+            Command::Parse(args) => parse::run(&args),
+            Command::Platforms(args) => platforms::run(&args),
+            Command::Check(args) => args.run(),
+            command => signals::run_until_signal(|stop| command.run_async(stop)),
+        }
+    }
+}
+
+impl Command {
+    async fn run_async(self, stop: CancellationToken) -> anyhow::Result<Exit> {
+        match self {
+            Self::Run(args) => args.run(stop).await,
+            Self::Sweep(args) => args.run(stop).await,
+            Self::Probe(args) => args.run(stop).await,
+            Self::Devices(args) => devices::run(args).await.map(|()| Exit::Done),
+            Self::Changes(args) => changes::run(args).await.map(|()| Exit::Done),
+            Self::Sim(args) => args.run(stop).await,
+            Self::Demo(args) => args.run(stop).await,
+            Self::Bench(args) => args.run(stop).await,
+            Self::Parse(args) => parse::run(&args),
+            Self::Platforms(args) => platforms::run(&args),
+            Self::Check(args) => args.run(),
+        }
+    }
+}
+
+/// Prints why the arguments were refused, or the help that was asked for.
+#[must_use]
+pub fn refuse(refused: &clap::Error) -> Exit {
+    // A terminal that is gone can't be told that it is.
+    let _ = refused.print();
+    if refused.use_stderr() { Exit::BadConfig } else { Exit::Done }
+}
+
+/// Prints an error and tells its exit code.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "the last word of the program goes to standard error")]
+pub fn report(error: &anyhow::Error) -> Exit {
+    if let Some(errors) = error.downcast_ref::<crate::config::ConfigErrors>() {
+        eprintln!("{errors}");
+        return Exit::BadConfig;
+    }
+    eprintln!("versweep: {error:#}");
+    Exit::Failed
+}

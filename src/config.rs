@@ -1,15 +1,39 @@
-//! Configuration: `ConfigFile` is what was typed, [`Config`] what it means. Everything is checked here, at the border,
-//! and all errors are told at once.
+//! Configuration: what was typed is read table by table, [`Config`] is what it means. Everything is checked here, at the
+//! border, and all errors are told at once.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::credential::Credential;
 use crate::device::{CredentialId, Selector};
+use crate::document::{Document, Problem, Section};
 use crate::platform::Platforms;
+use crate::settings::{Layers, References, Source};
+use crate::timetable::Timetable;
+
+mod secrets;
+mod sweeps;
+mod tables;
+
+pub use crate::document::Problems as ConfigErrors;
+
+/// The most workers: beyond it one process has no file descriptors for their connections anyway.
+pub const WORKERS_MAX: usize = 100_000;
+
+/// The largest configuration file; hundreds of sweeps and groups fit in many times over.
+const FILE_MAX: u64 = 16 * 1024 * 1024;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Thirteen months, so that a year can be compared with the one before.
+const DEFAULT_KEEP_HISTORY: Duration = Duration::from_secs(400 * 86_400);
 
 /// A whole configuration, resolved: durations are durations, secrets are read, references hold.
 #[derive(Debug, Clone)]
@@ -44,35 +68,196 @@ pub struct Config {
     pub down_after: u32,
     /// The whole of a graceful stop.
     pub grace: Duration,
+    /// Where devices come from, in the order of the file.
+    pub inventory: Vec<Source>,
+    /// The settings below each device's own.
+    pub layers: Layers,
+    /// The names of all credentials, also of those that could not be read.
+    pub credential_names: BTreeSet<CredentialId>,
+    /// Whether all profiles of the user's folder could be read; `false` only in a [`Draft`] with problems.
+    pub platforms_complete: bool,
+    /// What is allowed and yet worth a look, one line each.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// What the inventory's devices may refer to.
+    #[must_use]
+    pub fn references(&self) -> References<'_> {
+        References {
+            platforms: &self.platforms,
+            platforms_complete: self.platforms_complete,
+            credentials: &self.credential_names,
+        }
+    }
+}
+
+/// A configuration as far as it could be understood, with what is wrong in it: for those who go on to look at the
+/// inventory, so that all errors of all files are told at once.
+#[derive(Debug)]
+pub struct Draft {
+    /// The configuration; a default stands wherever a value was refused.
+    pub config: Config,
+    /// What is wrong.
+    pub problems: ConfigErrors,
+}
+
+impl Draft {
+    /// The configuration, when nothing is wrong with it.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn finish(self) -> Result<Config, ConfigErrors> {
+        if self.problems.is_empty() { Ok(self.config) } else { Err(self.problems) }
+    }
+}
+
+/// What a configuration is read within.
+#[derive(Clone, Copy)]
+struct Surroundings<'a> {
+    /// The file's folder, which relative paths start from.
+    folder: &'a Path,
+    /// The value of an environment variable.
+    environment: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Reads a configuration file and the secrets and profiles that it names. Nothing is changed or kept by it, so it can be
+/// done again at any time.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
+    draft(path).finish()
+}
+
+/// Like [`load`], for those who want to go on in spite of errors.
+#[must_use]
+pub fn draft(path: &Path) -> Draft {
+    let environment = |name: &str| std::env::var(name).ok();
+    match read_text(path, FILE_MAX) {
+        Ok(text) => draft_str(path, &text, &environment),
+        Err(problem) => {
+            let mut draft = draft_str(path, "", &environment);
+            let file = path.display().to_string();
+            draft.problems.0.push(Problem {
+                file,
+                problem: format!("can't be read: {problem}"),
+                ..Problem::default()
+            });
+            draft
+        }
+    }
+}
+
+/// Like [`draft`], with the file's text and the environment given: for tests, and for configurations made by programs.
+/// `path` names the file in messages, and its folder is where relative paths start.
+#[must_use]
+pub fn draft_str(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Draft {
+    let document = Document::new(&path.display().to_string(), text);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let around = Surroundings { folder, environment };
+    let table = document.parse();
+    let config = read(path, &document.root(table.as_ref()), &around);
+    Draft { config, problems: document.into_problems() }
+}
+
+/// The tables that a configuration may have.
+const TABLES: [&str; 15] = [
+    "web",
+    "store",
+    "workers",
+    "ssh",
+    "credentials",
+    "platforms",
+    "defaults",
+    "platform",
+    "group",
+    "inventory",
+    "sweep",
+    "sink",
+    "metrics",
+    "changes",
+    "daemon",
+];
+
+fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
+    let folder = around.folder;
+    let mut warnings = Vec::new();
+    root.only(&TABLES);
+
+    let store = root.section("store");
+    store.only(&["path", "keep_history"]);
+    let store_path = tables::path(&store, "path", folder, || PathBuf::from("/var/lib/versweep/versweep.db"));
+    let ssh = root.section("ssh");
+    ssh.only(&["known_hosts", "extra_known_hosts"]);
+    let metrics = root.section("metrics");
+    metrics.only(&["per_device", "info_labels"]);
+    let changes = root.section("changes");
+    changes.only(&["down_after"]);
+    let daemon = root.section("daemon");
+    daemon.only(&["grace"]);
+
+    let before = root.document().problem_count();
+    let platforms = tables::platforms(root, folder);
+    let platforms_complete = root.document().problem_count() == before;
+    let credential_names = tables::credential_names(root);
+    let references = References { platforms: &platforms, platforms_complete, credentials: &credential_names };
+
+    Config {
+        path: path.to_owned(),
+        listen: tables::listen(root, vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9948))]),
+        known_hosts: tables::path(&ssh, "known_hosts", folder, || store_path.with_file_name("known_hosts")),
+        extra_known_hosts: tables::paths(&ssh, "extra_known_hosts", folder),
+        store: store_path,
+        keep_history: tables::duration(&store, "keep_history", DEFAULT_KEEP_HISTORY, [DAY, 36_500 * DAY]),
+        workers: tables::workers(root, 256),
+        credentials: tables::credentials(root, around, &mut warnings),
+        sweeps: sweeps::sweeps(root, &references),
+        sinks: sweeps::sinks(root, folder),
+        info_labels: tables::info_labels(&metrics),
+        per_device_metrics: metrics.get("per_device").and_then(|item| item.boolean()).unwrap_or(true),
+        down_after: down_after(&changes),
+        grace: tables::duration(&daemon, "grace", 30 * SECOND, [SECOND, HOUR]),
+        inventory: tables::sources(root, folder),
+        layers: tables::layers(root, &references, &mut warnings),
+        platforms: Arc::new(platforms),
+        platforms_complete,
+        credential_names,
+        warnings,
+    }
+}
+
+/// Three failed visits in a row: one is the network's noise, two a maintenance window's end.
+fn down_after(changes: &Section<'_>) -> u32 {
+    changes
+        .get("down_after")
+        .and_then(|item| item.number(1..=1000))
+        .and_then(|n| u32::try_from(n).ok())
+        .unwrap_or(3)
+}
+
+/// A text file of at most so many bytes.
+fn read_text(path: &Path, max: u64) -> Result<String, String> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(max + 1).read_to_string(&mut text));
+    match read {
+        Err(error) => Err(secrets::describe(&error)),
+        Ok(_) if text.len() as u64 > max => Err(format!("larger than {} MiB", max >> 20)),
+        Ok(_) => Ok(text),
+    }
 }
 
 /// One `[[sweep]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SweepConfig {
     /// Its name: unique, a metric label.
     pub name: String,
     /// When it is due.
-    pub schedule: ScheduleConfig,
+    pub timetable: Timetable,
     /// Which devices it visits.
     pub select: Selector,
     /// Starts are spread over this time by a stable hash of the device; zero for none.
     pub spread: Duration,
-}
-
-/// When a sweep is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ScheduleConfig {
-    /// A cron expression, seconds first, in a named time zone.
-    Cron {
-        /// The expression; it is known to parse.
-        expression: String,
-        /// The zone.
-        timezone: chrono_tz::Tz,
-    },
-    /// A period, counted from the daemon's start; the first sweep is due at once.
-    Every(Duration),
-    /// Only on demand.
-    Never,
 }
 
 /// One `[[sink]]`: where change events go.

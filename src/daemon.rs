@@ -1,1 +1,355 @@
-//! (being built)
+//! The daemon: `Daemon::build` makes every room, `Daemon::run` starts them, keeps them and stops them in order. The
+//! only file that knows them all.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::activity::{Note, Notes};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::courier::{self, CourierHandle};
+use crate::http::{self, App, Readiness, ReloadRequest};
+use crate::limits;
+use crate::metrics::{Exporter, Live};
+use crate::recorder::{Recorder, RecorderError, RecorderHandle};
+use crate::schedule::Alarms;
+use crate::status::ReloadStatus;
+use crate::store::Store;
+use crate::sweep::{Engine, Stop};
+use crate::transport::ssh::{SshTransport, tune_process};
+
+mod notify;
+mod rooms;
+mod watchdog;
+mod world;
+
+use rooms::{Rooms, Shared};
+pub use world::World;
+
+/// Every room made, sockets bound, state loaded; nothing moves yet.
+pub struct Daemon {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    world: Arc<ArcSwap<World<SshTransport>>>,
+    engine: Engine,
+    recorder: RecorderHandle,
+    couriers: Vec<CourierHandle>,
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Daemon {
+    /// Reads the configuration, binds the sockets, opens the store and loads its state.
+    ///
+    /// # Errors
+    /// Whatever keeps the daemon from starting: [`ConfigErrors`](crate::config::ConfigErrors), a port in use, a store
+    /// that can't be opened, too few file descriptors for the worker cap.
+    pub async fn build(path: &Path) -> anyhow::Result<Self> {
+        tune_process()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let world = World::load(path, &clock, None)?;
+        log_warnings(&world);
+        let config = &world.config;
+        limits::require_open_files(config.workers + limits::FILES_BESIDE_VISITS)
+            .with_context(|| format!("{}: workers.max = {}", path.display(), config.workers))?;
+        let listeners = bind(&config.listen).await?;
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
+        let (recorder, couriers) = open_store(&world, &clock)?;
+        recorder.notes.send(Note::Inventory(world.devices.clone())).await?;
+        flushed(&recorder.notes).await?;
+        Ok(Self {
+            path: path.to_owned(),
+            engine: Engine::new(config.workers),
+            clock,
+            world: Arc::new(ArcSwap::from_pointee(world)),
+            recorder,
+            couriers,
+            listeners,
+            addresses,
+        })
+    }
+
+    /// Where the HTTP server listens.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Runs until `stop`, then stops in order within the configured grace.
+    ///
+    /// # Errors
+    /// Whatever the daemon can't go on without: the recorder, a sweep, the alarm clock.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let Self { path, clock, world, engine, recorder, couriers, listeners, addresses } = self;
+        let RecorderHandle { notes, snapshot, outbox: _, pulse, mut done } = recorder;
+        let alarms = Alarms::start().await?;
+        let sweeps_stop = Stop::default();
+        let mut rooms = Rooms::new(Shared {
+            engine: engine.clone(),
+            world: Arc::clone(&world),
+            notes: notes.clone(),
+            clock: Arc::clone(&clock),
+            alarms: alarms.clone(),
+            stop: sweeps_stop.clone(),
+        });
+        let (reload_requests, reload_asked) = mpsc::channel(1);
+        let (reloaded, reload_status) =
+            watch::channel(ReloadStatus { successful: true, success_at: clock.now() });
+        let (readiness, readiness_seen) = watch::channel(Readiness::Loading);
+        let exporter = Arc::new(ArcSwap::from_pointee(exporter(&world.load().config)));
+        let app = App {
+            snapshot,
+            sweeps: rooms.handles(),
+            exporter: Arc::clone(&exporter),
+            live: read_live(&world, &engine, &couriers, reload_status),
+            reload: reload_requests,
+            readiness: readiness_seen,
+            clock: Arc::clone(&clock),
+        };
+        let http_stop = CancellationToken::new();
+        let server = tokio::spawn(http::serve(listeners, app, http_stop.clone()));
+        rooms.furnish(&world.load().config.sweeps);
+        readiness.send_replace(Readiness::Ready);
+        let watchdog = tokio::spawn(watchdog::keep(alarms, pulse));
+        announce_ready(&world.load(), &addresses);
+
+        let mut reloader = Reloader { path, clock, world, engine, notes, exporter, reloaded };
+        let ended = live(&mut reloader, &mut rooms, &mut done, reload_asked, &stop).await;
+
+        notify::stopping();
+        readiness.send_replace(Readiness::Stopping);
+        let grace = Instant::now() + reloader.world.load().config.grace;
+        drop(reloader);
+        sweeps_stop.drain.cancel();
+        // A recorder that ended by itself is what ended the daemon; there is nothing to wait for.
+        let recorder = (!done.is_finished()).then_some(done);
+        let stopped = wind_down(rooms, &sweeps_stop, recorder, couriers, grace).await;
+        watchdog.abort();
+        http_stop.cancel();
+        server.await?;
+        match ended {
+            // An error that ended the daemon matters more than how the end went.
+            Err(error) => Err(error),
+            Ok(()) => stopped,
+        }
+    }
+}
+
+/// The daemon's life between ready and stop: reloads, and the errors that it can't go on after.
+async fn live(
+    reloader: &mut Reloader,
+    rooms: &mut Rooms<SshTransport>,
+    recorder: &mut JoinHandle<Result<(), RecorderError>>,
+    mut reload_asked: mpsc::Receiver<ReloadRequest>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            ended = &mut *recorder => {
+                ended??;
+                anyhow::bail!("the recorder ended before it was told to");
+            }
+            error = rooms.failed() => return Err(error),
+            _ = hangup.recv() => {
+                // What is wrong is in the log and in the metrics; nobody else asked.
+                let _ = reloader.reload(rooms).await;
+            }
+            Some(answer) = reload_asked.recv() => {
+                let result = reloader.reload(rooms).await;
+                // Whoever asked may have gone away.
+                let _ = answer.send(result);
+            }
+        }
+    }
+}
+
+/// What a reload exchanges.
+struct Reloader {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    world: Arc<ArcSwap<World<SshTransport>>>,
+    engine: Engine,
+    notes: Notes,
+    exporter: Arc<ArcSwap<Exporter>>,
+    reloaded: watch::Sender<ReloadStatus>,
+}
+
+impl Reloader {
+    /// Takes the configuration and inventory as they are now, or keeps the old ones and tells what is wrong.
+    async fn reload(&mut self, rooms: &mut Rooms<SshTransport>) -> Result<(), String> {
+        notify::reloading();
+        let result = self.exchange(rooms).await;
+        match &result {
+            Ok(()) => {
+                info!(file = %self.path.display(), "configuration reloaded");
+                self.reloaded.send_replace(ReloadStatus { successful: true, success_at: self.clock.now() });
+            }
+            Err(errors) => {
+                for line in errors.lines() {
+                    error!("{line}");
+                }
+                error!(file = %self.path.display(), "reload refused: the configuration before it stays in force");
+                self.reloaded.send_modify(|status| status.successful = false);
+            }
+        }
+        notify::ready("running");
+        result
+    }
+
+    async fn exchange(&mut self, rooms: &mut Rooms<SshTransport>) -> Result<(), String> {
+        let (path, clock, old) = (self.path.clone(), Arc::clone(&self.clock), self.world.load_full());
+        let before = Arc::clone(&old);
+        // Reading thousands of inventory rows and host keys is no work for a thread that serves visits.
+        let loaded = tokio::task::spawn_blocking(move || World::load(&path, &clock, Some(&before)));
+        let new = loaded.await.map_err(|error| error.to_string())?.map_err(|errors| errors.to_string())?;
+        log_warnings(&new);
+        limits::require_open_files(new.config.workers + limits::FILES_BESIDE_VISITS)
+            .map_err(|error| format!("{}: workers.max: {error}", self.path.display()))?;
+        for key in needs_restart(&old.config, &new.config) {
+            warn!(key, "changed, but only a restart brings it into force");
+        }
+        let told = async {
+            self.notes.send(Note::Judgement(new.judgement())).await?;
+            self.notes.send(Note::Inventory(new.devices.clone())).await
+        };
+        told.await.map_err(|_| "the recorder has ended".to_owned())?;
+        self.engine.workers.resize(new.config.workers);
+        self.exporter.store(Arc::new(exporter(&new.config)));
+        let sweeps = new.config.sweeps.clone();
+        self.world.store(Arc::new(new));
+        rooms.furnish(&sweeps);
+        Ok(())
+    }
+}
+
+fn log_warnings(world: &World<SshTransport>) {
+    for warning in &world.warnings {
+        warn!("{warning}");
+    }
+}
+
+/// The keys whose change waits for a restart.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let changed = [
+        ("web.listen", old.listen != new.listen),
+        ("store.path", old.store != new.store),
+        ("sink", old.sinks != new.sinks),
+    ];
+    changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+}
+
+async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("can't listen on {address} (web.listen): is another versweep running, or another program on this port?")
+        })?;
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// Opens the store and starts what feeds on it: the recorder, and a courier for each sink.
+pub(crate) fn open_store(
+    world: &World<SshTransport>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(RecorderHandle, Vec<CourierHandle>)> {
+    let config = &world.config;
+    let (mut store, loaded) = Store::open(&config.store)?;
+    let names: Vec<&str> = config.sinks.iter().map(crate::config::SinkConfig::name).collect();
+    store.set_sinks(&names)?;
+    let recorder = Recorder::start(store, loaded, world.judgement(), Arc::clone(clock));
+    let couriers = config
+        .sinks
+        .iter()
+        .map(|sink| courier::start(sink.name(), courier::sink(sink), &config.store, recorder.outbox.clone()));
+    let couriers = couriers.collect::<Result<_, _>>()?;
+    Ok((recorder, couriers))
+}
+
+/// Returns once all that was told the recorder before is committed and published.
+pub(crate) async fn flushed(notes: &Notes) -> anyhow::Result<()> {
+    let (done, flushed) = oneshot::channel();
+    notes.send(Note::Flush(done)).await.context("the recorder has ended")?;
+    flushed.await.context("the recorder has ended")
+}
+
+fn exporter(config: &Config) -> Exporter {
+    Exporter::new(&config.info_labels, config.per_device_metrics)
+}
+
+fn read_live(
+    world: &Arc<ArcSwap<World<SshTransport>>>,
+    engine: &Engine,
+    couriers: &[CourierHandle],
+    reload: watch::Receiver<ReloadStatus>,
+) -> http::ReadLive {
+    let (world, workers) = (Arc::clone(world), Arc::clone(&engine.workers));
+    let sinks: Vec<_> =
+        couriers.iter().map(|courier| (courier.name.clone(), courier.status.clone())).collect();
+    Arc::new(move || {
+        let world = world.load();
+        Live {
+            workers: crate::metrics::Workers { limit: workers.limit(), busy: workers.busy() },
+            sinks: sinks.iter().map(|(name, status)| (name.clone(), status.borrow().clone())).collect(),
+            sources: world.sources.clone(),
+            reload: Some(reload.borrow().clone()),
+            store_bytes: crate::store::size_on_disk(&world.config.store),
+            ..Live::default()
+        }
+    })
+}
+
+fn announce_ready(world: &World<SshTransport>, addresses: &[SocketAddr]) {
+    for address in addresses {
+        info!(%address, "serving http");
+    }
+    let (devices, sweeps) = (world.devices.len(), world.config.sweeps.len());
+    info!(devices, sweeps, workers = world.config.workers, "ready");
+    notify::ready(&format!("{devices} devices, {sweeps} sweeps"));
+}
+
+/// Sweeps drain and are broken off at the end of the grace; the recorder commits what they told; sinks deliver it.
+async fn wind_down(
+    rooms: Rooms<SshTransport>,
+    stop: &Stop,
+    recorder: Option<JoinHandle<Result<(), RecorderError>>>,
+    couriers: Vec<CourierHandle>,
+    grace: Instant,
+) -> anyhow::Result<()> {
+    let drained = tokio::spawn(rooms.drained());
+    tokio::pin!(drained);
+    let graceful = timeout_at(grace, &mut drained).await.is_ok();
+    if !graceful {
+        warn!("the grace has passed: visits that are still on are broken off and not recorded");
+        stop.abort.cancel();
+        drained.await?;
+    }
+    // Most of the grace may be used up; a commit and a flush of the sinks get this much in any case.
+    let last = grace.max(Instant::now() + std::time::Duration::from_secs(5));
+    if let Some(recorder) = recorder {
+        let ended = timeout_at(last, recorder).await;
+        ended.context("the recorder could not commit the last batch within the grace")???;
+    }
+    for courier in couriers {
+        if timeout_at(last, courier.done).await.is_err() {
+            warn!(sink = courier.name, "not flushed within the grace: its events wait in the store");
+        }
+    }
+    info!(graceful, "stopped");
+    Ok(())
+}

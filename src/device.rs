@@ -87,6 +87,14 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
+/// Checks the name of a device, a credential or a sweep: 1 to 253 bytes, no white space, no control characters.
+///
+/// # Errors
+/// Says what is wrong with the name.
+pub fn check_name(name: &str) -> Result<(), NameError> {
+    checked_name(name).map(drop)
+}
+
 fn checked_name(name: &str) -> Result<Arc<str>, NameError> {
     if name.is_empty() {
         return Err(NameError::Empty);
@@ -258,11 +266,17 @@ impl Selector {
     /// Whether the selector chooses this device.
     #[must_use]
     pub fn matches(&self, device: &Device) -> bool {
+        self.chooses(&device.id, &device.platform, &device.labels)
+    }
+
+    /// Whether the selector chooses a device of this name, platform and labels: for one that isn't resolved yet.
+    #[must_use]
+    pub fn chooses(&self, id: &DeviceId, platform: &PlatformChoice, labels: &Labels) -> bool {
         self.0.iter().all(|(name, wanted)| {
             let value = match name.as_str() {
-                "device" => Some(device.id.as_str()),
-                "platform" => Some(device.platform.as_str()),
-                label => device.labels.get(label),
+                "device" => Some(id.as_str()),
+                "platform" => Some(platform.as_str()),
+                label => labels.get(label),
             };
             value.is_some_and(|value| wanted.iter().any(|w| w == value))
         })

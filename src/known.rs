@@ -60,6 +60,52 @@ impl Known {
     pub fn is_up(&self) -> Option<bool> {
         self.visit.as_ref().map(|visit| visit.failure.is_none())
     }
+
+    /// The one word for it.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        match (self.is_up(), self.unreachable) {
+            (None, _) => Reach::Unvisited,
+            (Some(true), _) => Reach::Up,
+            (Some(false), false) => Reach::Failing,
+            (Some(false), true) => Reach::Unreachable,
+        }
+    }
+}
+
+/// How the last visits left a device: the label `state` of `versweep_devices`, the API's `state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// The last visit was answered.
+    Up,
+    /// It was not, too few times in a row to call the device unreachable.
+    Failing,
+    /// It has failed `down_after` times in a row and not answered since.
+    Unreachable,
+    /// Not visited yet.
+    Unvisited,
+}
+
+impl Reach {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Up, Self::Failing, Self::Unreachable, Self::Unvisited];
+
+    /// The name used in metrics and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Failing => "failing",
+            Self::Unreachable => "unreachable",
+            Self::Unvisited => "unvisited",
+        }
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reach| reach.as_str() == name)
+    }
 }
 
 /// One device of the inventory with what is known of it.

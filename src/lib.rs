@@ -7,22 +7,28 @@ pub mod change;
 pub mod clock;
 pub mod credential;
 pub mod device;
+pub mod duration;
 pub mod event;
 pub mod facts;
 pub mod failure;
 pub mod known;
 pub mod observation;
 pub mod status;
+pub mod text;
 pub mod version;
 
 // floor 1: thought, pure
 pub mod diff;
+pub mod document;
 pub mod parse;
 pub mod platform;
+pub mod settings;
+pub mod timetable;
 
 // floor 2: doors to the outside
 pub mod config;
 pub mod inventory;
+pub mod limits;
 pub mod metrics;
 pub mod sink;
 pub mod store;

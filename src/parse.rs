@@ -104,23 +104,21 @@ pub fn parse(profile: &Profile, output: &str) -> Result<Reading, ParseError> {
         return Err(ParseError::Empty);
     }
     let answer = answer_of(profile, &clean);
+    check_nothing_before(profile, &clean, answer)?;
     let Some((pattern, version)) = first(profile, Field::Version, answer) else {
         return Err(refusal::refusal(profile, answer)
             .unwrap_or_else(|| ParseError::NoVersion { platform: profile.key.to_string() }));
     };
-    check_unanimous(pattern, Field::Version, version, answer)?;
+    check_one_version(pattern, version, answer)?;
     check_whole(profile, answer)?;
     let version = printable(version).ok_or(ParseError::BadValue { field: Field::Version.as_str() })?;
-    let hostname = first(profile, Field::Hostname, answer);
-    if let Some((pattern, hostname)) = hostname {
-        check_unanimous(pattern, Field::Hostname, hostname, answer)?;
-    }
+    check_one_host(profile, answer)?;
     let read = |field| first(profile, field, answer).and_then(|(_, value)| printable(value));
     let facts = Facts {
         version: Version::new(version),
         model: read(Field::Model),
         serial: read(Field::Serial),
-        hostname: hostname.and_then(|(_, hostname)| printable(hostname)),
+        hostname: read(Field::Hostname),
         image: read(Field::Image),
         uptime: first(profile, Field::Uptime, answer).and_then(|(_, text)| uptime::uptime(text)),
     };
@@ -135,8 +133,12 @@ pub fn detect<'a>(platforms: &'a Platforms, output: &str) -> Option<&'a Arc<Prof
         return None;
     }
     let clean = clean::clean(output);
-    let mut candidates =
-        platforms.iter().filter(|profile| profile.recognise.matches(answer_of(profile, &clean)));
+    // What stands before an echo counts as well: a log that begins with another device's answer is ambiguous.
+    let mut candidates = platforms.iter().filter(|profile| {
+        let answer = answer_of(profile, &clean);
+        profile.recognise.matches(answer)
+            || clean.strip_suffix(answer).is_some_and(|before| profile.recognise.matches(before))
+    });
     let found = candidates.next()?;
     candidates.next().is_none().then_some(found)
 }
@@ -172,16 +174,43 @@ fn values<'t>(pattern: &Pattern, field: Field, answer: &'t str) -> impl Iterator
         .filter(|value| !pattern.reject.as_ref().is_some_and(|reject| reject.is_match(value)))
 }
 
-/// Two values of one pattern come from two devices, or from a device that contradicts itself.
-fn check_unanimous(pattern: &Pattern, field: Field, first: &str, answer: &str) -> Result<(), ParseError> {
-    match values(pattern, field, answer).find(|value| *value != first) {
-        None => Ok(()),
-        Some(second) => Err(ParseError::Ambiguous {
-            field: field.as_str(),
-            first: refusal::quoted(first),
-            second: refusal::quoted(second),
-        }),
+/// What stands before the echo is cut off as a banner; but where a version can be read there too, it may have been
+/// another device's answer.
+fn check_nothing_before(profile: &Profile, clean: &str, answer: &str) -> Result<(), ParseError> {
+    let before = clean.strip_suffix(answer).unwrap_or_default();
+    let both = first(profile, Field::Version, before).zip(first(profile, Field::Version, answer));
+    match both {
+        Some(((_, before), (_, after))) if before != after => Err(ambiguous(Field::Version, before, after)),
+        _ => Ok(()),
     }
+}
+
+/// Two versions of one pattern come from two devices, or from a device that contradicts itself.
+fn check_one_version(pattern: &Pattern, version: &str, answer: &str) -> Result<(), ParseError> {
+    match values(pattern, Field::Version, answer).find(|value| *value != version) {
+        None => Ok(()),
+        Some(other) => Err(ambiguous(Field::Version, version, other)),
+    }
+}
+
+/// Two host names, by whatever patterns, come from two devices. A domain behind the name makes no other host.
+fn check_one_host(profile: &Profile, answer: &str) -> Result<(), ParseError> {
+    let label = |name: &'_ str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let mut names = profile
+        .patterns
+        .iter()
+        .filter(|pattern| pattern.fields.contains(&Field::Hostname))
+        .flat_map(|pattern| values(pattern, Field::Hostname, answer));
+    let Some(first) = names.next() else { return Ok(()) };
+    match names.find(|name| label(name) != label(first)) {
+        None => Ok(()),
+        Some(other) => Err(ambiguous(Field::Hostname, first, other)),
+    }
+}
+
+fn ambiguous(field: Field, first: &str, second: &str) -> ParseError {
+    let (first, second) = (refusal::quoted(first), refusal::quoted(second));
+    ParseError::Ambiguous { field: field.as_str(), first, second }
 }
 
 fn check_whole(profile: &Profile, answer: &str) -> Result<(), ParseError> {

@@ -1,1 +1,129 @@
-//! (being built)
+//! One device, once: log in, ask, read. The sweep and `versweep probe` call the same function.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout};
+
+use crate::clock::Clock;
+use crate::device::{Device, PlatformChoice};
+use crate::facts::Reading;
+use crate::failure::{Failure, FailureKind, Stage};
+use crate::observation::{Observation, Outcome, RawText, SweepId};
+use crate::parse;
+use crate::platform::Platforms;
+use crate::transport::{Trace, Transport, TransportError};
+
+/// The command that most platforms answer with their version: asked where the platform isn't known yet.
+const COMMON_COMMAND: &str = "show version";
+
+/// A visit's result with its explanation.
+#[derive(Debug)]
+pub struct Visit {
+    /// What is recorded.
+    pub observation: Observation,
+    /// How it went, for people.
+    pub trace: Trace,
+}
+
+/// What every visit of a sweep shares.
+pub struct Prober<T> {
+    /// The way to devices.
+    pub transport: Arc<T>,
+    /// How answers are read.
+    pub platforms: Arc<Platforms>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl<T: Transport> Prober<T> {
+    /// Visits one device within its hard deadline. Whatever happens to the device is in the observation: a device's
+    /// failure is data.
+    pub async fn device(&self, device: &Device, sweep: SweepId) -> Visit {
+        let began = Instant::now();
+        let mut trace = Trace::begin();
+        let outcome = self.ask(device, &mut trace).await;
+        let observation = Observation {
+            device: device.id.clone(),
+            sweep,
+            at: self.clock.now(),
+            took: began.elapsed(),
+            stages: trace.times(),
+            attempts: 1,
+            outcome,
+        };
+        Visit { observation, trace }
+    }
+
+    async fn ask(&self, device: &Device, trace: &mut Trace) -> Outcome {
+        let commands = match self.commands(&device.platform) {
+            Ok(commands) => commands,
+            Err(failure) => return Outcome::Failed { failure, raw: None },
+        };
+        let limit = device.timeouts.visit;
+        match timeout(limit, self.transport.visit(device, &commands, trace)).await {
+            Ok(Ok(outputs)) => self.read(&device.platform, outputs, trace),
+            Ok(Err(error)) => failed(error),
+            Err(_elapsed) => deadline_passed(device, trace),
+        }
+    }
+
+    fn commands(&self, choice: &PlatformChoice) -> Result<Vec<String>, Failure> {
+        match choice {
+            PlatformChoice::Auto => Ok(vec![COMMON_COMMAND.to_owned()]),
+            PlatformChoice::Named(key) => match self.platforms.get(key) {
+                Some(profile) => Ok(profile.commands.clone()),
+                None => Err(Failure {
+                    kind: FailureKind::Internal,
+                    stage: Stage::Connect,
+                    detail: format!("no profile of platform {key}: `versweep platforms` lists them"),
+                }),
+            },
+        }
+    }
+
+    fn read(&self, choice: &PlatformChoice, outputs: Vec<String>, trace: &mut Trace) -> Outcome {
+        trace.enter(Stage::Parse);
+        let text = outputs.join("\n");
+        let read = self.reading(choice, &text);
+        let raw = RawText::from(text);
+        match read {
+            Ok(reading) => Outcome::Answered { reading, raw },
+            Err(failure) => Outcome::Failed { failure, raw: Some(raw) },
+        }
+    }
+
+    fn reading(&self, choice: &PlatformChoice, text: &str) -> Result<Reading, Failure> {
+        let profile = match choice {
+            PlatformChoice::Auto => parse::detect(&self.platforms, text),
+            PlatformChoice::Named(key) => self.platforms.get(key),
+        };
+        let Some(profile) = profile else {
+            return Err(Failure {
+                kind: FailureKind::Parse,
+                stage: Stage::Parse,
+                detail: "no platform is known by this answer: set `platform` for the device".to_owned(),
+            });
+        };
+        parse::parse(profile, text).map_err(|error| Failure {
+            kind: error.kind(),
+            stage: Stage::Parse,
+            detail: error.to_string(),
+        })
+    }
+}
+
+fn failed(error: TransportError) -> Outcome {
+    Outcome::Failed {
+        failure: Failure { kind: error.kind, stage: error.stage, detail: error.detail },
+        raw: error.partial_output.map(RawText::from),
+    }
+}
+
+fn deadline_passed(device: &Device, trace: &Trace) -> Outcome {
+    let stage = trace.stage();
+    let detail = format!(
+        "the visit passed its deadline of {:?} while in {stage}: the connection was closed; raise `timeout` if the device is only slow",
+        device.timeouts.visit
+    );
+    Outcome::Failed { failure: Failure { kind: FailureKind::Deadline, stage, detail }, raw: None }
+}

@@ -1,1 +1,173 @@
-//! (being built)
+//! The alarm clock: when an instant of a sweep's timetable comes, its trigger is pulled.
+//!
+//! `tokio-cron-scheduler` serves for one-shot alarms only; which instant is next is [`Timetable`]'s matter, because
+//! the crate's own repeating jobs drift over clock changes and overlap.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::activity::{Note, Notes, Reason, Trigger};
+use crate::clock::{Clock, Timestamp};
+use crate::status::SweepStatus;
+use crate::timetable::Timetable;
+
+/// How late an alarm may be before the log mentions it: the clock beneath looks twice a second.
+const LATE: chrono::Duration = chrono::Duration::seconds(5);
+
+/// The alarm clock shared by all sweeps.
+#[derive(Clone)]
+pub struct Alarms {
+    scheduler: JobScheduler,
+}
+
+impl Alarms {
+    /// Starts the clock.
+    ///
+    /// # Errors
+    /// When the scheduler can't start.
+    pub async fn start() -> Result<Self, ScheduleError> {
+        let scheduler = JobScheduler::new().await?;
+        scheduler.start().await?;
+        Ok(Self { scheduler })
+    }
+
+    /// Returns once `wait` has passed, rounded up to whole seconds; also the proof that the clock is alive.
+    ///
+    /// # Errors
+    /// When the scheduler refuses the alarm or has ended.
+    pub async fn ring_after(&self, wait: Duration) -> Result<(), ScheduleError> {
+        let (sender, mut rung) = mpsc::channel::<()>(1);
+        // The crate cuts a duration to whole seconds and would ring early.
+        let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let job = Job::new_one_shot_async(Duration::from_secs(whole.max(1)), move |_, _| {
+            let sender = sender.clone();
+            Box::pin(async move {
+                // The room's one place is free unless the alarm rang already.
+                let _ = sender.try_send(());
+            })
+        })?;
+        let id = self.scheduler.add(job).await?;
+        let alarm = Alarm { scheduler: self.scheduler.clone(), id: Some(id) };
+        rung.recv().await.ok_or(ScheduleError::Ended)?;
+        alarm.rang();
+        Ok(())
+    }
+}
+
+/// An alarm that is set; one that is dropped before it rings is taken out of the clock.
+struct Alarm {
+    scheduler: JobScheduler,
+    id: Option<uuid::Uuid>,
+}
+
+impl Alarm {
+    fn rang(mut self) {
+        self.id = None;
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if let (Some(id), Ok(runtime)) = (self.id, tokio::runtime::Handle::try_current()) {
+            let scheduler = self.scheduler.clone();
+            runtime.spawn(async move { scheduler.remove(&id).await });
+        }
+    }
+}
+
+/// Why there is no alarm.
+#[derive(Debug, thiserror::Error)]
+pub enum ScheduleError {
+    /// The crate beneath said no.
+    #[error("the scheduler failed: {0}")]
+    Scheduler(#[from] JobSchedulerError),
+    /// The clock has ended.
+    #[error("the scheduler has ended")]
+    Ended,
+}
+
+/// One sweep's place at the alarm clock.
+pub struct Scheduled {
+    /// The `[[sweep]]`'s name.
+    pub name: Arc<str>,
+    /// When it is due.
+    pub timetable: Timetable,
+    /// What to pull then.
+    pub trigger: Trigger,
+    /// Where the next instant is shown.
+    pub status: watch::Sender<SweepStatus>,
+}
+
+/// Pulls the sweep's trigger at each instant of its timetable until `stop`. A tick that finds the sweep running is
+/// told to the recorder and not queued (rule 8).
+///
+/// # Errors
+/// When the alarm clock fails; without it the daemon can't do its work.
+pub async fn keep(
+    scheduled: Scheduled,
+    alarms: Alarms,
+    clock: Arc<dyn Clock>,
+    notes: Notes,
+    stop: CancellationToken,
+) -> Result<(), ScheduleError> {
+    let start = clock.now();
+    let mut last = None;
+    while let Some(next) = scheduled.timetable.next(start, last, clock.now()) {
+        scheduled.status.send_modify(|status| status.next = Some(next));
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            reached = wait_until(next, &alarms, clock.as_ref()) => {
+                if let Reached::ClockSetBack = reached? {
+                    warn!(sweep = %scheduled.name, due = %next, "the wall clock was set back; the next sweep is computed anew");
+                    last = Some(clock.now());
+                    continue;
+                }
+            }
+        }
+        let now = clock.now();
+        if now - next > LATE {
+            warn!(sweep = %scheduled.name, due = %next, late_seconds = (now - next).num_seconds(),
+                "a sweep was due in the past; what went by since is one run");
+        }
+        last = Some(next);
+        if scheduled.trigger.try_start(Reason::Schedule).is_err() && !stop.is_cancelled() {
+            warn!(sweep = %scheduled.name, "the sweep was due while it was running: skipped; give it a longer period or more workers");
+            let skipped = Note::SweepSkipped { sweep: scheduled.name.to_string(), at: now };
+            if notes.send(skipped).await.is_err() {
+                error!("the recorder has ended");
+            }
+        }
+    }
+    Ok(())
+}
+
+enum Reached {
+    Due,
+    ClockSetBack,
+}
+
+/// Waits for an instant of wall time. An alarm runs on elapsed time, so the wall clock may show another instant than
+/// expected when it rings: earlier by a little is waited for, earlier by much means that the clock was set back.
+async fn wait_until(next: Timestamp, alarms: &Alarms, clock: &dyn Clock) -> Result<Reached, ScheduleError> {
+    /// The longest alarm: a clock that is set forward is noticed within a minute.
+    const LONGEST: Duration = Duration::from_secs(60);
+    loop {
+        let before = clock.now();
+        let Ok(left) = (next - before).to_std() else { return Ok(Reached::Due) };
+        if left.is_zero() {
+            return Ok(Reached::Due);
+        }
+        let began = Instant::now();
+        alarms.ring_after(left.min(LONGEST)).await?;
+        let elapsed = chrono::Duration::from_std(began.elapsed()).unwrap_or_default();
+        if before + elapsed - clock.now() > chrono::Duration::seconds(2) {
+            return Ok(Reached::ClockSetBack);
+        }
+    }
+}

@@ -44,6 +44,14 @@ pub struct Store {
     _lock: File,
 }
 
+/// Bytes on disk of a database with its write-ahead log; `None` when it can't be looked at.
+#[must_use]
+pub fn size_on_disk(path: &Path) -> Option<u64> {
+    let log = path.with_file_name(format!("{}-wal", path.file_name()?.to_str()?));
+    let log = std::fs::metadata(log).map_or(0, |file| file.len());
+    Some(std::fs::metadata(path).ok()?.len() + log)
+}
+
 /// What the database held when it was opened.
 #[derive(Debug, Default)]
 pub struct Loaded {

@@ -1,19 +1,63 @@
-//! What versweep promises, one file per behaviour; nothing here needs an installed server.
+//! How versweep behaves, one file per behaviour; nothing here needs an installed server.
 
+#[cfg(test)]
+#[path = "support/devices.rs"]
+mod devices;
+#[cfg(test)]
+#[path = "support/fleet.rs"]
+mod fleet;
+#[cfg(test)]
+#[path = "support/ssh_server.rs"]
+mod ssh_server;
+#[cfg(test)]
 #[path = "support/visits.rs"]
 mod visits;
 
+#[cfg(test)]
+#[path = "behaviours/config.rs"]
+mod config;
+#[cfg(test)]
 #[path = "behaviours/corpus.rs"]
 mod corpus;
+#[cfg(test)]
 #[path = "behaviours/crash.rs"]
 mod crash;
+#[cfg(test)]
+#[path = "behaviours/dashboards.rs"]
+mod dashboards;
+#[cfg(test)]
 #[path = "behaviours/diff.rs"]
 mod diff;
+#[cfg(test)]
+#[path = "behaviours/host_keys.rs"]
+mod host_keys;
+#[cfg(test)]
+#[path = "behaviours/hostile_server.rs"]
+mod hostile_server;
+#[cfg(test)]
+#[path = "behaviours/http.rs"]
+mod http;
+#[cfg(test)]
+#[path = "behaviours/inventory.rs"]
+mod inventory;
+#[cfg(test)]
+#[path = "behaviours/metrics.rs"]
+mod metrics;
+#[cfg(test)]
 #[path = "behaviours/parse.rs"]
 mod parse;
+#[cfg(test)]
 #[path = "behaviours/recorder.rs"]
 mod recorder;
+#[cfg(test)]
+#[path = "behaviours/sim.rs"]
+mod sim;
+#[cfg(test)]
 #[path = "behaviours/sinks.rs"]
 mod sinks;
+#[cfg(test)]
 #[path = "behaviours/store.rs"]
 mod store;
+#[cfg(test)]
+#[path = "behaviours/transport_conformance.rs"]
+mod transport_conformance;

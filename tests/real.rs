@@ -1,8 +1,34 @@
-//! What needs an installed server or root, one file per behaviour; `make test` runs these too.
+//! versweep against real software, installed and started by `make test`; plain `cargo test` shows these as ignored.
 
+#[cfg(test)]
+#[path = "support/daemon.rs"]
+mod daemon;
+#[cfg(test)]
+#[path = "support/devices.rs"]
+mod devices;
+#[cfg(test)]
+#[path = "support/fleet.rs"]
+mod fleet;
+#[cfg(test)]
+#[path = "support/prometheus.rs"]
+mod prometheus_server;
+#[cfg(test)]
+#[path = "support/sshd.rs"]
+mod sshd_server;
+#[cfg(test)]
 #[expect(dead_code, reason = "the behaviours use the rest of it")]
 #[path = "support/visits.rs"]
 mod visits;
 
-#[path = "real/disk_refuses.rs"]
-mod disk_refuses;
+#[cfg(test)]
+#[path = "real/disk_full.rs"]
+mod disk_full;
+#[cfg(test)]
+#[path = "real/prometheus.rs"]
+mod prometheus;
+#[cfg(test)]
+#[path = "real/sshd.rs"]
+mod sshd;
+#[cfg(test)]
+#[path = "real/systemd.rs"]
+mod systemd;

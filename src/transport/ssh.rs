@@ -1,1 +1,196 @@
-//! (being built)
+//! The real transport: SSH by `russh`. This file and its children are the only ones that name that crate, beside the
+//! simulator.
+//!
+//! A visit is one TCP connection. However it ends, also by being dropped in the middle of a key exchange with a silent
+//! peer, the socket is shut down at once and russh's task ends (see `wire`).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::client::Handle;
+use tokio::io::BufReader;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::credential::Credential;
+use crate::device::{CredentialId, Device};
+use crate::failure::{FailureKind, Stage};
+
+use super::{OUTPUT_LIMIT, Trace, Transport, TransportError};
+use client::Client;
+use facts::{Record, SharedFacts};
+use host_key::HostKeyCheck;
+use keys::Login;
+use known_hosts::KnownHosts;
+use wire::Line;
+
+mod algorithms;
+mod client;
+mod connect;
+mod errors;
+mod exec;
+mod facts;
+mod host_key;
+mod keys;
+mod known_hosts;
+mod login;
+mod text;
+mod wire;
+
+pub use keys::{SetupProblem, SshSetupError};
+
+/// How long the orderly end of a visit may take. The answer is safe by then; the wait only spares the device a reset
+/// connection and a VTY line that hangs until its timeout.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// What russh's own silence limit is above the visit's deadline: it must never be the first to strike.
+const SILENCE_MARGIN: Duration = Duration::from_secs(5);
+
+/// One session's packets are small; larger reads go past this buffer. It halves the system calls of a login.
+const READ_BUFFER: usize = 4096;
+
+/// What an [`SshTransport`] is made from.
+#[derive(Debug, Clone)]
+pub struct SshSettings {
+    /// All credentials; their private keys are decoded when the transport is made.
+    pub credentials: BTreeMap<CredentialId, Arc<Credential>>,
+    /// versweep's own known_hosts file: read once, learned keys are appended (mode 0600).
+    pub known_hosts: PathBuf,
+    /// Further known_hosts files, only read, once.
+    pub extra_known_hosts: Vec<PathBuf>,
+    /// The most bytes that one command may print.
+    pub output_limit: usize,
+}
+
+impl SshSettings {
+    /// Settings with the usual output limit and no further known_hosts files.
+    #[must_use]
+    pub fn new(credentials: BTreeMap<CredentialId, Arc<Credential>>, known_hosts: PathBuf) -> Self {
+        Self { credentials, known_hosts, extra_known_hosts: Vec::new(), output_limit: OUTPUT_LIMIT }
+    }
+}
+
+/// Visits devices over SSH.
+#[derive(Debug)]
+pub struct SshTransport {
+    logins: BTreeMap<CredentialId, Login>,
+    hosts: Arc<KnownHosts>,
+    output_limit: usize,
+}
+
+impl SshTransport {
+    /// Decodes the private keys and reads the known_hosts files. Blocks: a passphrase costs a tenth of a second.
+    ///
+    /// # Errors
+    /// One for each credential that can't be used. known_hosts lines that can't be read are warned about with file and
+    /// line; they are no error.
+    pub fn new(settings: SshSettings) -> Result<Self, Vec<SshSetupError>> {
+        let logins = prepare_logins(settings.credentials)?;
+        let hosts = Arc::new(KnownHosts::load(settings.known_hosts, &settings.extra_known_hosts));
+        Ok(Self { logins, hosts, output_limit: settings.output_limit })
+    }
+
+    /// A transport with other settings that takes this one's place at a reload. While both are in use they share what
+    /// they learn of host keys. Blocks like [`SshTransport::new`].
+    ///
+    /// # Errors
+    /// As [`SshTransport::new`]; this transport is left as it was.
+    pub fn renew(&self, settings: SshSettings) -> Result<Self, Vec<SshSetupError>> {
+        if !self.hosts.writes_to(&settings.known_hosts) {
+            return Self::new(settings);
+        }
+        let logins = prepare_logins(settings.credentials)?;
+        self.hosts.read_again(&settings.extra_known_hosts);
+        Ok(Self { logins, hosts: Arc::clone(&self.hosts), output_limit: settings.output_limit })
+    }
+}
+
+fn prepare_logins(
+    credentials: BTreeMap<CredentialId, Arc<Credential>>,
+) -> Result<BTreeMap<CredentialId, Login>, Vec<SshSetupError>> {
+    let mut logins = BTreeMap::new();
+    let mut errors = Vec::new();
+    for (id, credential) in credentials {
+        match Login::prepare(&credential) {
+            Ok(login) => drop(logins.insert(id, login)),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(logins) } else { Err(errors) }
+}
+
+/// Sets this process's limit on locked memory to zero. russh locks the pages of its short-lived session keys at each
+/// step of a login, which costs a tenth of the CPU and two memory mappings a session (the kernel allows 65,530), and goes
+/// on without when it isn't allowed to. versweep keeps such keys out of swap and core dumps by its unit file instead.
+/// Call it once, before the first visit; a process with CAP_IPC_LOCK is not bound by the limit.
+///
+/// # Errors
+/// When the kernel refuses to lower the limit.
+pub fn tune_process() -> std::io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    Ok(setrlimit(Resource::Memlock, Rlimit { current: Some(0), maximum: Some(0) })?)
+}
+
+impl Transport for SshTransport {
+    async fn visit(
+        &self,
+        device: &Device,
+        commands: &[String],
+        trace: &mut Trace,
+    ) -> Result<Vec<String>, TransportError> {
+        let facts = SharedFacts::default();
+        let record = Record { trace, facts: facts.clone() };
+        let Some(login) = self.logins.get(&device.credential) else {
+            let detail = format!("credential {} is not loaded", device.credential);
+            return Err(TransportError::new(FailureKind::Internal, Stage::Connect, detail));
+        };
+
+        let line = Line::new(connect::connect(device).await?);
+        record.trace.enter(Stage::Kex);
+        let login_by = Instant::now() + device.timeouts.login;
+        let mut session = self.exchange_keys(device, &line, &facts, login_by).await?;
+        record.trace.enter(Stage::Auth);
+        login::log_in(&mut session, login, device, &facts, login_by).await?;
+        record.trace.enter(Stage::Command);
+        let outputs = exec::run_all(&session, commands, device, self.output_limit, &facts).await?;
+        record.trace.finish();
+        say_goodbye(session, &line).await;
+        Ok(outputs)
+    }
+}
+
+impl SshTransport {
+    /// Identification, key exchange and host key check.
+    async fn exchange_keys(
+        &self,
+        device: &Device,
+        line: &Line,
+        facts: &SharedFacts,
+        deadline: Instant,
+    ) -> Result<Handle<Client>, TransportError> {
+        let name = known_hosts::name_of(&device.endpoint);
+        let known = self.hosts.lookup(&name);
+        let types: Vec<_> = known.iter().map(known_hosts::Known::algorithm).collect();
+        let config = algorithms::config(&types, device.timeouts.visit + SILENCE_MARGIN);
+        let check = HostKeyCheck { policy: device.host_keys, name, known, hosts: Arc::clone(&self.hosts) };
+        let client = Client { facts: facts.clone(), check };
+        let wire = BufReader::with_capacity(READ_BUFFER, line.wire(facts.clone()));
+        match timeout_at(deadline, russh::client::connect_stream(config, wire, client)).await {
+            Ok(Ok(session)) => Ok(session),
+            Ok(Err(error)) => Err(errors::kex_failure(&error, facts, device)),
+            Err(_) => Err(errors::kex_timeout(facts, device)),
+        }
+    }
+}
+
+/// Tells the device that the visit is over and waits, briefly, until both sides have closed.
+async fn say_goodbye(session: Handle<Client>, line: &Line) {
+    let goodbye = async {
+        if session.disconnect(russh::Disconnect::ByApplication, "", "").await.is_ok() {
+            let _ = session.await;
+            line.closed_by_peer().await;
+        }
+    };
+    let _ = timeout(GOODBYE, goodbye).await;
+}

@@ -1,1 +1,271 @@
-//! (next)
+//! What is read from an answer is right, or nothing is read from it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use versweep::failure::FailureKind;
+use versweep::parse::{self, ParseError};
+use versweep::platform::{Platforms, Profile};
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Golden {
+    version: String,
+    model: Option<String>,
+    serial: Option<String>,
+    hostname: Option<String>,
+    image: Option<String>,
+    uptime_seconds: Option<u64>,
+    pattern: String,
+}
+
+#[derive(Debug)]
+struct Fixture {
+    name: String,
+    platform: String,
+    text: String,
+    golden: Golden,
+}
+
+fn fixtures() -> Vec<Fixture> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/platforms");
+    let mut fixtures = Vec::new();
+    for folder in fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()) {
+        for path in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.extension().is_some_and(|extension| extension == "txt") {
+                let golden = fs::read_to_string(path.with_extension("json")).unwrap();
+                fixtures.push(Fixture {
+                    name: path.strip_prefix(folder.parent().unwrap()).unwrap().display().to_string(),
+                    platform: folder.file_name().unwrap().to_str().unwrap().to_owned(),
+                    text: fs::read_to_string(&path).unwrap(),
+                    golden: serde_json::from_str(&golden).unwrap(),
+                });
+            }
+        }
+    }
+    fixtures.sort_by(|a, b| a.name.cmp(&b.name));
+    fixtures
+}
+
+fn profile<'a>(platforms: &'a Platforms, fixture: &Fixture) -> &'a Profile {
+    platforms.find(&fixture.platform).unwrap()
+}
+
+fn read(profile: &Profile, text: &str) -> Result<Golden, ParseError> {
+    parse::parse(profile, text).map(|reading| Golden {
+        version: reading.facts.version.to_string(),
+        model: reading.facts.model,
+        serial: reading.facts.serial,
+        hostname: reading.facts.hostname,
+        image: reading.facts.image,
+        uptime_seconds: reading.facts.uptime.map(|uptime| uptime.as_secs()),
+        pattern: reading.pattern,
+    })
+}
+
+#[test]
+fn every_fixture_yields_its_golden_and_is_recognised() {
+    let platforms = Platforms::builtin();
+    let fixtures = fixtures();
+    for fixture in &fixtures {
+        assert_eq!(
+            read(profile(&platforms, fixture), &fixture.text).as_ref(),
+            Ok(&fixture.golden),
+            "{}",
+            fixture.name
+        );
+        let detected = parse::detect(&platforms, &fixture.text).map(|profile| profile.key.as_str());
+        assert_eq!(detected, Some(fixture.platform.as_str()), "{}", fixture.name);
+    }
+    for key in platforms.keys() {
+        let of_this = fixtures.iter().filter(|fixture| fixture.platform == key.as_str()).count();
+        assert!(of_this >= 3, "{key} has {of_this} fixtures");
+    }
+}
+
+/// The mutated answer yields the right version, or an error.
+fn never_another_version(platforms: &Platforms, fixture: &Fixture, text: &str, what: &str) {
+    let read = read(profile(platforms, fixture), text);
+    if let Ok(read) = &read {
+        assert_eq!(read.version, fixture.golden.version, "{} {what}", fixture.name);
+    }
+    if let Some(detected) = parse::detect(platforms, text) {
+        let read = parse::parse(detected, text);
+        let right =
+            read.as_ref().is_ok_and(|reading| reading.facts.version.as_str() == fixture.golden.version);
+        let honest = read.is_err();
+        assert!(right || honest, "{} {what}: {} read {read:?}", fixture.name, detected.key);
+    }
+}
+
+/// The mutated answer yields the right value of each field, nothing, or an error.
+fn never_another_value(platforms: &Platforms, fixture: &Fixture, text: &str, what: &str) {
+    never_another_version(platforms, fixture, text, what);
+    let Ok(read) = read(profile(platforms, fixture), text) else { return };
+    let golden = &fixture.golden;
+    let alike = |got: &Option<String>, expected: &Option<String>| got.is_none() || got == expected;
+    let right = alike(&read.model, &golden.model)
+        && alike(&read.serial, &golden.serial)
+        && alike(&read.hostname, &golden.hostname)
+        && alike(&read.image, &golden.image)
+        && (read.uptime_seconds.is_none() || read.uptime_seconds == golden.uptime_seconds);
+    assert!(right, "{} {what}: {read:?}", fixture.name);
+}
+
+#[test]
+fn a_truncated_answer_yields_the_right_version_or_an_error() {
+    let platforms = Platforms::builtin();
+    for fixture in fixtures() {
+        let lines: Vec<&str> = fixture.text.split_inclusive('\n').collect();
+        for kept in 0..lines.len() {
+            let whole_lines = lines[..kept].concat();
+            never_another_value(&platforms, &fixture, &whole_lines, &format!("cut after line {kept}"));
+            let half = &lines[kept][..lines[kept].len() / 2];
+            never_another_value(
+                &platforms,
+                &fixture,
+                &(whole_lines + half),
+                &format!("cut in line {}", kept + 1),
+            );
+        }
+    }
+}
+
+#[test]
+fn an_answer_cut_before_its_last_fact_is_called_truncated() {
+    let platforms = Platforms::builtin();
+    for fixture in fixtures().iter().filter(|fixture| fixture.platform == "cisco_ios") {
+        let at = fixture.text.find("System image file").unwrap();
+        let read = read(profile(&platforms, fixture), &fixture.text[..at]);
+        assert!(matches!(read, Err(ParseError::Truncated { .. })), "{}: {read:?}", fixture.name);
+    }
+}
+
+#[test]
+fn a_foreign_answer_behind_it_changes_no_version() {
+    let platforms = Platforms::builtin();
+    let fixtures = fixtures();
+    for fixture in &fixtures {
+        for foreign in fixtures.iter().filter(|foreign| foreign.name != fixture.name) {
+            let text = format!("{}\n{}", fixture.text, foreign.text);
+            never_another_version(&platforms, fixture, &text, &format!("with {} behind it", foreign.name));
+        }
+    }
+}
+
+#[test]
+fn another_platforms_profile_reads_nothing_or_the_same() {
+    let platforms = Platforms::builtin();
+    for fixture in fixtures() {
+        for profile in platforms.iter() {
+            if let Ok(read) = read(profile, &fixture.text) {
+                assert_eq!(read.version, fixture.golden.version, "{} read by {}", fixture.name, profile.key);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_log_of_a_session_reads_as_the_answer_alone() {
+    let platforms = Platforms::builtin();
+    for fixture in fixtures().iter().filter(|fixture| !fixture.name.contains("session")) {
+        let profile = profile(&platforms, fixture);
+        let log = format!(
+            "\u{1b}[2J** No trespassing **\r\nVersion 0.0.1 of this banner\r\n\r\nhost-1# {}\r\r\n{}\r\nhost-1# exit\r\n",
+            profile.commands[0],
+            fixture.text.replace("\r\n", "\n").replace('\n', "\r\r\n").replacen(
+                'e',
+                "\u{1b}[1me\u{1b}[0m\0",
+                40
+            ),
+        );
+        assert_eq!(read(profile, &log).as_ref(), Ok(&fixture.golden), "{}", fixture.name);
+    }
+}
+
+#[test]
+fn refusals_are_told_apart() {
+    let platforms = Platforms::builtin();
+    let cases = [
+        ("cisco_ios", "show version\n ^\n% Invalid input detected at '^' marker.\n", FailureKind::Command),
+        ("cisco_ios", "Command authorization failed.\n", FailureKind::Denied),
+        ("cisco_nxos", "% Permission denied for the role\n", FailureKind::Denied),
+        ("cisco_xr", "% This command is not authorized\n", FailureKind::Denied),
+        ("arista_eos", "% Invalid input (privileged mode required)\n", FailureKind::Denied),
+        ("arista_eos", "% Invalid input\n", FailureKind::Command),
+        ("juniper_junos", "error: permission denied: version\n", FailureKind::Denied),
+        ("juniper_junos", "                 ^\nsyntax error, expecting <command>.\n", FailureKind::Command),
+        ("frr", "% Unknown command: show version\n", FailureKind::Command),
+        ("linux", "-bash: show: command not found\n", FailureKind::Command),
+        ("linux", "sh: 1: show: not found\n", FailureKind::Command),
+        ("linux", "hello\n", FailureKind::Parse),
+        ("linux", " \r\n\0", FailureKind::Parse),
+    ];
+    for (platform, text, kind) in cases {
+        let error = parse::parse(platforms.find(platform).unwrap(), text).unwrap_err();
+        assert_eq!(error.kind(), kind, "{platform}: {text:?}: {error}");
+    }
+}
+
+#[test]
+fn a_second_commands_refusal_does_not_spoil_the_first_ones_answer() {
+    let platforms = Platforms::builtin();
+    let text = "Hostname: e-1\nModel: mx204\nJunos: 21.4R3.15\n\nerror: permission denied: chassis\n";
+    let read = read(platforms.find("junos").unwrap(), text).unwrap();
+    assert_eq!((read.version.as_str(), read.serial), ("21.4R3.15", None));
+}
+
+#[test]
+fn two_devices_in_one_answer_are_ambiguous() {
+    let platforms = Platforms::builtin();
+    let error = read(
+        platforms.find("eos").unwrap(),
+        "Software image version: 4.28.9M\nFree memory: 1\nSoftware image version: 4.28.10M\nFree memory: 1\n",
+    )
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the answer names two versions, 4.28.9M and 4.28.10M: is it the answer of one device?"
+    );
+}
+
+#[test]
+fn hostile_values_are_not_taken() {
+    let platforms = Platforms::builtin();
+    let frr = platforms.find("frr").unwrap();
+    let answer = |version: &str, hostname: &str| {
+        parse::parse(frr, &format!("FRRouting {version} ({hostname}).\nconfigured with:\n"))
+    };
+    assert_eq!(answer(&"9".repeat(129), "h"), Err(ParseError::BadValue { field: "version" }));
+    assert_eq!(answer("8.4\u{202e}", "h"), Err(ParseError::BadValue { field: "version" }));
+    assert_eq!(answer("8.4\u{9b}2J", "h"), Err(ParseError::BadValue { field: "version" }));
+    assert_eq!(answer("8.4", &"h".repeat(129)).unwrap().facts.hostname, None);
+    let too_long = "x".repeat(parse::INPUT_MAX + 1);
+    assert_eq!(parse::parse(frr, &too_long), Err(ParseError::TooLong { bytes: too_long.len() }));
+}
+
+#[test]
+fn every_pattern_of_every_profile_reads_something() {
+    let platforms = Platforms::builtin();
+    let read: BTreeSet<(String, String)> =
+        fixtures().iter().map(|fixture| (fixture.platform.clone(), fixture.golden.pattern.clone())).collect();
+    assert!(read.len() >= platforms.keys().count() + 4, "{read:?}");
+}
+
+static PLATFORMS: LazyLock<Platforms> = LazyLock::new(Platforms::builtin);
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever comes over the wire, reading it ends, without a panic.
+    #[test]
+    fn noise_is_survived(noise in "\\PC{0,40}[\u{1b}\\[\\]0-9;KDm\r\n\u{8}\0 ]{0,60}(show version)?\\PC{0,40}") {
+        for profile in PLATFORMS.iter() {
+            let _ = parse::parse(profile, &noise);
+        }
+        let _ = parse::detect(&PLATFORMS, &noise);
+    }
+}

@@ -1,0 +1,55 @@
+# `make test` installs what the tests need and runs them all; `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO_DENY := 0.20.2
+TOOLS := target/tools
+# Real servers that the tests talk to. systemd-container and the browser come with the tests that boot and look.
+PACKAGES := ca-certificates gcc libc6-dev frr openssh-client openssh-server prometheus python3-venv systemd
+
+.PHONY: help
+help: ## lists the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: test
+test: packages fmt clippy unit real docs deny ## installs what the tests need and runs them all
+
+.PHONY: packages
+packages: ## installs the Debian packages that the tests need
+	@bash tests/support/packages.sh $(PACKAGES)
+
+.PHONY: fmt
+fmt: ## checks the formatting
+	cargo fmt --check
+
+.PHONY: clippy
+clippy: ## lints, warnings are errors
+	cargo clippy --locked --all-targets -- -D warnings
+
+.PHONY: unit
+unit: ## all tests that need nothing but a compiler
+	cargo test --locked
+
+.PHONY: real
+real: packages ## all tests against real servers
+	cargo test --locked --test real -- --ignored --test-threads=2
+
+.PHONY: docs
+docs: ## builds the API documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+.PHONY: deny
+deny: $(TOOLS)/bin/cargo-deny ## checks bans, licences and sources of all dependencies
+	$(TOOLS)/bin/cargo-deny --log-level error check bans licenses sources
+
+# A debug build: it runs for a second and compiles in half the time.
+$(TOOLS)/bin/cargo-deny:
+	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --debug --locked --no-default-features \
+	  --root $(TOOLS) cargo-deny@$(CARGO_DENY)
+	rm -rf target/tools/build
+
+.PHONY: bench
+bench: ## the benches of the pure floors, and a simulated fleet
+	cargo bench --locked
+	cargo run --release --locked -- bench

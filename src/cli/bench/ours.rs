@@ -1,0 +1,131 @@
+//! The sweep that is measured: versweep's own engine over its own transport, with a recorder that only counts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use secrecy::SecretString;
+use tokio::sync::{mpsc, watch};
+
+use super::fleet::Target;
+use crate::activity::{NOTES_WAITING, Note, Reason};
+use crate::clock::SystemClock;
+use crate::credential::Credential;
+use crate::device::{
+    CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
+    Timeouts,
+};
+use crate::observation::Outcome;
+use crate::platform::Platforms;
+use crate::probe::Prober;
+use crate::sim::{PASSWORD, USERNAME};
+use crate::status::SweepStatus;
+use crate::sweep::{self, Engine, Outlet, Plan, Stop};
+use crate::transport::ssh::{SshSettings, SshTransport};
+
+/// What a visit may take beyond the simulated delays: far more than it does, so that a slow machine shows as a bad
+/// ratio, not as failures.
+const SLACK: Duration = Duration::from_secs(60);
+
+/// How the visits ended.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) answered: usize,
+    pub(super) failures: BTreeMap<&'static str, usize>,
+}
+
+/// A sweep that is ready to run.
+pub(super) struct Sweep {
+    engine: Engine,
+    plan: Plan<SshTransport>,
+}
+
+impl Sweep {
+    /// A sweep over all targets, `workers` at once, each of which answers after `delay`.
+    pub(super) fn over(
+        targets: &[Target],
+        platforms: Arc<Platforms>,
+        workers: u32,
+        delay: Duration,
+    ) -> anyhow::Result<Self> {
+        let credential = CredentialId::new(USERNAME).context("the simulator's user is no credential name")?;
+        let devices = targets.iter().map(|target| device(target, &credential, delay).map(Arc::new));
+        let devices = devices.collect::<anyhow::Result<_>>()?;
+        let prober =
+            Prober { transport: Arc::new(transport(credential)?), platforms, clock: Arc::new(SystemClock) };
+        let plan = Plan {
+            name: "bench".into(),
+            reason: Reason::Command,
+            devices,
+            spread: Duration::ZERO,
+            prober: Arc::new(prober),
+        };
+        Ok(Self { engine: Engine::new(workers as usize), plan })
+    }
+
+    /// Runs the sweep to its end.
+    pub(super) async fn run(self) -> anyhow::Result<Tally> {
+        let (notes, mut told) = mpsc::channel(NOTES_WAITING);
+        let outlet = Outlet { notes, status: watch::Sender::new(SweepStatus::default()) };
+        let counting = async {
+            let mut tally = Tally::default();
+            while let Some(note) = told.recv().await {
+                tally.count(&note);
+            }
+            tally
+        };
+        let sweeping = async {
+            let record = sweep::run(&self.engine, self.plan, &outlet, &Stop::default()).await;
+            // The counting ends when nobody is left to tell it more.
+            drop(outlet);
+            record
+        };
+        let (record, tally) = tokio::join!(sweeping, counting);
+        record?;
+        Ok(tally)
+    }
+}
+
+impl Tally {
+    fn count(&mut self, note: &Note) {
+        if let Note::Visited(observation) = note {
+            match &observation.outcome {
+                Outcome::Answered { .. } => self.answered += 1,
+                Outcome::Failed { failure, .. } => {
+                    *self.failures.entry(failure.kind.as_str()).or_default() += 1
+                }
+            }
+        }
+    }
+}
+
+fn device(target: &Target, credential: &CredentialId, delay: Duration) -> anyhow::Result<Device> {
+    let limit = delay + SLACK;
+    Ok(Device {
+        id: DeviceId::new(&target.name)
+            .with_context(|| format!("the fleet's device {} has a bad name", target.name))?,
+        endpoint: Endpoint { host: target.address.ip().to_string(), port: target.address.port() },
+        route: Route::Direct,
+        platform: PlatformChoice::Named(PlatformKey::new(&target.platform)),
+        credential: credential.clone(),
+        // The baseline checks no host keys either; what checking costs is the conformance suite's matter.
+        host_keys: HostKeyPolicy::Off,
+        timeouts: Timeouts { visit: limit, connect: limit, login: limit, command: limit },
+        labels: Labels::default(),
+    })
+}
+
+fn transport(id: CredentialId) -> anyhow::Result<SshTransport> {
+    let credential = Credential {
+        id: id.clone(),
+        username: USERNAME.to_owned(),
+        password: Some(SecretString::from(PASSWORD)),
+        private_key: None,
+    };
+    // Nothing is learned where keys are not checked, so that this file is neither read nor written.
+    let known_hosts = PathBuf::from("/nonexistent/known_hosts");
+    let settings = SshSettings::new(BTreeMap::from([(id, Arc::new(credential))]), known_hosts);
+    SshTransport::new(settings).map_err(|errors| anyhow!("the bench can't log in: {errors:?}"))
+}

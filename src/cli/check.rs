@@ -1,0 +1,73 @@
+//! `versweep check`: tells everything that is wrong with a configuration and its inventory, and changes nothing.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Exit;
+use crate::clock::{Clock, SystemClock};
+use crate::daemon::World;
+use crate::duration::HumanDuration;
+use crate::timetable::Timetable;
+use crate::transport::ssh::SshTransport;
+
+/// Check a configuration and its inventory without starting anything.
+///
+/// Reads the file, the secrets, platform profiles and inventories that it names, and tells everything that is wrong, one
+/// error a line. Exits with 0 when all is well and with 64 otherwise.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  versweep check /etc/versweep/versweep.toml")]
+pub(crate) struct Args {
+    /// The configuration file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl Args {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let world = World::load(&self.file, &clock, None)?;
+        let mut err = io::stderr().lock();
+        for warning in &world.warnings {
+            writeln!(err, "warning: {warning}")?;
+        }
+        self.summary(&world, &mut io::stdout().lock(), &mut err)?;
+        Ok(Exit::Done)
+    }
+
+    fn summary(
+        &self,
+        world: &World<SshTransport>,
+        out: &mut impl Write,
+        err: &mut impl Write,
+    ) -> io::Result<()> {
+        let config = &world.config;
+        let counts = [
+            counted(world.devices.len(), "device"),
+            counted(config.sweeps.len(), "sweep"),
+            counted(config.sinks.len(), "sink"),
+            counted(config.credentials.len(), "credential"),
+        ];
+        writeln!(out, "{}: ok: {}", self.file.display(), counts.join(", "))?;
+        for source in &world.sources {
+            writeln!(out, "  inventory {}: {}", source.source, counted(source.devices, "device"))?;
+        }
+        for sweep in &config.sweeps {
+            let devices = world.devices.iter().filter(|device| sweep.select.matches(device)).count();
+            let when = match &sweep.timetable {
+                Timetable::Cron(times) => format!("at {times}"),
+                Timetable::Every(period) => format!("every {}", HumanDuration(*period)),
+                Timetable::OnDemand => "on demand".to_owned(),
+            };
+            writeln!(out, "  sweep {}: {}, {when}", sweep.name, counted(devices, "device"))?;
+            if devices == 0 {
+                writeln!(err, "warning: sweep {} selects no device", sweep.name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}

@@ -1,0 +1,172 @@
+//! `versweep sweep`: one sweep now, without a daemon, into the same store.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{ConfigFile, Exit, Output};
+use crate::activity::{NOTES_WAITING, Note, Notes, Reason};
+use crate::clock::{Clock, SystemClock};
+use crate::daemon::{World, flushed, open_store};
+use crate::device::{Device, Selector};
+use crate::known::Snapshot;
+use crate::limits;
+use crate::status::SweepStatus;
+use crate::sweep::{self, Engine, Outlet, Plan, Stop};
+use crate::transport::ssh::{SshTransport, tune_process};
+
+mod print;
+mod row;
+
+use print::Printer;
+use row::Row;
+
+/// The name that a sweep of a selection goes by in the store: it belongs to no `[[sweep]]`.
+const SELECTION: &str = "selection";
+
+/// Sweep once, now, without a daemon: a line per device as it completes, then a summary.
+///
+/// What is found goes into the store of the configuration, against which changes are told. A daemon that runs on the same
+/// store is not disturbed: the sweep is refused, and `curl -X POST http://127.0.0.1:9948/-/sweep` asks the daemon for one.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: versweep sweep --config.file versweep.toml --select site=ams --fail-on failure"
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Sweep what this [[sweep]] selects; all devices by default
+    #[arg(long, value_name = "NAME")]
+    sweep: Option<String>,
+    /// Only devices with this label; more of one label widen, of different labels narrow
+    #[arg(long, value_name = "LABEL=VALUE", value_parser = label)]
+    select: Vec<(String, String)>,
+    /// How results are printed
+    #[arg(long, value_enum, default_value = "table")]
+    output: Output,
+    /// Exit with 2 when this was found
+    #[arg(long, value_enum)]
+    fail_on: Vec<FailOn>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// A device's facts differ from the last known ones
+    Drift,
+    /// A device could not be read
+    Failure,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write label=value, such as site=ams")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Args {
+    pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
+        tune_process()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let world = World::load(&self.config.path, &clock, None)?;
+        limits::require_open_files(world.config.workers + limits::FILES_BESIDE_VISITS)?;
+        let plan = self.plan(&world)?;
+        let (recorder, couriers) = open_store(&world, &clock)?;
+        recorder.notes.send(Note::Inventory(world.devices.clone())).await?;
+        flushed(&recorder.notes).await?;
+
+        let mut listing = Listing {
+            printer: Printer::new(self.output, bar(plan.devices.len())),
+            before: recorder.snapshot.load_full(),
+            world: &world,
+        };
+        let complete = listing.follow(plan, recorder.notes, stop).await?;
+        recorder.done.await??;
+        for courier in couriers {
+            courier.done.await?;
+        }
+        let tally = listing.printer.finish(complete)?;
+        let found = self.fail_on.iter().any(|what| match what {
+            FailOn::Drift => tally.changed > 0,
+            FailOn::Failure => tally.failed > 0,
+        });
+        Ok(match (complete, found) {
+            (false, _) => Exit::Failed,
+            (true, true) => Exit::FailOn,
+            (true, false) => Exit::Done,
+        })
+    }
+
+    fn plan(&self, world: &World<SshTransport>) -> anyhow::Result<Plan<SshTransport>> {
+        let configured = match &self.sweep {
+            None => Selector::default(),
+            Some(name) => {
+                let sweep = world.config.sweeps.iter().find(|sweep| sweep.name == *name);
+                sweep
+                    .with_context(|| format!("no [[sweep]] named {name:?} in the configuration"))?
+                    .select
+                    .clone()
+            }
+        };
+        let mut narrowed = Selector::default();
+        for (name, value) in &self.select {
+            narrowed.0.entry(name.clone()).or_default().push(value.clone());
+        }
+        let selected = |device: &&Arc<Device>| configured.matches(device) && narrowed.matches(device);
+        let whole = self.select.is_empty();
+        Ok(Plan {
+            name: self.sweep.as_deref().filter(|_| whole).unwrap_or(SELECTION).into(),
+            reason: Reason::Command,
+            devices: world.devices.iter().filter(selected).cloned().collect(),
+            spread: Duration::ZERO,
+            prober: Arc::clone(&world.prober),
+        })
+    }
+}
+
+/// Stands between the sweep and the recorder: prints each result on its way.
+struct Listing<'a> {
+    printer: Printer,
+    /// What was known before the sweep: changes are told against it.
+    before: Arc<Snapshot>,
+    world: &'a World<SshTransport>,
+}
+
+impl Listing<'_> {
+    /// Runs the sweep; `true` when it visited all that it was to visit.
+    async fn follow(
+        &mut self,
+        plan: Plan<SshTransport>,
+        recorder: Notes,
+        stop: CancellationToken,
+    ) -> anyhow::Result<bool> {
+        let (notes, mut passing) = mpsc::channel(NOTES_WAITING);
+        let (status, _) = watch::channel(SweepStatus::default());
+        let engine = Engine::new(self.world.config.workers);
+        let outlet = Outlet { notes, status };
+        let sweep_stop = Stop { drain: stop, ..Stop::default() };
+        let sweep = tokio::spawn(async move { sweep::run(&engine, plan, &outlet, &sweep_stop).await });
+        while let Some(note) = passing.recv().await {
+            if let Note::Visited(observation) = &note {
+                self.printer.row(&Row::new(observation, &self.before, self.world))?;
+            }
+            recorder.send(note).await.context("the recorder has ended")?;
+        }
+        Ok(sweep.await??.complete)
+    }
+}
+
+/// A progress bar on a terminal; nothing elsewhere.
+fn bar(devices: usize) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(devices as u64);
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} devices, {elapsed} gone, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}

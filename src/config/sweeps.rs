@@ -1,0 +1,160 @@
+//! `[[sweep]]` and `[[sink]]`.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{SinkConfig, SweepConfig};
+use crate::device::{Selector, check_name};
+use crate::document::{Item, Section};
+use crate::settings::{References, selector};
+use crate::timetable::{CronTimes, Timetable};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A second is the scheduler's own step; a sweep that is due less than yearly is one on demand.
+const EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(366 * 86_400);
+
+/// All sweeps; each name once.
+pub(super) fn sweeps(root: &Section<'_>, references: &References<'_>) -> Vec<SweepConfig> {
+    let mut seen = BTreeMap::new();
+    let sections = root.sections("sweep");
+    sections.iter().filter_map(|section| sweep(section, references, &mut seen)).collect()
+}
+
+fn sweep(
+    section: &Section<'_>,
+    references: &References<'_>,
+    seen: &mut BTreeMap<String, usize>,
+) -> Option<SweepConfig> {
+    section.only(&["name", "schedule", "every", "timezone", "select", "spread"]);
+    let name = section.require("name", "a name of its own, which becomes a metric label").and_then(|item| {
+        let name = item.text()?;
+        if let Err(error) = check_name(name) {
+            item.refuse("is not a name", &error.to_string());
+            return None;
+        }
+        unique(&item, name, seen)
+    });
+    let timetable = timetable(section);
+    let select = section.get("select").map_or(Some(Selector::default()), |item| selector(&item, references));
+    let spread = section.get("spread").map_or(Some(Duration::ZERO), |item| spread(&item, timetable.as_ref()));
+    Some(SweepConfig { name: name?, timetable: timetable?, select: select?, spread: spread? })
+}
+
+/// The name, unless another table has it already.
+fn unique(item: &Item<'_>, name: &str, seen: &mut BTreeMap<String, usize>) -> Option<String> {
+    if let Some(first) = seen.get(name) {
+        item.refuse("is named twice", &format!("the first one stands on line {first}"));
+        return None;
+    }
+    seen.insert(name.to_owned(), item.line());
+    Some(name.to_owned())
+}
+
+fn spread(item: &Item<'_>, timetable: Option<&Timetable>) -> Option<Duration> {
+    let spread = item.duration(&(Duration::ZERO..=DAY))?;
+    if let Some(Timetable::Every(period)) = timetable
+        && spread >= *period
+    {
+        item.refuse("leaves no time between two sweeps", "a duration shorter than every");
+        return None;
+    }
+    Some(spread)
+}
+
+fn timetable(section: &Section<'_>) -> Option<Timetable> {
+    let timezone = section.get("timezone").map_or(Some(chrono_tz::UTC), |item| timezone(&item));
+    match (section.get("schedule"), section.get("every")) {
+        (Some(item), None) => cron(&item, timezone),
+        (None, Some(item)) => {
+            if let Some(timezone) = section.get("timezone") {
+                timezone.refuse("has no meaning here", "a time zone goes with schedule, not with every");
+            }
+            item.duration(&EVERY).map(Timetable::Every)
+        }
+        (Some(_), Some(_)) => {
+            section.refuse("has both schedule and every", "one of the two");
+            None
+        }
+        (None, None) => {
+            section.refuse(
+                "has neither schedule nor every",
+                "schedule = \"0 */15 * * * *\" (cron, seconds first), every = \"15m\", or schedule = \"never\"",
+            );
+            None
+        }
+    }
+}
+
+fn timezone(item: &Item<'_>) -> Option<chrono_tz::Tz> {
+    let zone = item.text()?.parse().ok();
+    if zone.is_none() {
+        item.refuse("is not a known time zone", "a name such as \"UTC\" or \"Europe/Amsterdam\"");
+    }
+    zone
+}
+
+fn cron(item: &Item<'_>, timezone: Option<chrono_tz::Tz>) -> Option<Timetable> {
+    let expression = item.text()?.trim();
+    if expression == "never" {
+        return Some(Timetable::OnDemand);
+    }
+    let allowed = "cron with seconds first, such as \"0 */15 * * * *\", or \"never\"";
+    let times = match CronTimes::new(expression, timezone?) {
+        Ok(times) => times,
+        Err(error) => {
+            item.refuse(&format!("is not a schedule ({})", lowercase(&error.to_string())), allowed);
+            return None;
+        }
+    };
+    if times.never_comes() {
+        item.refuse("never comes", allowed);
+        return None;
+    }
+    Some(Timetable::Cron(times))
+}
+
+/// The library's sentence as a fragment.
+fn lowercase(sentence: &str) -> String {
+    let mut chars = sentence.trim_end_matches('.').chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// All sinks; one of each type, because the type names its cursor.
+pub(super) fn sinks(root: &Section<'_>, folder: &Path) -> Vec<SinkConfig> {
+    let mut seen = BTreeMap::new();
+    root.sections("sink").iter().filter_map(|section| sink(section, folder, &mut seen)).collect()
+}
+
+fn sink(section: &Section<'_>, folder: &Path, seen: &mut BTreeMap<String, usize>) -> Option<SinkConfig> {
+    let item = section.require("type", "\"journal\" or \"jsonl\"")?;
+    let sink = match item.text()? {
+        "journal" => {
+            section.only(&["type"]);
+            SinkConfig::Journal
+        }
+        "jsonl" => {
+            section.only(&["type", "path"]);
+            let path = section.require("path", "path = \"FILE\" for the lines")?;
+            SinkConfig::Jsonl { path: folder.join(non_empty(&path)?) }
+        }
+        _ => {
+            item.refuse("is not a kind of sink", "\"journal\" or \"jsonl\"");
+            return None;
+        }
+    };
+    unique(&item, sink.name(), seen)?;
+    Some(sink)
+}
+
+/// A text with something in it.
+pub(super) fn non_empty<'d>(item: &Item<'d>) -> Option<&'d str> {
+    let text = item.text()?;
+    if text.is_empty() {
+        item.refuse("is empty", "the path of a file");
+        return None;
+    }
+    Some(text)
+}

@@ -1,0 +1,288 @@
+//! The tables of single settings, and those that devices get their settings from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::secrets::{self, describe};
+use super::sweeps::non_empty;
+use super::{Surroundings, WORKERS_MAX};
+use crate::credential::{Credential, KeyMaterial};
+use crate::device::CredentialId;
+use crate::document::{Document, Item, Problem, Section};
+use crate::duration::HumanDuration;
+use crate::platform::Platforms;
+use crate::settings::{
+    DEFAULT_TIMEOUTS, DEVICE_KEYS, DeviceSettings, Group, Layers, RESERVED_LABELS, References, Source,
+    SourceKind, check_label_name, selector,
+};
+
+/// A profile is a few kilobytes; a folder of larger files is not one of profiles.
+const PROFILE_MAX: u64 = 1024 * 1024;
+
+/// `[web]`: where to listen.
+pub(super) fn listen(root: &Section<'_>, default: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let web = root.section("web");
+    web.only(&["listen"]);
+    let Some(item) = web.get("listen") else { return default };
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for (item, text) in item.texts().unwrap_or_default() {
+        match text.parse() {
+            Ok(address) if addresses.contains(&address) => item.refuse("is named twice", "each address once"),
+            Ok(address) => addresses.push(address),
+            Err(_) => {
+                item.refuse("is not an address", "an IP address and a port, such as \"127.0.0.1:9948\"")
+            }
+        }
+    }
+    addresses
+}
+
+/// `[workers]`: a number, or `"N per cpu"`.
+pub(super) fn workers(root: &Section<'_>, default: usize) -> usize {
+    let table = root.section("workers");
+    table.only(&["max"]);
+    let Some(item) = table.get("max") else { return default };
+    let max = match item.as_text() {
+        None => item.as_number(),
+        Some(text) => {
+            let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
+            let (number, factor) = text.strip_suffix("per cpu").map_or((text, 1), |number| (number, cpus));
+            number.trim().parse::<u32>().ok().map(|number| i128::from(number) * factor as i128)
+        }
+    };
+    let within = max.and_then(|max| usize::try_from(max).ok()).filter(|max| (1..=WORKERS_MAX).contains(max));
+    if within.is_none() {
+        let problem = if max.is_some() { "is out of range" } else { "is not a number of workers" };
+        item.refuse(problem, &format!("a number from 1 to {WORKERS_MAX}, or \"N per cpu\""));
+    }
+    within.unwrap_or(default)
+}
+
+/// A duration of a table, or its default.
+pub(super) fn duration(table: &Section<'_>, key: &str, default: Duration, range: [Duration; 2]) -> Duration {
+    table.get(key).and_then(|item| item.duration(&(range[0]..=range[1]))).unwrap_or(default)
+}
+
+/// A path of a table, found from the configuration's folder, or its default.
+pub(super) fn path(
+    table: &Section<'_>,
+    key: &str,
+    folder: &Path,
+    default: impl FnOnce() -> PathBuf,
+) -> PathBuf {
+    table.get(key).and_then(|item| non_empty(&item).map(|text| folder.join(text))).unwrap_or_else(default)
+}
+
+/// A list of paths, found from the configuration's folder. It may be empty.
+pub(super) fn paths(table: &Section<'_>, key: &str, folder: &Path) -> Vec<PathBuf> {
+    let elements = table.get(key).and_then(|item| item.elements("a list of paths")).unwrap_or_default();
+    elements.iter().filter_map(|item| non_empty(item).map(|text| folder.join(text))).collect()
+}
+
+/// `[metrics] info_labels`.
+pub(super) fn info_labels(metrics: &Section<'_>) -> Vec<String> {
+    let elements = metrics.get("info_labels").and_then(|item| item.elements("a list of label names"));
+    let mut labels: Vec<String> = Vec::new();
+    for item in elements.unwrap_or_default() {
+        let Some(name) = item.text() else { continue };
+        if let Err(rule) = check_label_name(name) {
+            item.refuse("is not a label name", &rule.to_string());
+        } else if RESERVED_LABELS.contains(&name) || name == "site" || name == "role" {
+            item.refuse("is always there", "other labels than device, address, platform, site and role");
+        } else if labels.iter().any(|label| label == name) {
+            item.refuse("is named twice", "each label once");
+        } else {
+            labels.push(name.to_owned());
+        }
+    }
+    labels
+}
+
+/// `[platforms]`: the built-in profiles, with those of the user's folder over them.
+pub(super) fn platforms(root: &Section<'_>, folder: &Path) -> Platforms {
+    let table = root.section("platforms");
+    table.only(&["path"]);
+    let Some(item) = table.get("path") else { return Platforms::builtin() };
+    let Some(text) = non_empty(&item) else { return Platforms::builtin() };
+    let profiles = match profile_files(&folder.join(text)) {
+        Ok(profiles) => profiles,
+        Err(problem) => {
+            item.refuse("can't be read", &problem);
+            return Platforms::builtin();
+        }
+    };
+    Platforms::builtin().with_user_profiles(profiles).unwrap_or_else(|errors| {
+        for error in errors {
+            root.document().note(Problem {
+                file: error.file,
+                line: error.line,
+                key: error.key.unwrap_or_default(),
+                problem: error.problem,
+                ..Problem::default()
+            });
+        }
+        Platforms::builtin()
+    })
+}
+
+/// The `*.toml` files of a folder with their texts, by name.
+fn profile_files(folder: &Path) -> Result<Vec<(String, String)>, String> {
+    let in_folder = |error: &std::io::Error| format!("{}: {}", folder.display(), describe(error));
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| in_folder(&error))? {
+        let path = entry.map_err(|error| in_folder(&error))?.path();
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            let text =
+                super::read_text(&path, PROFILE_MAX).map_err(|e| format!("{}: {e}", path.display()))?;
+            files.push((path.display().to_string(), text));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The names of all `[credentials.NAME]`, good or not, so that references to a broken one aren't called dangling too.
+pub(super) fn credential_names(root: &Section<'_>) -> BTreeSet<CredentialId> {
+    let names = root.section("credentials").subsections();
+    names.into_iter().filter_map(|(name, _)| CredentialId::new(name).ok()).collect()
+}
+
+/// Each `[credentials.NAME]` with its secrets read.
+pub(super) fn credentials(
+    root: &Section<'_>,
+    around: &Surroundings<'_>,
+    warnings: &mut Vec<String>,
+) -> BTreeMap<CredentialId, Arc<Credential>> {
+    let mut credentials = BTreeMap::new();
+    for (name, table) in root.section("credentials").subsections() {
+        match CredentialId::new(name) {
+            Ok(id) => {
+                if let Some(credential) = credential(&id, &table, around, warnings) {
+                    credentials.insert(id, Arc::new(credential));
+                }
+            }
+            Err(error) => table.refuse("has a bad name", &error.to_string()),
+        }
+    }
+    credentials
+}
+
+fn credential(
+    id: &CredentialId,
+    table: &Section<'_>,
+    around: &Surroundings<'_>,
+    warnings: &mut Vec<String>,
+) -> Option<Credential> {
+    table.only(&["username", "password", "private_key", "passphrase"]);
+    let username = table.require("username", "the user to log in as").and_then(|item| username(&item));
+    let mut secret = |key: &str| table.get(key).map(|item| secrets::read(&item, around, warnings));
+    let (password, key, passphrase) = (secret("password"), secret("private_key"), secret("passphrase"));
+    if password.is_none() && key.is_none() {
+        table.refuse("has nothing to log in with", "give a password or a private_key");
+    }
+    if passphrase.is_some() && key.is_none() {
+        table.refuse("has a passphrase and no private_key for it", "give the key, or drop the passphrase");
+    }
+    Some(Credential {
+        id: id.clone(),
+        username: username?.to_owned(),
+        password: password.flatten(),
+        private_key: key.flatten().map(|text| KeyMaterial { text, passphrase: passphrase.flatten() }),
+    })
+}
+
+fn username<'d>(item: &Item<'d>) -> Option<&'d str> {
+    let text = item.text()?;
+    if text.is_empty() || text.len() > 255 || text.chars().any(char::is_control) {
+        item.refuse("is not a user name", "1 to 255 bytes without control characters");
+        return None;
+    }
+    Some(text)
+}
+
+/// `[defaults]`, each `[platform.NAME]` and each `[[group]]`.
+pub(super) fn layers(root: &Section<'_>, references: &References<'_>, warnings: &mut Vec<String>) -> Layers {
+    let document = root.document();
+    let before = document.problem_count();
+
+    let table = root.section("defaults");
+    table.only(&DEVICE_KEYS);
+    let defaults = DeviceSettings::read(|key| table.get(key), references, Some(DEFAULT_TIMEOUTS.visit));
+    let visit = defaults.timeout.unwrap_or(DEFAULT_TIMEOUTS.visit);
+
+    let keys: Vec<&str> = DEVICE_KEYS.into_iter().filter(|key| *key != "platform").collect();
+    let mut platforms = BTreeMap::new();
+    for (name, table) in root.section("platform").subsections() {
+        table.only(&keys);
+        let settings = DeviceSettings::read(|key| table.get(key), references, None);
+        warn_of_cut(document, &table, &settings, visit, warnings);
+        let Some(profile) = references.platforms.find(name) else {
+            if references.platforms_complete {
+                table.refuse("is not a known platform", "one that `versweep platforms` lists");
+            }
+            continue;
+        };
+        if platforms.insert(profile.key.clone(), settings).is_some() {
+            table.refuse(&format!("stands for {}, which has a table already", profile.key), "one table each");
+        }
+    }
+
+    let keys: Vec<&str> = ["select"].into_iter().chain(DEVICE_KEYS).collect();
+    let mut groups = Vec::new();
+    for table in root.sections("group") {
+        table.only(&keys);
+        let settings = DeviceSettings::read(|key| table.get(key), references, None);
+        warn_of_cut(document, &table, &settings, visit, warnings);
+        let select = table.require("select", "labels to choose its devices by, or use [defaults]");
+        if let Some(select) = select.and_then(|item| selector(&item, references)) {
+            groups.push(Group { select, settings });
+        }
+    }
+    Layers { defaults, platforms, groups, incomplete: document.problem_count() > before }
+}
+
+/// A layer with an inner limit and no `timeout` of its own: whether the limit outlasts the visit is only known for each
+/// device, and then it is cut; what can be foreseen is told.
+fn warn_of_cut(
+    document: &Document<'_>,
+    table: &Section<'_>,
+    settings: &DeviceSettings,
+    visit: Duration,
+    warnings: &mut Vec<String>,
+) {
+    if let (None, Some(key)) = (settings.timeout, settings.longer_than(visit)) {
+        let line = table.line().unwrap_or_default();
+        let (name, visit) = (document.name(), HumanDuration(visit));
+        warnings
+            .push(format!("{name}:{line}: {key} is cut where a visit's timeout is the default of {visit}"));
+    }
+}
+
+/// Each `[[inventory]]`.
+pub(super) fn sources(root: &Section<'_>, folder: &Path) -> Vec<Source> {
+    root.sections("inventory").iter().filter_map(|table| source(table, folder)).collect()
+}
+
+fn source(table: &Section<'_>, folder: &Path) -> Option<Source> {
+    table.only(&["type", "path"]);
+    let kind = table.require("type", "\"file\"")?;
+    if kind.text()? != "file" {
+        kind.refuse("is not a kind of inventory", "\"file\"");
+        return None;
+    }
+    let item = table.require("path", "path = \"devices.toml\" or \"devices.csv\"")?;
+    let text = non_empty(&item)?;
+    let path = folder.join(text);
+    if !path.extension().is_some_and(|ending| ending == "toml" || ending == "csv") {
+        item.refuse("is of no known format", "a file that ends in .toml or .csv");
+        return None;
+    }
+    let file = table.document().name().to_owned();
+    let key = item.path().to_owned();
+    Some(Source { name: text.to_owned(), kind: SourceKind::File { path }, file, line: item.line(), key })
+}

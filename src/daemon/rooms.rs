@@ -1,0 +1,194 @@
+//! The sweeps of a daemon: for each one a runner that waits for its trigger and a place at the alarm clock.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::world::World;
+use crate::activity::{Notes, Start, SweepHandle, Trigger};
+use crate::clock::Clock;
+use crate::config::SweepConfig;
+use crate::schedule::{self, Alarms, Scheduled};
+use crate::status::SweepStatus;
+use crate::sweep::{self, Engine, Outlet, Plan, Stop};
+use crate::transport::Transport;
+
+/// What every sweep needs from the daemon.
+pub(super) struct Shared<T> {
+    pub(super) engine: Engine,
+    pub(super) world: Arc<ArcSwap<World<T>>>,
+    pub(super) notes: Notes,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) alarms: Alarms,
+    pub(super) stop: Stop,
+}
+
+/// One sweep that is kept.
+struct Room {
+    config: SweepConfig,
+    handle: SweepHandle,
+    status: watch::Sender<SweepStatus>,
+    /// Ends its place at the alarm clock.
+    unscheduled: CancellationToken,
+    /// Ends its runner, once no run is on.
+    closed: CancellationToken,
+}
+
+/// All sweeps that are kept. A reload opens and closes rooms; one whose configuration stays is left alone.
+pub(super) struct Rooms<T> {
+    shared: Arc<Shared<T>>,
+    rooms: BTreeMap<String, Room>,
+    handles: Arc<ArcSwap<Vec<SweepHandle>>>,
+    tasks: JoinSet<anyhow::Result<()>>,
+}
+
+impl<T: Transport> Rooms<T> {
+    pub(super) fn new(shared: Shared<T>) -> Self {
+        Self {
+            shared: Arc::new(shared),
+            rooms: BTreeMap::new(),
+            handles: Arc::default(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// The sweeps as the outside sees them; the list is replaced at a reload.
+    pub(super) fn handles(&self) -> Arc<ArcSwap<Vec<SweepHandle>>> {
+        Arc::clone(&self.handles)
+    }
+
+    /// Makes the rooms those of the configuration.
+    pub(super) fn furnish(&mut self, sweeps: &[SweepConfig]) {
+        let gone: Vec<String> = self
+            .rooms
+            .keys()
+            .filter(|name| !sweeps.iter().any(|sweep| sweep.name == **name))
+            .cloned()
+            .collect();
+        for name in gone {
+            if let Some(room) = self.rooms.remove(&name) {
+                room.unscheduled.cancel();
+                room.closed.cancel();
+                info!(sweep = name, "sweep removed; a run that is on goes on to its end");
+            }
+        }
+        for sweep in sweeps {
+            match self.rooms.get(&sweep.name) {
+                Some(room) if room.config == *sweep => {}
+                Some(_) => self.reschedule(sweep),
+                None => self.open(sweep),
+            }
+        }
+        let mut handles = Vec::new();
+        for sweep in sweeps {
+            handles.extend(self.rooms.get(&sweep.name).map(|room| room.handle.clone()));
+        }
+        self.handles.store(Arc::new(handles));
+    }
+
+    fn open(&mut self, sweep: &SweepConfig) {
+        let name: Arc<str> = sweep.name.as_str().into();
+        let (trigger, starts) = Trigger::new();
+        let (status, watched) = watch::channel(SweepStatus::default());
+        let room = Room {
+            config: sweep.clone(),
+            handle: SweepHandle { name: Arc::clone(&name), status: watched, trigger },
+            status,
+            unscheduled: self.shared.stop.drain.child_token(),
+            closed: self.shared.stop.drain.child_token(),
+        };
+        let outlet = Outlet { notes: self.shared.notes.clone(), status: room.status.clone() };
+        self.tasks.spawn(run(name, Arc::clone(&self.shared), starts, outlet, room.closed.clone()));
+        self.schedule(&room);
+        self.rooms.insert(sweep.name.clone(), room);
+    }
+
+    fn reschedule(&mut self, sweep: &SweepConfig) {
+        let Some(mut room) = self.rooms.remove(&sweep.name) else { return };
+        let same_timetable = room.config.timetable == sweep.timetable;
+        room.config = sweep.clone();
+        if !same_timetable {
+            room.unscheduled.cancel();
+            room.unscheduled = self.shared.stop.drain.child_token();
+            room.status.send_modify(|status| status.next = None);
+            self.schedule(&room);
+        }
+        self.rooms.insert(sweep.name.clone(), room);
+    }
+
+    fn schedule(&mut self, room: &Room) {
+        let scheduled = Scheduled {
+            name: Arc::clone(&room.handle.name),
+            timetable: room.config.timetable.clone(),
+            trigger: room.handle.trigger.clone(),
+            status: room.status.clone(),
+        };
+        let shared = Arc::clone(&self.shared);
+        let stop = room.unscheduled.clone();
+        self.tasks.spawn(async move {
+            let (alarms, clock) = (shared.alarms.clone(), Arc::clone(&shared.clock));
+            Ok(schedule::keep(scheduled, alarms, clock, shared.notes.clone(), stop).await?)
+        });
+    }
+
+    /// The first error of a sweep or of the alarm clock, which the daemon can't go on without; pending while all is
+    /// well. Errors of devices never come here.
+    pub(super) async fn failed(&mut self) -> anyhow::Error {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(error))) => return error,
+                Some(Err(broken)) => return broken.into(),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Waits for all runs to end, after `Stop::drain`. Dropping the rooms drops their ends of the recorder's channel.
+    pub(super) async fn drained(mut self) {
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Ok(Err(error)) = ended {
+                error!(error = format!("{error:#}"), "a sweep could not end well");
+            }
+        }
+    }
+}
+
+async fn run<T: Transport>(
+    name: Arc<str>,
+    shared: Arc<Shared<T>>,
+    mut starts: mpsc::Receiver<Start>,
+    outlet: Outlet,
+    closed: CancellationToken,
+) -> anyhow::Result<()> {
+    loop {
+        let start = tokio::select! {
+            biased;
+            () = closed.cancelled() => return Ok(()),
+            start = starts.recv() => start,
+        };
+        let Some(start) = start else { return Ok(()) };
+        let world = shared.world.load_full();
+        if let Some(plan) = plan(&name, &start, &world) {
+            sweep::run(&shared.engine, plan, &outlet, &shared.stop).await?;
+        }
+        // Only now may the trigger be pulled again.
+        drop(start);
+    }
+}
+
+fn plan<T>(name: &Arc<str>, start: &Start, world: &World<T>) -> Option<Plan<T>> {
+    let sweep = world.config.sweeps.iter().find(|sweep| sweep.name == **name)?;
+    Some(Plan {
+        name: Arc::clone(name),
+        reason: start.reason,
+        devices: world.devices.iter().filter(|device| sweep.select.matches(device)).cloned().collect(),
+        spread: sweep.spread,
+        prober: Arc::clone(&world.prober),
+    })
+}

@@ -1,0 +1,243 @@
+//! One value with its place: asked for as what it should be, noted as a problem when it isn't.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::{Document, Problem, Section, kind};
+use crate::duration::{DurationError, HumanDuration};
+
+/// The most characters of a wrong value that a message repeats.
+const SHOWN_MAX: usize = 60;
+
+/// A value of a TOML file, or a cell of a CSV file, with its place. Each question notes a problem when the value
+/// isn't what was asked for, and then answers nothing.
+#[derive(Debug, Clone)]
+pub struct Item<'d> {
+    document: &'d Document<'d>,
+    path: String,
+    line: usize,
+    value: Value<'d>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Value<'d> {
+    Toml(&'d DeValue<'d>),
+    Cell(&'d str),
+}
+
+impl<'d> Item<'d> {
+    pub(super) fn toml(document: &'d Document<'d>, path: String, value: &'d Spanned<DeValue<'d>>) -> Self {
+        let line = document.line(value.span().start);
+        Self { document, path, line, value: Value::Toml(value.get_ref()) }
+    }
+
+    /// A cell of a table of text. It can be read as a text, a number or a duration.
+    #[must_use]
+    pub fn cell(document: &'d Document<'d>, path: String, line: usize, text: &'d str) -> Self {
+        Self { document, path, line, value: Value::Cell(text) }
+    }
+
+    /// The key, with the tables that lead to it.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The line it stands on.
+    #[must_use]
+    pub fn line(&self) -> usize {
+        self.line
+    }
+
+    /// A text.
+    #[must_use]
+    pub fn text(&self) -> Option<&'d str> {
+        let text = self.as_text();
+        if text.is_none() {
+            self.refuse_kind("a text in quotes");
+        }
+        text
+    }
+
+    /// The text, if it is one; nothing is noted otherwise.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&'d str> {
+        match self.value {
+            Value::Toml(value) => value.as_str(),
+            Value::Cell(text) => Some(text),
+        }
+    }
+
+    /// A whole number within a range.
+    #[must_use]
+    pub fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {
+        let allowed = format!("a number from {} to {}", range.start(), range.end());
+        let Some(number) = self.as_number() else {
+            self.refuse_kind(&allowed);
+            return None;
+        };
+        let within = u64::try_from(number).ok().filter(|number| range.contains(number));
+        if within.is_none() {
+            self.refuse("is out of range", &allowed);
+        }
+        within
+    }
+
+    /// The whole number, if it is one; nothing is noted otherwise. One that is too large is the largest there is.
+    #[must_use]
+    pub fn as_number(&self) -> Option<i128> {
+        match self.value {
+            Value::Toml(DeValue::Integer(n)) => {
+                Some(i128::from_str_radix(n.as_str(), n.radix()).unwrap_or(i128::MAX))
+            }
+            Value::Toml(_) => None,
+            Value::Cell(text) => text.parse().ok(),
+        }
+    }
+
+    /// `true` or `false`.
+    #[must_use]
+    pub fn boolean(&self) -> Option<bool> {
+        let answer = match self.value {
+            Value::Toml(value) => value.as_bool(),
+            Value::Cell(text) => text.parse().ok(),
+        };
+        if answer.is_none() {
+            self.refuse_kind("true or false");
+        }
+        answer
+    }
+
+    /// A duration with its unit, within a range.
+    #[must_use]
+    pub fn duration(&self, range: &RangeInclusive<Duration>) -> Option<Duration> {
+        let (from, to) = (HumanDuration(*range.start()), HumanDuration(*range.end()));
+        let written = match (self.as_text(), self.as_number()) {
+            (Some(text), _) => text.parse::<HumanDuration>(),
+            (None, Some(number)) => Err(DurationError::NoUnit(number.to_string())),
+            (None, None) => {
+                self.refuse_kind(&format!("a duration from \"{from}\" to \"{to}\""));
+                return None;
+            }
+        };
+        match written {
+            Ok(HumanDuration(duration)) if range.contains(&duration) => Some(duration),
+            Ok(_) => {
+                self.refuse("is out of range", &format!("a duration from \"{from}\" to \"{to}\""));
+                None
+            }
+            Err(error) => {
+                self.refuse(&error.to_string(), "");
+                None
+            }
+        }
+    }
+
+    /// One text, or a list of texts that is not empty: each with its own place.
+    #[must_use]
+    pub fn texts(&self) -> Option<Vec<(Self, &'d str)>> {
+        let elements = match self.value {
+            Value::Toml(DeValue::Array(_)) => self.elements("")?,
+            _ => vec![self.clone()],
+        };
+        if elements.is_empty() {
+            self.refuse("is empty", "a text, or a list with at least one text");
+            return None;
+        }
+        elements.into_iter().map(|element| element.text().map(|text| (element, text))).collect()
+    }
+
+    /// The elements of a list.
+    #[must_use]
+    pub fn elements(&self, wanted: &str) -> Option<Vec<Self>> {
+        let Value::Toml(DeValue::Array(array)) = self.value else {
+            self.refuse_kind(wanted);
+            return None;
+        };
+        Some(array.iter().map(|value| Self::toml(self.document, self.path.clone(), value)).collect())
+    }
+
+    /// A table.
+    #[must_use]
+    pub fn section(&self) -> Option<Section<'d>> {
+        let table = match self.value {
+            Value::Toml(DeValue::Table(table)) => table,
+            // Not shown: what stands in place of a table of credentials may be one.
+            Value::Toml(value) => {
+                self.refuse_hidden(&format!("is {}", kind(value)), "must be a table");
+                return None;
+            }
+            Value::Cell(_) => return None,
+        };
+        Some(Section {
+            document: self.document,
+            path: self.path.clone(),
+            line: Some(self.line),
+            table: Some(table),
+        })
+    }
+
+    /// Whether it is a table.
+    #[must_use]
+    pub fn is_table(&self) -> bool {
+        matches!(self.value, Value::Toml(DeValue::Table(_)))
+    }
+
+    /// Notes that the value is wrong, and shows it.
+    pub fn refuse(&self, problem: &str, allowed: &str) {
+        self.note(self.shown(), problem, allowed);
+    }
+
+    /// Notes that the value is wrong without showing it: for whatever may be a secret.
+    pub fn refuse_hidden(&self, problem: &str, allowed: &str) {
+        self.note(None, problem, allowed);
+    }
+
+    fn note(&self, value: Option<String>, problem: &str, allowed: &str) {
+        self.document.note(Problem {
+            line: Some(self.line),
+            key: self.path.clone(),
+            value,
+            problem: problem.to_owned(),
+            allowed: allowed.to_owned(),
+            ..Problem::default()
+        });
+    }
+
+    fn refuse_kind(&self, wanted: &str) {
+        let must = format!("must be {wanted}");
+        match self.value {
+            // A list or a table is named, not shown: something secret may be inside.
+            Value::Toml(value @ (DeValue::Array(_) | DeValue::Table(_))) => {
+                self.refuse_hidden(&format!("is {}", kind(value)), &must);
+            }
+            Value::Toml(value) => self.refuse(&format!("is {}", kind(value)), &must),
+            Value::Cell(_) => self.refuse("is not valid", &must),
+        }
+    }
+
+    /// The value as a message repeats it: shortened, without control characters; nothing for lists and tables.
+    fn shown(&self) -> Option<String> {
+        match self.value {
+            Value::Toml(DeValue::Array(_) | DeValue::Table(_)) => None,
+            Value::Toml(DeValue::String(text)) => Some(shown_text(text)),
+            Value::Toml(DeValue::Integer(number)) => Some(number.to_string()),
+            Value::Toml(DeValue::Float(number)) => Some(number.to_string()),
+            Value::Toml(DeValue::Boolean(yes)) => Some(yes.to_string()),
+            Value::Toml(DeValue::Datetime(time)) => Some(time.to_string()),
+            Value::Cell(text) => Some(shown_text(text)),
+        }
+    }
+}
+
+/// A text as messages repeat it: in quotes, escaped and shortened.
+#[must_use]
+pub fn shown_text(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}

@@ -1,0 +1,159 @@
+//! The page's bytes. A part is deflated while it is written and kept so: 50,000 devices are some 60 MB as text and a
+//! tenth of that deflated. Each part ends on a byte boundary, so a gzip body is parts laid end to end.
+
+use std::io::{self, BufWriter, Read as _, Write};
+
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Crc};
+
+/// The header of a gzip member (RFC 1952, 2.3): magic, deflate, no flags, no time, fastest, Unix.
+const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 3];
+/// An empty last block (RFC 1951, 3.2.3): final bit, fixed codes, end of block.
+const LAST_BLOCK: [u8; 2] = [3, 0];
+/// The encoder writes a sample in ten small pieces; they are gathered before they are deflated.
+const GATHERED: usize = 64 * 1024;
+
+/// How the body is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Encoding {
+    /// As text.
+    #[default]
+    Identity,
+    /// As one gzip member.
+    Gzip,
+}
+
+impl Encoding {
+    /// Chooses by an `Accept-Encoding` header (RFC 9110, 12.5.3): gzip where it is named, or meant by `*`, with a
+    /// weight above 0.
+    #[must_use]
+    pub fn accepted(header: &str) -> Self {
+        let weight = |name: &str| {
+            header.split(',').find_map(|item| {
+                let (coding, parameters) = item.split_once(';').unwrap_or((item, "q=1"));
+                let q = parameters.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok());
+                coding.trim().eq_ignore_ascii_case(name).then(|| q.unwrap_or(0.0))
+            })
+        };
+        match weight("gzip").or_else(|| weight("*")) {
+            Some(q) if q > 0.0 => Self::Gzip,
+            _ => Self::Identity,
+        }
+    }
+}
+
+/// A part of the page, deflated up to a byte boundary, without a last block.
+#[derive(Debug)]
+pub(super) struct Part {
+    deflated: Vec<u8>,
+    crc: Crc,
+}
+
+/// Writes a part.
+pub(super) struct PartWriter(BufWriter<Deflater>);
+
+struct Deflater {
+    encoder: DeflateEncoder<Vec<u8>>,
+    crc: Crc,
+}
+
+impl PartWriter {
+    pub(super) fn new() -> Self {
+        let encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+        Self(BufWriter::with_capacity(GATHERED, Deflater { encoder, crc: Crc::new() }))
+    }
+
+    pub(super) fn finish(self) -> io::Result<Part> {
+        let mut deflater = self.0.into_inner().map_err(io::IntoInnerError::into_error)?;
+        deflater.encoder.flush()?;
+        // Taken out, so that the encoder's own end goes nowhere.
+        let deflated = std::mem::take(deflater.encoder.get_mut());
+        Ok(Part { deflated, crc: deflater.crc })
+    }
+}
+
+impl Write for PartWriter {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.write(text)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Write for Deflater {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        let taken = self.encoder.write(text)?;
+        self.crc.update(&text[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The parts one after another, as one body.
+pub(super) fn join(parts: &[&Part], encoding: Encoding) -> io::Result<Vec<u8>> {
+    match encoding {
+        Encoding::Identity => {
+            let mut text = Vec::new();
+            for part in parts {
+                DeflateDecoder::new(part.deflated.chain(&LAST_BLOCK[..])).read_to_end(&mut text)?;
+            }
+            Ok(text)
+        }
+        Encoding::Gzip => Ok(gzip(parts)),
+    }
+}
+
+fn gzip(parts: &[&Part]) -> Vec<u8> {
+    let mut crc = Crc::new();
+    let mut body = GZIP_HEADER.to_vec();
+    for part in parts {
+        body.extend_from_slice(&part.deflated);
+        crc.combine(&part.crc);
+    }
+    body.extend_from_slice(&LAST_BLOCK);
+    body.extend_from_slice(&crc.sum().to_le_bytes());
+    body.extend_from_slice(&crc.amount().to_le_bytes());
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::read::GzDecoder;
+
+    fn part(text: &str) -> Part {
+        let mut out = PartWriter::new();
+        out.write_all(text.as_bytes()).unwrap();
+        out.finish().unwrap()
+    }
+
+    #[test]
+    fn parts_join_to_one_gzip_member() {
+        let (a, b, c) = (part("one\n"), part(&"many lines\n".repeat(50_000)), part(""));
+        let text = join(&[&a, &b, &c], Encoding::Identity).unwrap();
+        assert_eq!(text, format!("one\n{}", "many lines\n".repeat(50_000)).into_bytes());
+        let body = join(&[&a, &b, &c], Encoding::Gzip).unwrap();
+        let mut unpacked = Vec::new();
+        // GzDecoder reads a single member and checks its length and sum.
+        let mut decoder = GzDecoder::new(body.as_slice());
+        decoder.read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, text);
+        assert!(decoder.into_inner().is_empty());
+    }
+
+    #[test]
+    fn gzip_is_taken_where_it_is_offered() {
+        for offered in ["gzip", "deflate, gzip;q=0.5", "*", "GZIP ; q=1.0", "br;q=1.0, gzip"] {
+            assert_eq!(Encoding::accepted(offered), Encoding::Gzip, "{offered}");
+        }
+        for refused in ["", "identity", "gzip;q=0", "br", "*;q=0", "gzip;q=0, *", "gzip;q=nonsense"] {
+            assert_eq!(Encoding::accepted(refused), Encoding::Identity, "{refused}");
+        }
+    }
+}

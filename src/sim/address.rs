@@ -1,0 +1,59 @@
+//! Loopback addresses for a fleet, and the file limit that it needs.
+
+use std::net::Ipv4Addr;
+
+use super::SimError;
+use crate::limits::{FILES_BESIDE_VISITS, require_open_files};
+
+/// `count` consecutive addresses from `first` on, without those that end in .0 or .255.
+///
+/// # Errors
+/// When one of them would lie outside 127.0.0.0/8: the simulator never listens where others could reach it.
+pub(super) fn addresses(first: Ipv4Addr, count: usize) -> Result<Vec<Ipv4Addr>, SimError> {
+    let found: Vec<_> = (first.to_bits()..=u32::MAX)
+        .map(Ipv4Addr::from_bits)
+        .filter(|address| !matches!(address.octets()[3], 0 | 255))
+        .take_while(Ipv4Addr::is_loopback)
+        .take(count)
+        .collect();
+    if first.is_loopback() && found.len() == count {
+        Ok(found)
+    } else {
+        Err(SimError::NotLoopback { first, devices: count })
+    }
+}
+
+/// Raises this process's limit on open files as far as it may, and checks that it suffices.
+///
+/// # Errors
+/// Names the figure needed when the hard limit is below it.
+pub(super) fn allow_files(devices: usize, sessions: usize) -> Result<(), SimError> {
+    let needed = devices.saturating_add(sessions).saturating_add(FILES_BESIDE_VISITS);
+    require_open_files(needed).map_err(|source| SimError::FileLimit { devices, sessions, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_run_on_over_the_edge_of_a_24() {
+        let found = addresses(Ipv4Addr::new(127, 1, 0, 253), 4).unwrap();
+        let text: Vec<_> = found.iter().map(Ipv4Addr::to_string).collect();
+        assert_eq!(text, ["127.1.0.253", "127.1.0.254", "127.1.1.1", "127.1.1.2"]);
+        assert_eq!(addresses(Ipv4Addr::new(127, 1, 0, 0), 1).unwrap(), [Ipv4Addr::new(127, 1, 0, 1)]);
+    }
+
+    #[test]
+    fn nothing_outside_loopback_is_taken() {
+        assert!(addresses(Ipv4Addr::new(10, 0, 0, 1), 1).is_err());
+        assert!(addresses(Ipv4Addr::new(127, 255, 255, 250), 10).is_err());
+        assert!(addresses(Ipv4Addr::new(126, 255, 255, 255), 10).is_err());
+    }
+
+    #[test]
+    fn a_fleet_beyond_the_file_limit_is_refused_with_the_figure() {
+        let error = allow_files(1 << 40, 1000).unwrap_err().to_string();
+        assert!(error.contains(&((1_usize << 40) + 1000 + FILES_BESIDE_VISITS).to_string()), "{error}");
+    }
+}

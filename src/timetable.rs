@@ -1,0 +1,175 @@
+//! When a sweep is due: arithmetic over instants that are passed in.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use croner::Cron;
+use croner::parser::{CronParser, Seconds};
+
+use crate::clock::Timestamp;
+
+/// The shortest period of a sweep: the alarm clock beneath works in whole seconds.
+pub const SHORTEST_PERIOD: Duration = Duration::from_secs(1);
+
+/// When a sweep is due.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Timetable {
+    /// At the instants of a cron expression in a time zone.
+    Cron(CronTimes),
+    /// At the daemon's start and once every period from then on.
+    Every(Duration),
+    /// Only on demand.
+    OnDemand,
+}
+
+/// A cron expression, seconds first, read in a named time zone.
+#[derive(Debug, Clone)]
+pub struct CronTimes {
+    expression: String,
+    cron: Box<Cron>,
+    zone: Tz,
+}
+
+impl PartialEq for CronTimes {
+    fn eq(&self, other: &Self) -> bool {
+        self.expression == other.expression && self.zone == other.zone
+    }
+}
+
+impl CronTimes {
+    /// Reads an expression of six fields: second, minute, hour, day of month, month, day of week.
+    ///
+    /// # Errors
+    /// What is wrong with the expression.
+    pub fn new(expression: &str, zone: Tz) -> Result<Self, BadCron> {
+        let parser = CronParser::builder().seconds(Seconds::Required).build();
+        let cron = parser.parse(expression).map_err(|error| BadCron(error.to_string()))?;
+        Ok(Self { expression: expression.to_owned(), cron: Box::new(cron), zone })
+    }
+
+    /// Whether the expression names no instant at all, such as 30 February.
+    #[must_use]
+    pub fn never_comes(&self) -> bool {
+        // Any fixed instant will do: what never comes after it never comes.
+        self.next_after(Timestamp::UNIX_EPOCH).is_none()
+    }
+
+    fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
+        let local = instant.with_timezone(&self.zone);
+        // None where the expression names no instant any more, such as 30 February.
+        self.cron.find_next_occurrence(&local, false).ok().map(|next| next.to_utc())
+    }
+}
+
+/// A cron expression that can't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadCron(String);
+
+impl fmt::Display for CronTimes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" {}", self.expression, self.zone)
+    }
+}
+
+impl fmt::Display for BadCron {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadCron {}
+
+impl Timetable {
+    /// The first instant due after `now`, for a sweep whose counting began at `start` and which was last due at
+    /// `last`. A period's first instant is `start` itself. Instants that went by unseen, because the machine slept or
+    /// its clock was set, are one run and not several.
+    #[must_use]
+    pub fn next(&self, start: Timestamp, last: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::OnDemand => None,
+            Self::Cron(times) => times.next_after(now),
+            Self::Every(period) => {
+                if last.is_none() {
+                    return Some(start);
+                }
+                next_in_period(start, *period, now)
+            }
+        }
+    }
+}
+
+fn next_in_period(start: Timestamp, period: Duration, now: Timestamp) -> Option<Timestamp> {
+    let period = chrono::Duration::from_std(period.max(SHORTEST_PERIOD)).ok()?;
+    let passed = (now - start).num_milliseconds().max(0) / period.num_milliseconds().max(1);
+    let periods = i32::try_from(passed + 1).ok()?;
+    start.checked_add_signed(period * periods)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("an instant")
+    }
+
+    fn cron(expression: &str, zone: Tz) -> Timetable {
+        Timetable::Cron(CronTimes::new(expression, zone).expect("a cron expression"))
+    }
+
+    fn instants(table: &Timetable, from: &str, count: usize) -> Vec<String> {
+        let start = at(from);
+        let mut now = start;
+        let mut found = Vec::new();
+        for _ in 0..count {
+            let next = table.next(start, Some(now), now).expect("an instant");
+            found.push(next.format("%m-%d %H:%M:%S").to_string());
+            now = next;
+        }
+        found
+    }
+
+    #[test]
+    fn six_fields_seconds_first() {
+        let table = cron("0 */15 * * * *", Tz::UTC);
+        assert_eq!(instants(&table, "2026-11-23T10:07:00Z", 2), ["11-23 10:15:00", "11-23 10:30:00"]);
+        let error = CronTimes::new("*/15 * * * *", Tz::UTC).expect_err("five fields");
+        assert!(!error.to_string().is_empty());
+    }
+
+    #[test]
+    fn nine_in_amsterdam_is_nine_on_both_sides_of_the_clock_change() {
+        let table = cron("0 0 9 * * *", Tz::Europe__Amsterdam);
+        // 25 October 2026 is the last day of summer time's end: 09:00 is 07:00 UTC before it and 08:00 UTC after.
+        let found = instants(&table, "2026-10-24T00:00:00Z", 3);
+        assert_eq!(found, ["10-24 07:00:00", "10-25 08:00:00", "10-26 08:00:00"]);
+        let found = instants(&table, "2026-03-28T00:00:00Z", 3);
+        assert_eq!(found, ["03-28 08:00:00", "03-29 07:00:00", "03-30 07:00:00"]);
+    }
+
+    #[test]
+    fn every_quarter_of_an_hour_neither_stops_nor_doubles_over_the_clock_change() {
+        let table = cron("0 */15 * * * *", Tz::Europe__Amsterdam);
+        let found = instants(&table, "2026-10-24T23:50:00Z", 8);
+        assert_eq!(found[0], "10-25 00:00:00");
+        assert_eq!(found[7], "10-25 01:45:00");
+    }
+
+    #[test]
+    fn a_period_begins_at_the_start_and_skips_what_went_by() {
+        let table = Timetable::Every(Duration::from_secs(900));
+        let start = at("2026-11-23T10:00:00Z");
+        assert_eq!(table.next(start, None, start), Some(start));
+        let later = at("2026-11-23T10:00:01Z");
+        assert_eq!(table.next(start, Some(start), later), Some(at("2026-11-23T10:15:00Z")));
+        let much_later = at("2026-11-24T10:07:00Z");
+        assert_eq!(table.next(start, Some(start), much_later), Some(at("2026-11-24T10:15:00Z")));
+    }
+
+    #[test]
+    fn on_demand_is_never_due() {
+        let start = at("2026-11-23T10:00:00Z");
+        assert_eq!(Timetable::OnDemand.next(start, None, start), None);
+    }
+}

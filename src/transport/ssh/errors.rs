@@ -1,0 +1,100 @@
+//! What went wrong, in versweep's words.
+
+use russh::Error;
+
+use crate::device::Device;
+use crate::failure::{FailureKind, Stage};
+use crate::transport::TransportError;
+
+use super::connect::io_failure;
+use super::facts::{End, Ended, Facts, SharedFacts};
+use super::text::{DETAIL_MAX, plain};
+
+/// An error whose detail is made printable and bounded.
+pub(super) fn fail(kind: FailureKind, stage: Stage, detail: &str) -> TransportError {
+    TransportError::new(kind, stage, plain(detail, DETAIL_MAX))
+}
+
+/// The key exchange came to nothing.
+pub(super) fn kex_failure(error: &Error, facts: &SharedFacts, device: &Device) -> TransportError {
+    facts.with(|facts| {
+        facts.refused_key.take().or_else(|| not_our_protocol(facts, device)).unwrap_or_else(|| {
+            match (&facts.ended, error) {
+                (Some(ended), _) => kex_ended(ended, device),
+                (None, error) => kex_error(error, facts, device),
+            }
+        })
+    })
+}
+
+/// The login timeout passed before the key exchange was done.
+pub(super) fn kex_timeout(facts: &SharedFacts, device: &Device) -> TransportError {
+    let limit = device.timeouts.login;
+    facts.with(|facts| {
+        not_our_protocol(facts, device).unwrap_or_else(|| {
+            let came =
+                if facts.server.is_some() { "the key exchange wasn't done" } else { "no SSH banner came" };
+            let detail =
+                format!("{came} within the login timeout of {limit:?}; is {} overloaded?", device.endpoint);
+            fail(FailureKind::Timeout, Stage::Kex, &detail)
+        })
+    })
+}
+
+/// Something answers, but not with the second version of SSH.
+fn not_our_protocol(facts: &Facts, device: &Device) -> Option<TransportError> {
+    let at = &device.endpoint;
+    let detail = match &facts.server {
+        Some(server) if server.starts_with("SSH-2.0-") || server.starts_with("SSH-1.99-") => return None,
+        Some(server) => format!("{at} speaks only SSH protocol 1 ({server}): enable version 2 on the device"),
+        None if facts.opening.is_empty() || facts.opening.starts_with(b"SSH-") => return None,
+        None => {
+            let began = plain(&String::from_utf8_lossy(&facts.opening), 60);
+            format!("what answers at {at} is no SSH server, it began with \"{began}\": check the port")
+        }
+    };
+    Some(fail(FailureKind::Kex, Stage::Kex, &detail))
+}
+
+fn kex_ended(ended: &Ended, device: &Device) -> TransportError {
+    let kind = match ended.how {
+        End::ServerGaveUp => FailureKind::Kex,
+        _ => FailureKind::Disconnected,
+    };
+    fail(kind, Stage::Kex, &format!("{} during key exchange with {}", ended.detail, device.endpoint))
+}
+
+fn kex_error(error: &Error, facts: &Facts, device: &Device) -> TransportError {
+    let at = &device.endpoint;
+    let (kind, detail) = match error {
+        Error::NoCommonAlgo { kind, ours, theirs } => {
+            let (ours, theirs) = (plain(&ours.join(","), 90), plain(&theirs.join(","), 90));
+            let kind = format!("{kind:?}").to_lowercase();
+            let detail = format!(
+                "no common {kind} algorithm: it offers {theirs}; versweep {ours}; enable a newer one"
+            );
+            (FailureKind::Kex, detail)
+        }
+        Error::IO(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+            return io_failure(Stage::Kex, error, &format!("key exchange with {at}"));
+        }
+        Error::IO(_) | Error::Disconnect | Error::HUP => {
+            let when = if facts.server.is_some() { "during key exchange" } else { "before its SSH banner" };
+            let detail = format!("{at} closed the connection {when}; too many sessions, or an access list?");
+            (FailureKind::Disconnected, detail)
+        }
+        Error::InactivityTimeout | Error::ConnectionTimeout | Error::KeepaliveTimeout | Error::Elapsed(_) => {
+            (FailureKind::Timeout, format!("{at} fell silent during key exchange"))
+        }
+        Error::Join(error) => (FailureKind::Internal, format!("the SSH session's task failed: {error}")),
+        error => (FailureKind::Kex, format!("key exchange with {at} failed: {error}")),
+    };
+    fail(kind, Stage::Kex, &detail)
+}
+
+/// The connection was lost at a later stage.
+pub(super) fn lost(stage: Stage, facts: &SharedFacts, doing: &str) -> TransportError {
+    let ended = facts.with(|facts| facts.ended.clone());
+    let how = ended.map_or_else(|| "the connection was lost".to_owned(), |ended| ended.detail);
+    fail(FailureKind::Disconnected, stage, &format!("{how} {doing}"))
+}

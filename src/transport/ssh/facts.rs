@@ -1,0 +1,143 @@
+//! What becomes known about a session while it goes on, shared between the visit and russh's task.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::transport::{Trace, TransportError};
+
+use super::text::plain;
+
+/// The most bytes looked at for the identification line. RFC 4253 allows 255 a line and other lines before it; russh
+/// gives up after 20 of them.
+const OPENING_MAX: usize = 20 * 255;
+
+/// A session's facts. A lock is held for moments only, never across an await.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SharedFacts(Arc<Mutex<Facts>>);
+
+impl SharedFacts {
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Facts) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What is known of a session so far.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// The server's first bytes, up to its identification line.
+    pub(super) opening: Vec<u8>,
+    /// The identification line, made printable.
+    pub(super) server: Option<String>,
+    /// The algorithms in use.
+    pub(super) algorithms: Option<String>,
+    /// The fingerprint of the host key.
+    pub(super) host_key: Option<String>,
+    /// Why the host key was refused, where it was.
+    pub(super) refused_key: Option<TransportError>,
+    /// What the server said when it refused a channel.
+    pub(super) refused_channel: Option<String>,
+    /// How the session ended, once it has.
+    pub(super) ended: Option<Ended>,
+    /// Further notes for the trace.
+    pub(super) notes: Vec<String>,
+}
+
+/// How a session ended, seen from this side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) how: End,
+    /// In words, made printable.
+    pub(super) detail: String,
+}
+
+/// The ways a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The server said good-bye in an orderly way.
+    Farewell,
+    /// The server gave up over authentication.
+    TooManyAuthFailures,
+    /// The server has no room for this session, or not for this host.
+    Busy,
+    /// The server gave up for another reason of its own.
+    ServerGaveUp,
+    /// The server closed the connection without a word.
+    Closed,
+    /// The connection broke, or what came over it made no sense.
+    Broken,
+}
+
+impl Facts {
+    /// Takes in the server's first bytes; false when the identification line has come.
+    ///
+    /// # Errors
+    /// `InvalidData` when the server speaks only the first version of SSH, which nothing here does.
+    pub(super) fn hear(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        let room = OPENING_MAX.saturating_sub(self.opening.len());
+        self.opening.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+        let Some(line) = identification(&self.opening) else {
+            return Ok(self.opening.len() < OPENING_MAX);
+        };
+        let outdated = !(line.starts_with(b"SSH-2.0-") || line.starts_with(b"SSH-1.99-"));
+        self.server = Some(plain(&String::from_utf8_lossy(line), 255));
+        if outdated {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "ssh protocol 1"));
+        }
+        Ok(false)
+    }
+}
+
+/// The first complete line that begins with `SSH-`.
+fn identification(opening: &[u8]) -> Option<&[u8]> {
+    let complete = opening.iter().rposition(|byte| *byte == b'\n')?;
+    opening
+        .get(..complete)?
+        .split(|byte| *byte == b'\n')
+        .find(|line| line.starts_with(b"SSH-"))
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+}
+
+/// Copies the facts into the trace when the visit ends, however it ends: by its own, or dropped at its deadline.
+#[derive(Debug)]
+pub(super) struct Record<'a> {
+    pub(super) trace: &'a mut Trace,
+    pub(super) facts: SharedFacts,
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        let Self { trace, facts } = self;
+        facts.with(|facts| {
+            trace.server = facts.server.take();
+            trace.algorithms = facts.algorithms.take();
+            trace.host_key = facts.host_key.take();
+            trace.notes.append(&mut facts.notes);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hears_the_identification_line_behind_others() {
+        let mut facts = Facts::default();
+        assert!(facts.hear(b"Authorised users only\r\nSSH-2.0-Cis").unwrap());
+        assert!(!facts.hear(b"co-1.25\r\n....").unwrap());
+        assert_eq!(facts.server.as_deref(), Some("SSH-2.0-Cisco-1.25"));
+    }
+
+    #[test]
+    fn refuses_the_first_protocol() {
+        assert!(Facts::default().hear(b"SSH-1.5-Cisco-1.25\n").is_err());
+        assert!(Facts::default().hear(b"SSH-1.99-Cisco-1.25\n").is_ok());
+    }
+
+    #[test]
+    fn stops_listening_to_a_flood() {
+        let mut facts = Facts::default();
+        assert!(!facts.hear(&[b'x'; 2 * OPENING_MAX]).unwrap());
+        assert_eq!(facts.opening.len(), OPENING_MAX);
+    }
+}

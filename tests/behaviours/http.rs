@@ -1,0 +1,374 @@
+//! The HTTP server: readiness, lifecycle, the API, the page, and what it refuses.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use clap::Parser as _;
+use hyper::Uri;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use versweep::activity::{Reason, Start, SweepHandle, Trigger};
+use versweep::cli::changes::{self, ChangesArgs};
+use versweep::cli::client;
+use versweep::cli::devices::{self, DevicesArgs};
+use versweep::clock::ManualClock;
+use versweep::device::PlatformChoice;
+use versweep::failure::FailureKind;
+use versweep::http::{App, Readiness, ReloadRequest, serve};
+use versweep::known::{DeviceState, Known, Snapshot};
+use versweep::metrics::{Exporter, Live};
+use versweep::observation::SweepId;
+use versweep::status::SweepStatus;
+
+use crate::fleet;
+
+/// A server on a loopback port, with the ends that the daemon would hold.
+struct House {
+    address: SocketAddr,
+    readiness: watch::Sender<Readiness>,
+    status: watch::Sender<SweepStatus>,
+    started: mpsc::Receiver<Start>,
+    reloads: mpsc::Receiver<ReloadRequest>,
+    stop: CancellationToken,
+    server: JoinHandle<()>,
+}
+
+impl House {
+    async fn open(snapshot: Snapshot) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (readiness, is_ready) = watch::channel(Readiness::Ready);
+        let (status, sweep_status) = watch::channel(SweepStatus::default());
+        let (trigger, started) = Trigger::new();
+        let (reload, reloads) = mpsc::channel(1);
+        let sweep = SweepHandle { name: "all".into(), status: sweep_status, trigger };
+        let app = App {
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            sweeps: Arc::new(ArcSwap::from_pointee(vec![sweep])),
+            exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
+            live: Arc::new(|| Live { sweeps: Vec::new(), ..fleet::live(fleet::noon()) }),
+            reload,
+            readiness: is_ready,
+            clock: Arc::new(ManualClock::new(fleet::noon())),
+        };
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(serve(vec![listener], app, stop.clone()));
+        Self { address, readiness, status, started, reloads, stop, server }
+    }
+
+    async fn small() -> Self {
+        Self::open(fleet::snapshot(fleet::noon())).await
+    }
+
+    async fn ask(&self, method: &str, target: &str, headers: &str) -> Answer {
+        ask(self.address, method, target, headers).await
+    }
+
+    async fn get(&self, target: &str) -> Answer {
+        self.ask("GET", target, "").await
+    }
+
+    async fn json(&self, target: &str) -> Value {
+        let answer = self.get(target).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+/// One request by hand, so that the test sees the bytes.
+async fn ask(address: SocketAddr, method: &str, target: &str, headers: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request =
+        format!("{method} {target} HTTP/1.1\r\nHost: versweep\r\nConnection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+}
+
+#[tokio::test]
+async fn nothing_is_read_before_the_state_is_loaded() {
+    let house = House::small().await;
+    house.readiness.send_replace(Readiness::Loading);
+    assert_eq!(house.get("/-/healthy").await.status, 200);
+    for path in ["/-/ready", "/metrics", "/", "/api/v1/devices"] {
+        assert_eq!(house.get(path).await.status, 503, "{path}");
+    }
+    house.readiness.send_replace(Readiness::Ready);
+    for path in
+        ["/-/ready", "/metrics", "/", "/api/v1/devices", "/api/v1/changes", "/api/v1/sweeps", "/style.css"]
+    {
+        assert_eq!(house.get(path).await.status, 200, "{path}");
+    }
+    // The final scrape sees the truth.
+    house.readiness.send_replace(Readiness::Stopping);
+    assert_eq!(house.get("/-/ready").await.status, 503);
+    assert_eq!(house.get("/metrics").await.status, 200);
+}
+
+#[tokio::test]
+async fn metrics_come_with_exactly_one_content_type() {
+    let house = House::small().await;
+    let plain = house.get("/metrics").await;
+    assert!(
+        plain.head.contains("\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+        "{}",
+        plain.head
+    );
+    assert!(!plain.head.contains("content-encoding"));
+    assert!(plain.body.contains("versweep_sweep_running{sweep=\"all\"} 0"));
+    let packed = house.ask("GET", "/metrics", "Accept-Encoding: gzip\r\n").await;
+    assert!(packed.head.contains("content-encoding: gzip") && packed.head.contains("vary: accept-encoding"));
+    let own = house.get("/metrics?collect[]=self").await;
+    assert!(own.body.contains("versweep_visits_total") && !own.body.contains("versweep_device_up"));
+    assert_eq!(house.get("/metrics?collect%5B%5D=nonsense").await.status, 400);
+    assert_eq!(house.get("/metrics?shard=2/2").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_sweep_is_started_on_request_and_never_twice() {
+    let mut house = House::small().await;
+    assert_eq!(house.ask("POST", "/-/sweep?sweep=none", "").await.status, 404);
+    assert_eq!(house.ask("POST", "/-/sweep?swep=all", "").await.status, 400);
+    assert_eq!(house.ask("GET", "/-/sweep", "").await.status, 405);
+    let first = house.ask("POST", "/-/sweep?sweep=all", "").await;
+    assert_eq!((first.status, first.body.as_str()), (202, "all: started\n"));
+    assert_eq!(house.ask("POST", "/-/sweep", "").await.status, 409, "one start waits already");
+    let start = house.started.recv().await.unwrap();
+    assert_eq!(start.reason, Reason::Request);
+    let running = Some(SweepId::starting(fleet::noon()));
+    house.status.send_modify(|status| status.running = running);
+    assert_eq!(house.ask("POST", "/-/sweep?sweep=all", "").await.status, 409);
+    assert!(house.started.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_reload_answers_with_what_was_wrong() {
+    let mut house = House::small().await;
+    let address = house.address;
+    for (outcome, status, words) in [
+        (Ok(()), 200, "reloaded"),
+        (Err("versweep.toml:3: unknown key `lisen`".to_owned()), 500, "versweep.toml:3: unknown key `lisen`"),
+    ] {
+        let asked = tokio::spawn(async move { ask(address, "POST", "/-/reload", "").await });
+        house.reloads.recv().await.unwrap().send(outcome).unwrap();
+        let answer = asked.await.unwrap();
+        assert_eq!(answer.status, status);
+        assert!(answer.body.contains(words), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn only_this_host_acts_and_no_browser_or_proxy_for_another() {
+    let mut house = House::small().await;
+    for header in ["Origin: http://evil.example", "X-Forwarded-For: 192.0.2.1", "Sec-Fetch-Site: cross-site"]
+    {
+        assert_eq!(house.ask("POST", "/-/sweep", &format!("{header}\r\n")).await.status, 403, "{header}");
+    }
+    assert!(house.started.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn devices_are_listed_filtered_and_paged() {
+    let house = House::small().await;
+    let all = house.json("/api/v1/devices").await;
+    assert_eq!(all["devices"].as_array().unwrap().len(), 5);
+    assert_eq!(all.get("next"), None);
+    let core2 = &all["devices"][1];
+    assert_eq!(
+        (&core2["device"], &core2["version"], &core2["state"]),
+        (&"core2.ams".into(), &"7.9.2".into(), &"up".into())
+    );
+    assert_eq!(core2["last_version_change"], "2026-11-23T11:59:00Z");
+    let edge1 = &all["devices"][2];
+    assert_eq!((&edge1["failure"]["reason"], &edge1["version"]), (&"timeout".into(), &"22.4R3.25".into()));
+
+    let page = house.json("/api/v1/devices?limit=2").await;
+    assert_eq!(page["next"], "core2.ams");
+    let rest = house.json("/api/v1/devices?limit=3&after=core2.ams").await;
+    assert_eq!((rest["devices"].as_array().unwrap().len(), rest.get("next")), (3, None));
+    let found = house.json("/api/v1/devices?q=JUNIPER&state=unreachable").await;
+    assert_eq!(found["devices"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn changes_and_sweeps_are_listed() {
+    let house = House::small().await;
+    let changes = house.json("/api/v1/changes?device=core2.ams&kind=upgrade").await;
+    assert_eq!(
+        (&changes["changes"][0]["before"], &changes["changes"][0]["after"]),
+        (&"7.8.1".into(), &"7.9.2".into())
+    );
+    assert_eq!(house.json("/api/v1/changes?kind=parser").await["changes"], Value::Array(Vec::new()));
+    let sweeps = house.json("/api/v1/sweeps").await;
+    assert_eq!(
+        (&sweeps["sweeps"][0]["sweep"], &sweeps["sweeps"][0]["last"]["answered"]),
+        (&"all".into(), &2.into())
+    );
+}
+
+#[tokio::test]
+async fn what_the_api_refuses_it_explains() {
+    let house = House::small().await;
+    for (target, status) in [
+        ("/api/v1/devices?limit=0", 400),
+        ("/api/v1/devices?limit=5001", 400),
+        ("/api/v1/devices?limit=many", 400),
+        ("/api/v1/devices?stat=up", 400),
+        ("/api/v1/devices?state=sad", 400),
+        ("/api/v1/changes?kind=nonsense", 400),
+        ("/api/v1/nothing", 404),
+    ] {
+        let answer = house.get(target).await;
+        assert_eq!(answer.status, status, "{target}");
+        assert!(answer.head.contains("content-type: application/problem+json"), "{target}: {}", answer.head);
+        let problem: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(problem["status"], status, "{target}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_is_guarded_and_bodies_are_small() {
+    let house = House::small().await;
+    for path in ["/", "/metrics", "/nothing", "/api/v1/devices"] {
+        let head = house.get(path).await.head;
+        for header in [
+            "content-security-policy: default-src 'none'",
+            "x-content-type-options: nosniff",
+            "x-frame-options: deny",
+        ] {
+            assert!(head.contains(header), "{path}: {head}");
+        }
+    }
+    let large = house.ask("POST", "/-/sweep", "Content-Length: 70000\r\n").await;
+    assert_eq!(large.status, 413);
+}
+
+/// Whatever a device says, the page shows it as text and the API as data.
+#[tokio::test]
+async fn hostile_text_is_shown_as_text() {
+    let at = fleet::noon();
+    let hostile = "<script>alert(1)</script>\u{1b}[31m\u{202e}\"'&";
+    let mut visit = fleet::failed(FailureKind::Parse, at);
+    visit.failure.as_mut().unwrap().detail = hostile.repeat(100);
+    let known = Known {
+        facts: Some(fleet::facts("linux", hostile, hostile, at)),
+        visit: Some(visit),
+        ..Known::default()
+    };
+    let labels = [("site", hostile), (hostile, "x")];
+    let device = fleet::device("<b>r1</b>", PlatformChoice::Auto, &labels);
+    let house = House::open(Snapshot {
+        devices: vec![Arc::new(DeviceState { device, known })],
+        ..Snapshot::default()
+    })
+    .await;
+    let page = house.get("/?q=%3Cscript%3E").await;
+    assert!(page.body.contains("&lt;script&gt;") && page.body.contains("&lt;b&gt;r1"), "{}", page.body);
+    assert!(!page.body.contains("<script") && !page.body.contains("<b>"));
+    for target in ["/", "/api/v1/devices", "/metrics"] {
+        let body = house.get(target).await.body;
+        assert!(!body.contains(['\u{1b}', '\u{202e}']), "{target}");
+        assert!(body.len() < 20_000, "{target}: {} bytes", body.len());
+    }
+}
+
+#[tokio::test]
+async fn the_page_stays_small_with_fifty_thousand_devices() {
+    let at = fleet::noon();
+    let known = |n| Known {
+        facts: Some(fleet::facts("linux", "m", &format!("1.{n}"), at)),
+        visit: Some(fleet::answered(at)),
+        ..Known::default()
+    };
+    let state = |n| {
+        Arc::new(DeviceState {
+            device: fleet::device(&format!("r{n:05}"), PlatformChoice::Auto, &[]),
+            known: known(n),
+        })
+    };
+    let house =
+        House::open(Snapshot { devices: (0..50_000).map(state).collect(), ..Snapshot::default() }).await;
+    let page = house.get("/").await.body;
+    assert!(page.len() < 100_000, "{} bytes", page.len());
+    assert!(page.contains("The first 200 of 50000 devices"));
+    let found = house.get("/?q=r49999").await.body;
+    assert!(found.contains("r49999") && !found.contains("r00001"));
+}
+
+#[tokio::test]
+async fn the_client_reads_what_the_server_says() {
+    let house = House::small().await;
+    let base: Uri = format!("http://{}", house.address).parse().unwrap();
+    let answer = client::get_json(&base, "/api/v1/devices", &[("q", "core")]).await.unwrap();
+    assert_eq!(answer["devices"].as_array().unwrap().len(), 2);
+    let refused = client::get_json(&base, "/api/v1/devices", &[("state", "sad")]).await.unwrap_err();
+    assert!(refused.to_string().contains("unknown state: up, failing"), "{refused}");
+}
+
+#[derive(Debug, clap::Parser)]
+struct DevicesCommand {
+    #[command(flatten)]
+    args: DevicesArgs,
+}
+
+#[derive(Debug, clap::Parser)]
+struct ChangesCommand {
+    #[command(flatten)]
+    args: ChangesArgs,
+}
+
+#[tokio::test]
+async fn the_commands_print_what_the_daemon_says() {
+    let house = House::small().await;
+    let url = format!("http://{}", house.address);
+    let mut printed = Vec::new();
+    for arguments in [&["", "--url", &url, "fra"][..], &["", "--url", &url, "--output", "json", "core"]] {
+        let command = DevicesCommand::parse_from(arguments);
+        devices::list(&command.args, &mut printed).await.unwrap();
+    }
+    let command = ChangesCommand::parse_from(["", "--url", &url, "--kind", "upgrade"]);
+    changes::list(&command.args, &mut printed).await.unwrap();
+    let printed = String::from_utf8(printed).unwrap();
+    let lines: Vec<&str> = printed.lines().map(str::trim).collect();
+    assert!(
+        lines[0].starts_with("DEVICE") && lines[1].starts_with("edge1.fra") && lines[1].ends_with("timeout"),
+        "{printed}"
+    );
+    let core2: Value = serde_json::from_str(lines[4]).unwrap();
+    assert_eq!(core2["device"], "core2.ams");
+    assert!(lines[5].starts_with("WHEN") && lines[6].starts_with("2026-11-23T11:59:00Z"), "{printed}");
+    assert_eq!(lines.len(), 7, "{printed}");
+}
+
+#[tokio::test]
+async fn a_stop_closes_idle_connections_and_the_port() {
+    let house = House::small().await;
+    let mut idle = TcpStream::connect(house.address).await.unwrap();
+    // One answer, kept alive: the server certainly has the connection by then.
+    idle.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: versweep\r\n\r\n").await.unwrap();
+    let mut some = [0; 512];
+    assert!(idle.read(&mut some).await.unwrap() > 0);
+    house.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(10), house.server).await.unwrap().unwrap();
+    assert_eq!(idle.read(&mut some).await.unwrap(), 0);
+    assert!(TcpStream::connect(house.address).await.is_err());
+}

@@ -1,0 +1,142 @@
+//! The shipped rules, samples and dashboards, tried by Prometheus's own tools and on a real Prometheus.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use versweep::activity::{SweepHandle, Trigger};
+use versweep::clock::{Clock as _, SystemClock};
+use versweep::http::{App, Readiness, serve};
+use versweep::known::Snapshot;
+use versweep::metrics::{Cut, Encoding, Exporter, Live};
+use versweep::status::SweepStatus;
+
+use crate::fleet;
+use crate::prometheus_server::{Prometheus, dashboard_queries};
+
+fn promtool(arguments: &[&str]) {
+    let output = Command::new("promtool").args(arguments).output().unwrap();
+    let said =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success(), "promtool {arguments:?}: {said}");
+}
+
+fn path(relative: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(relative).to_string_lossy().into_owned()
+}
+
+#[test]
+#[ignore = "needs promtool: run by make test"]
+fn promtool_finds_no_fault_with_rules_and_sample() {
+    promtool(&[
+        "check",
+        "rules",
+        "--lint=all",
+        "--lint-fatal",
+        &path("etc/prometheus/rules/versweep.rules.yml"),
+    ]);
+    promtool(&["check", "config", &path("etc/prometheus/prometheus.yml")]);
+}
+
+#[test]
+#[ignore = "needs promtool: run by make test"]
+fn each_alert_fires_when_it_should_and_only_then() {
+    let mut tests = 0;
+    for entry in std::fs::read_dir(path("tests/prometheus")).unwrap() {
+        promtool(&["test", "rules", &entry.unwrap().path().to_string_lossy()]);
+        tests += 1;
+    }
+    let alerts = std::fs::read_to_string(path("etc/prometheus/rules/versweep.rules.yml")).unwrap();
+    assert_eq!(tests, alerts.matches("- alert: ").count(), "one file of cases for each alert");
+}
+
+#[tokio::test]
+#[ignore = "needs promtool: run by make test"]
+async fn promtool_finds_no_fault_with_the_page() {
+    let now = fleet::noon();
+    let (snapshot, exporter) =
+        (Arc::new(fleet::snapshot(now)), Exporter::new(&["rack-unit".to_owned()], true));
+    let page =
+        exporter.page(&snapshot, &fleet::live(now), &Cut::default(), Encoding::Identity).await.unwrap();
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    promtool.stdin.take().unwrap().write_all(&page).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+/// A server over a snapshot that the test exchanges; it ends with the guard.
+async fn serve_fleet(
+    snapshot: Snapshot,
+    status: SweepStatus,
+) -> (SocketAddr, Arc<ArcSwap<Snapshot>>, DropGuard) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+    // The senders may go: a watch keeps its last value.
+    let (_, status) = watch::channel(status);
+    let (trigger, _) = Trigger::new();
+    let app = App {
+        snapshot: Arc::clone(&snapshot),
+        sweeps: Arc::new(ArcSwap::from_pointee(vec![SweepHandle { name: "all".into(), status, trigger }])),
+        exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
+        live: Arc::new(|| Live { sweeps: Vec::new(), ..fleet::live(SystemClock.now()) }),
+        reload: mpsc::channel(1).0,
+        readiness: watch::channel(Readiness::Ready).1,
+        clock: Arc::new(SystemClock),
+    };
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(vec![listener], app, stop.clone()));
+    (address, snapshot, stop.drop_guard())
+}
+
+/// Every panel and every alert must find the series that it names. The fleet is one in which every alert has a reason
+/// to fire: a device unreachable, one just changed, a sweep overdue, a tick skipped between two scrapes, and a second
+/// target that is down.
+#[tokio::test]
+#[ignore = "needs prometheus: run by make test"]
+async fn every_query_of_dashboard_and_rules_returns_a_series() {
+    let now = SystemClock.now();
+    let overdue = SweepStatus { next: Some(now - Duration::from_secs(900)), ..SweepStatus::default() };
+    let (address, published, _stop) = serve_fleet(fleet::snapshot(now), overdue).await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let prometheus = Prometheus::start(&[address, closed]);
+
+    prometheus.wait_for("versweep_visits_total").await;
+    let mut later = fleet::snapshot(SystemClock.now());
+    later.totals.visits += 4;
+    *later.totals.skipped.get_mut("all").unwrap() += 1;
+    later.totals.stages.values_mut().for_each(|stage| stage.observe(Duration::from_millis(20)));
+    published.store(Arc::new(later));
+    prometheus.wait_for("increase(versweep_sweeps_skipped_total[1m]) > 0").await;
+
+    let queries = dashboard_queries();
+    assert!(queries.len() >= 10, "the dashboards have hardly a query");
+    for (panel, expr) in queries {
+        let series = prometheus.wait_for(&expr).await;
+        assert!(series.len() <= 60, "{panel} asks for {} series", series.len());
+    }
+    let rules = prometheus.rules().await;
+    assert_eq!(rules.len(), 5);
+    for (_, expr) in rules {
+        prometheus.wait_for(&expr).await;
+    }
+    for alert in ["VersweepSweepSkipped", "VersweepDeviceUnreachable", "VersweepDeviceVersionChanged"] {
+        prometheus.wait_for(&format!("ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}}")).await;
+    }
+}

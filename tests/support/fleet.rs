@@ -1,0 +1,181 @@
+//! A small fleet in every state a device can be in, for the tests of `/metrics`, the API and the pages.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeZone as _;
+use versweep::change::{Change, ChangeKind};
+use versweep::clock::Timestamp;
+use versweep::device::{
+    CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
+    Timeouts,
+};
+use versweep::facts::{Facts, Reading};
+use versweep::failure::{Failure, FailureKind, Stage};
+use versweep::known::{DeviceState, Known, KnownFacts, LastVisit, Snapshot, SweepRecord};
+use versweep::metrics::{BuildInfo, Live, Workers};
+use versweep::observation::SweepId;
+use versweep::status::{Histogram, ReloadStatus, SinkStatus, SourceStatus, SweepStatus, Totals};
+use versweep::version::Version;
+
+/// The instant that the tests take for now, unless they run against a real Prometheus.
+pub(crate) fn noon() -> Timestamp {
+    chrono::Utc.with_ymd_and_hms(2026, 11, 23, 12, 0, 0).unwrap()
+}
+
+pub(crate) fn device(name: &str, platform: PlatformChoice, labels: &[(&str, &str)]) -> Arc<Device> {
+    Arc::new(Device {
+        id: DeviceId::new(name).unwrap(),
+        endpoint: Endpoint { host: format!("{name}.example.net"), port: 22 },
+        route: Route::Direct,
+        platform,
+        credential: CredentialId::new("netops").unwrap(),
+        host_keys: HostKeyPolicy::Learn,
+        timeouts: Timeouts {
+            visit: Duration::from_secs(30),
+            connect: Duration::from_secs(5),
+            login: Duration::from_secs(10),
+            command: Duration::from_secs(10),
+        },
+        labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Labels>(),
+    })
+}
+
+pub(crate) fn facts(platform: &str, model: &str, version: &str, at: Timestamp) -> KnownFacts {
+    KnownFacts {
+        reading: Reading {
+            platform: PlatformKey::new(platform),
+            revision: 1,
+            pattern: "version".to_owned(),
+            facts: Facts {
+                version: Version::new(version),
+                model: (!model.is_empty()).then(|| model.to_owned()),
+                serial: Some("FOC0000TEST".to_owned()),
+                hostname: None,
+                image: None,
+                uptime: Some(Duration::from_secs(86_400)),
+            },
+        },
+        seen_at: at,
+        version_since: at - Duration::from_secs(3600),
+        boot_time: Some(at - Duration::from_secs(86_400)),
+    }
+}
+
+pub(crate) fn failed(kind: FailureKind, at: Timestamp) -> LastVisit {
+    let failure = Failure { kind, stage: Stage::Connect, detail: format!("it went wrong: {kind}") };
+    LastVisit { at, took: Duration::from_millis(2500), failure: Some(failure) }
+}
+
+pub(crate) fn answered(at: Timestamp) -> LastVisit {
+    LastVisit { at, took: Duration::from_millis(1250), failure: None }
+}
+
+fn named(platform: &str) -> PlatformChoice {
+    PlatformChoice::Named(PlatformKey::new(platform))
+}
+
+fn state(device: Arc<Device>, known: Known) -> Arc<DeviceState> {
+    Arc::new(DeviceState { device, known })
+}
+
+fn devices(now: Timestamp) -> Vec<Arc<DeviceState>> {
+    let ago = |seconds| now - Duration::from_secs(seconds);
+    let xr = || Some(facts("cisco_xr", "ASR9K", "7.9.2", ago(60)));
+    vec![
+        state(
+            device(
+                "core1.ams",
+                named("cisco_xr"),
+                &[("site", "ams"), ("role", "core"), ("rack-unit", "a\"1\\")],
+            ),
+            Known { facts: xr(), visit: Some(answered(ago(60))), ..Known::default() },
+        ),
+        state(
+            device("core2.ams", named("cisco_xr"), &[("site", "ams"), ("role", "core")]),
+            Known {
+                facts: xr(),
+                visit: Some(answered(ago(60))),
+                version_changes: 3,
+                last_version_change: Some(ago(60)),
+                ..Known::default()
+            },
+        ),
+        state(
+            device("edge1.fra", PlatformChoice::Auto, &[("site", "fra"), ("role", "edge")]),
+            Known {
+                facts: Some(facts("juniper_junos", "mx204", "22.4R3.25", ago(7200))),
+                visit: Some(failed(FailureKind::Timeout, ago(58))),
+                consecutive_failures: 4,
+                unreachable: true,
+                ..Known::default()
+            },
+        ),
+        state(
+            device("edge2.fra", PlatformChoice::Auto, &[("site", "fra"), ("role", "edge")]),
+            Known {
+                visit: Some(failed(FailureKind::Auth, ago(57))),
+                consecutive_failures: 1,
+                ..Known::default()
+            },
+        ),
+        state(device("lab1", PlatformChoice::Auto, &[]), Known::default()),
+    ]
+}
+
+/// The fleet: two devices up, one of them changed a minute ago, one unreachable, one failing, one never visited.
+pub(crate) fn snapshot(now: Timestamp) -> Snapshot {
+    let ago = |seconds| now - Duration::from_secs(seconds);
+    let mut connect = Histogram::default();
+    connect.observe(Duration::from_millis(3));
+    connect.observe(Duration::from_millis(700));
+    connect.observe(Duration::from_secs(60));
+    let sweep = SweepRecord {
+        id: SweepId::starting(ago(100)),
+        name: "all".to_owned(),
+        reason: "schedule".to_owned(),
+        started: ago(100),
+        ended: Some(ago(55)),
+        devices: 4,
+        answered: 2,
+        failed: 2,
+        complete: true,
+    };
+    let change = Change {
+        device: DeviceId::new("core2.ams").unwrap(),
+        sweep: sweep.id,
+        at: ago(60),
+        kind: ChangeKind::Upgrade,
+        before: "7.8.1".to_owned(),
+        after: "7.9.2".to_owned(),
+    };
+    Snapshot {
+        devices: devices(now),
+        recent_changes: vec![Arc::new(change)],
+        last_complete: [("all".to_owned(), ago(55))].into(),
+        totals: Totals {
+            visits: 44,
+            failures: [(FailureKind::Timeout, 5), (FailureKind::Auth, 1)].into(),
+            changes: [(ChangeKind::Upgrade, 3), (ChangeKind::Unreachable, 1)].into(),
+            sweeps: [("all".to_owned(), 11)].into(),
+            skipped: [("all".to_owned(), 2)].into(),
+            stages: [(Stage::Connect, connect)].into(),
+        },
+        last_sweeps: vec![sweep],
+    }
+}
+
+/// What a daemon with one sweep is doing: nothing, until the next run.
+pub(crate) fn live(now: Timestamp) -> Live {
+    let status = SweepStatus { next: Some(now + Duration::from_secs(800)), ..SweepStatus::default() };
+    Live {
+        build: BuildInfo { version: "1.2.3", revision: "abcdef0", rustversion: "1.95.0" },
+        sweeps: vec![("all".into(), status)],
+        workers: Workers { limit: 256, busy: 0 },
+        sinks: vec![("journal".to_owned(), SinkStatus { deliveries: 4, ..SinkStatus::default() })],
+        sources: vec![SourceStatus { source: "devices.toml".to_owned(), devices: 5, success: true, at: now }],
+        reload: Some(ReloadStatus { successful: true, success_at: now }),
+        store_bytes: Some(126_976),
+    }
+}
