@@ -40,7 +40,8 @@ pub fn sink(config: &SinkConfig) -> Sink {
     }
 }
 
-/// Starts carrying. `name` is one of those given to `Store::set_sinks`; `news` is the recorder's newest sequence.
+/// Starts carrying, inside a tokio runtime. `name` is the sink's cursor in the store; `news` is the recorder's newest
+/// sequence.
 ///
 /// # Errors
 /// When the store's outbox can't be opened.

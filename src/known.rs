@@ -128,7 +128,7 @@ pub struct SweepRecord {
     pub reason: String,
     /// When it began.
     pub started: Timestamp,
-    /// When it ended; absent while it runs, and for one that a crash cut off.
+    /// When it ended; absent while it runs. One that a crash cut off ended with the last visit that was committed.
     pub ended: Option<Timestamp>,
     /// Devices it was to visit.
     pub devices: u64,

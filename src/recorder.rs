@@ -107,7 +107,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts recording into the store. The snapshot has no devices until the first [`Note::Inventory`].
+    /// Starts recording into the store, inside a tokio runtime. The snapshot has no devices until the first [`Note::Inventory`].
     #[must_use]
     pub fn start(
         store: Store,

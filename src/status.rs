@@ -104,9 +104,9 @@ impl Histogram {
 /// Counters, kept in the store so that a restart doesn't reset them (the stage histogram begins anew).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Totals {
-    /// Visits that ended.
+    /// Visits that ended. A device that was not visited (`breaker`, `cancelled`) is not among them.
     pub visits: u64,
-    /// Failed visits by kind.
+    /// Failed visits by kind, and devices not visited.
     pub failures: BTreeMap<FailureKind, u64>,
     /// Changes by kind.
     pub changes: BTreeMap<ChangeKind, u64>,

@@ -68,7 +68,7 @@ fn check_place(path: &Path) -> Result<(), StoreError> {
 }
 
 fn place_error(path: &Path, file: &Path, error: &std::io::Error) -> StoreError {
-    let detail = format!("{}: {error}", file.display());
+    let detail = if file == path { error.to_string() } else { format!("{}: {error}", file.display()) };
     match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             StoreError::ReadOnly { path: path.to_owned(), detail }
@@ -91,11 +91,18 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Makes the file, not readable for everybody: it holds what devices said. SQLite gives -wal and -shm the same mode.
+fn make(path: &Path) -> Result<(), StoreError> {
+    let made = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path);
+    made.map(drop).map_err(|error| place_error(path, path, &error))
+}
+
 /// The writing connection, checked and brought to the newest schema.
 pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error| StoreError::from_sqlite(path, "open", error);
+    make(path)?;
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
     check_owner(path, &connection)?;
@@ -133,7 +140,14 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     let failed = |error| StoreError::from_sqlite(path, "read", error);
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
-    check_owner(path, &connection)?;
+    check_owner(path, &connection).map_err(|error| match error {
+        StoreError::ReadOnly { path, detail } => {
+            let problem =
+                format!("{detail}; it must be readable for this user, with its -wal and -shm files");
+            StoreError::Place { path, problem }
+        }
+        other => other,
+    })?;
     Ok(connection)
 }
 

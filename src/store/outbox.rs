@@ -30,12 +30,18 @@ pub struct Standing {
 }
 
 impl Outbox {
-    /// Opens the outbox for the sink of that name, which [`super::Store::set_sinks`] has made known.
+    /// Opens the outbox for the sink of that name. A sink that [`super::Store::set_sinks`] has not made known begins with
+    /// what happens from now on.
     ///
     /// # Errors
-    /// When the database can't be opened.
+    /// When the database can't be opened or written.
     pub fn open(path: &Path, sink: &str) -> Result<Self, StoreError> {
-        Ok(Self { path: path.to_owned(), connection: open::second(path)?, sink: sink.to_owned() })
+        let outbox = Self { path: path.to_owned(), connection: open::second(path)?, sink: sink.to_owned() };
+        outbox.told(
+            "write",
+            last_sequence(&outbox.connection).and_then(|now| add_sink(&outbox.connection, sink, now)),
+        )?;
+        Ok(outbox)
     }
 
     /// The next events of this sink in order, at most `limit`.
@@ -110,11 +116,13 @@ pub(super) fn set_sinks(connection: &mut Connection, names: &[&str]) -> rusqlite
     let now = last_sequence(&transaction)?;
     transaction.execute("UPDATE sink SET active = 0", [])?;
     for name in names {
-        transaction.execute(
-            "INSERT INTO sink (name, delivered, deliveries, active) VALUES (?1, ?2, 0, 1)
-             ON CONFLICT (name) DO UPDATE SET active = 1",
-            params![name, now],
-        )?;
+        add_sink(&transaction, name, now)?;
     }
     transaction.commit()
+}
+
+fn add_sink(connection: &Connection, name: &str, now: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO sink (name, delivered, deliveries, active) VALUES (?1, ?2, 0, 1)
+        ON CONFLICT (name) DO UPDATE SET active = 1 WHERE NOT active";
+    connection.execute(sql, params![name, now]).map(|_| ())
 }

@@ -1,6 +1,7 @@
 //! The database: what it keeps, what it refuses, and how it says so.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test that fails fails the test")]
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -266,6 +267,8 @@ fn a_bad_place_is_told() {
 fn a_store_that_may_only_be_read_is_told() {
     let (folder, path) = place();
     drop(Store::open(&path).unwrap());
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o137, 0, "what devices said is not for everybody");
     // Root may write everywhere but on the kernel's own file systems: there the folder refuses.
     let refused = Store::open(Path::new("/sys/versweep.db")).unwrap_err();
     assert!(matches!(refused, StoreError::ReadOnly { .. } | StoreError::Place { .. }), "{refused}");

@@ -1,4 +1,4 @@
-//! A full disk: sweeps wait, nothing is lost, and all goes on by itself when there is room again.
+//! A disk that refuses. A full one: sweeps wait, nothing is lost, and all goes on by itself when there is room again.
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test that fails fails the test")]
 
@@ -38,6 +38,11 @@ impl SmallDisk {
         assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
     }
 
+    fn make_read_only(&self) {
+        let status = Command::new("mount").args(["-o", "remount,ro"]).arg(self.path()).status().unwrap();
+        assert!(status.success(), "remounting needs root");
+    }
+
     fn free(&self) {
         std::fs::remove_file(self.path().join("filler")).unwrap();
     }
@@ -57,6 +62,18 @@ fn a_store_on_a_full_disk_is_told() {
     let told = Store::open(&disk.path().join("versweep.db")).unwrap_err();
     assert!(matches!(told, StoreError::Full { .. }), "{told}");
     assert!(told.to_string().ends_with("free space on its file system"), "{told}");
+}
+
+#[test]
+#[ignore = "needs root to mount a tmpfs: run by make test"]
+fn a_store_on_a_read_only_disk_is_told() {
+    let disk = SmallDisk::mount();
+    let path = disk.path().join("versweep.db");
+    drop(Store::open(&path).unwrap());
+    disk.make_read_only();
+    let told = Store::open(&path).unwrap_err();
+    assert!(matches!(told, StoreError::ReadOnly { .. }), "{told}");
+    assert!(told.to_string().ends_with("on a file system that is mounted read-write"), "{told}");
 }
 
 #[tokio::test(start_paused = true)]
