@@ -73,7 +73,8 @@ impl Args {
     /// A fleet that can't be had, or an inventory that can't be written.
     pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         if self.end_with_parent {
-            set_parent_process_death_signal(Some(Signal::TERM)).context("can't tie this process to its parent")?;
+            set_parent_process_death_signal(Some(Signal::TERM))
+                .context("can't tie this process to its parent")?;
         }
         if !(0.0..=1.0).contains(&self.jitter) {
             bail!("--jitter {} is out of range: give 0% to 100%", self.jitter);
@@ -115,7 +116,9 @@ fn publish(fleet: &Fleet, file: Option<&Path>) -> anyhow::Result<()> {
             .with_context(|| format!("can't write the inventory to {}", path.display())),
         None => {
             let mut out = std::io::stdout().lock();
-            writeln!(out, "{inventory}\n{READY}").and_then(|()| out.flush()).context("can't print the inventory")
+            writeln!(out, "{inventory}\n{READY}")
+                .and_then(|()| out.flush())
+                .context("can't print the inventory")
         }
     }
 }

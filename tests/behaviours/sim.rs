@@ -79,7 +79,8 @@ async fn every_platform_logs_in_and_tells_its_version() {
     for device in fleet.devices() {
         let (output, status) = run(device, version_command(device)).await.unwrap();
         assert!(output.contains(&device.version()), "{}: {output}", device.name());
-        let unix = [SimPlatform::AristaEos, SimPlatform::Frr, SimPlatform::Linux].contains(&device.platform());
+        let unix =
+            [SimPlatform::AristaEos, SimPlatform::Frr, SimPlatform::Linux].contains(&device.platform());
         assert_eq!(status, unix.then_some(0), "{}", device.name());
         assert_eq!((device.logins(), device.password_attempts(), device.peak_sessions()), (1, 1, 1));
     }
@@ -101,7 +102,8 @@ async fn the_built_in_profiles_read_every_platform() {
             answers.push(run(device, command).await.unwrap().0);
         }
         let text = answers.join("\n");
-        let reading = versweep::parse::parse(profile, &text).unwrap_or_else(|error| panic!("{error}:\n{text}"));
+        let reading =
+            versweep::parse::parse(profile, &text).unwrap_or_else(|error| panic!("{error}:\n{text}"));
         let facts = reading.facts;
         assert_eq!(facts.version.as_str(), device.version(), "{text}");
         assert!(facts.model.unwrap_or_default().ends_with(device.model()), "{text}");
@@ -206,8 +208,11 @@ async fn the_same_seed_gives_the_same_fleet() {
         let fleet = Fleet::start(SimConfig { seed, ..config(third, 8) }).await.unwrap();
         let client = Client::default();
         drop(connect(&fleet.devices()[0], client.clone()).await.unwrap());
-        let described: Vec<_> =
-            fleet.devices().iter().map(|one| format!("{} {} {}", one.name(), one.serial(), one.version())).collect();
+        let described: Vec<_> = fleet
+            .devices()
+            .iter()
+            .map(|one| format!("{} {} {}", one.name(), one.serial(), one.version()))
+            .collect();
         fleet.stop().await;
         let key = client.0.lock().unwrap().clone();
         (described, key)

@@ -14,7 +14,8 @@ use crate::activity::{NOTES_WAITING, Note, Reason};
 use crate::clock::SystemClock;
 use crate::credential::Credential;
 use crate::device::{
-    CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route, Timeouts,
+    CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
+    Timeouts,
 };
 use crate::observation::Outcome;
 use crate::platform::Platforms;
@@ -52,7 +53,8 @@ impl Sweep {
         let credential = CredentialId::new(USERNAME).context("the simulator's user is no credential name")?;
         let devices = targets.iter().map(|target| device(target, &credential, delay).map(Arc::new));
         let devices = devices.collect::<anyhow::Result<_>>()?;
-        let prober = Prober { transport: Arc::new(transport(credential)?), platforms, clock: Arc::new(SystemClock) };
+        let prober =
+            Prober { transport: Arc::new(transport(credential)?), platforms, clock: Arc::new(SystemClock) };
         let plan = Plan {
             name: "bench".into(),
             reason: Reason::Command,
@@ -91,7 +93,9 @@ impl Tally {
         if let Note::Visited(observation) = note {
             match &observation.outcome {
                 Outcome::Answered { .. } => self.answered += 1,
-                Outcome::Failed { failure, .. } => *self.failures.entry(failure.kind.as_str()).or_default() += 1,
+                Outcome::Failed { failure, .. } => {
+                    *self.failures.entry(failure.kind.as_str()).or_default() += 1
+                }
             }
         }
     }
@@ -100,7 +104,8 @@ impl Tally {
 fn device(target: &Target, credential: &CredentialId, delay: Duration) -> anyhow::Result<Device> {
     let limit = delay + SLACK;
     Ok(Device {
-        id: DeviceId::new(&target.name).with_context(|| format!("the fleet's device {} has a bad name", target.name))?,
+        id: DeviceId::new(&target.name)
+            .with_context(|| format!("the fleet's device {} has a bad name", target.name))?,
         endpoint: Endpoint { host: target.address.ip().to_string(), port: target.address.port() },
         route: Route::Direct,
         platform: PlatformChoice::Named(PlatformKey::new(&target.platform)),

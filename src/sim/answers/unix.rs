@@ -68,8 +68,10 @@ fn one(subject: &Subject<'_>, command: &str) -> Option<String> {
 fn uname(flags: &str, hostname: &str, kernel: &str) -> String {
     let all = flags.contains('a');
     let build = "#1 SMP PREEMPT_DYNAMIC Mon Jan 1 00:00:00 UTC 2024";
-    let parts = [('s', "Linux"), ('n', hostname), ('r', kernel), ('v', build), ('m', "x86_64"), ('o', "GNU/Linux")];
-    let asked: Vec<_> = parts.iter().filter(|(flag, _)| all || flags.contains(*flag)).map(|(_, part)| *part).collect();
+    let parts =
+        [('s', "Linux"), ('n', hostname), ('r', kernel), ('v', build), ('m', "x86_64"), ('o', "GNU/Linux")];
+    let asked: Vec<_> =
+        parts.iter().filter(|(flag, _)| all || flags.contains(*flag)).map(|(_, part)| *part).collect();
     asked.join(" ") + "\n"
 }
 

@@ -8,8 +8,12 @@ pub(super) fn answer(subject: &Subject<'_>, command: &str) -> Answer {
     let first = command.split_whitespace().next().unwrap_or_default();
     match subject.platform {
         SimPlatform::JuniperJunos if means(command, "show version") => Answer::said(junos(subject)),
-        SimPlatform::JuniperJunos if means(command, "show system uptime") => Answer::said(junos_uptime(subject)),
-        SimPlatform::JuniperJunos if means(command, "show chassis hardware") => Answer::said(junos_chassis(subject)),
+        SimPlatform::JuniperJunos if means(command, "show system uptime") => {
+            Answer::said(junos_uptime(subject))
+        }
+        SimPlatform::JuniperJunos if means(command, "show chassis hardware") => {
+            Answer::said(junos_chassis(subject))
+        }
         SimPlatform::JuniperJunos => Answer::refused(format!("error: unknown command: {first}\n")),
         _ if means(command, "show version") => Answer::said(eos(subject)),
         _ if means(command, "terminal length 0") => Answer::said("Pagination disabled.\n"),
