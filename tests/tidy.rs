@@ -8,31 +8,24 @@ use std::path::{Path, PathBuf};
 /// The rooms of each floor. A room may name rooms of its own floor only where [`NEIGHBOURS`] says so.
 const FLOORS: [&[&str]; 4] = [
     &[
-        "change",
-        "clock",
-        "credential",
-        "device",
-        "event",
-        "facts",
-        "failure",
-        "known",
-        "observation",
-        "settings",
-        "status",
-        "version",
+        "change", "clock", "credential", "device", "duration", "event", "facts", "failure", "known", "observation",
+        "status", "text", "version",
     ],
-    &["diff", "parse", "platform", "timetable"],
+    &["diff", "document", "parse", "platform", "settings", "timetable"],
     &["config", "inventory", "limits", "metrics", "sink", "store", "transport"],
-    &["activity", "http", "probe", "recorder", "schedule", "sim", "sweep"],
+    &["activity", "courier", "http", "probe", "recorder", "schedule", "sim", "sweep"],
 ];
 
-/// Floor-3 rooms meet only in the corridor; the sweep calls the probe.
-const NEIGHBOURS: [(&str, &[&str]); 5] = [
+/// Who may name whom on one floor. Floor-3 rooms meet only in the corridor, and the sweep calls the probe.
+const NEIGHBOURS: [(&str, &[&str]); 7] = [
     ("sweep", &["activity", "probe"]),
     ("schedule", &["activity"]),
     ("recorder", &["activity"]),
     ("http", &["activity"]),
+    // A profile's examples are read when it is compiled.
     ("parse", &["platform"]),
+    ("platform", &["parse"]),
+    ("settings", &["document", "platform"]),
 ];
 
 /// Each foreign crate stands behind its door and nowhere else.
@@ -45,7 +38,7 @@ const DOORS: [(&str, &[&str]); 12] = [
     ("maud", &["http"]),
     ("tokio_cron_scheduler", &["schedule"]),
     ("croner", &["timetable"]),
-    ("csv", &["inventory"]),
+    ("csv", &["inventory", "cli"]),
     ("clap", &["cli"]),
     ("sd_notify", &["daemon"]),
     ("tracing_journald", &["cli"]),
