@@ -56,6 +56,9 @@ pub enum ParseError {
         /// The profile.
         platform: String,
     },
+    /// No profile recognises the answer, or more than one does.
+    #[error("no platform recognises the answer, or more than one does: name the device's `platform`")]
+    Unrecognised,
     /// The same pattern matched two different values.
     #[error("the answer names two {field}s, {first} and {second}: is it the answer of one device?")]
     Ambiguous {
@@ -85,6 +88,7 @@ impl ParseError {
             | Self::TooLong { .. }
             | Self::Truncated { .. }
             | Self::NoVersion { .. }
+            | Self::Unrecognised
             | Self::Ambiguous { .. }
             | Self::BadValue { .. } => FailureKind::Parse,
         }
@@ -106,7 +110,7 @@ pub fn parse(profile: &Profile, output: &str) -> Result<Reading, ParseError> {
     let answer = answer_of(profile, &clean);
     check_nothing_before(profile, &clean, answer)?;
     let Some((pattern, version)) = first(profile, Field::Version, answer) else {
-        return Err(refusal::refusal(profile, answer)
+        return Err(refusal::refusal(Some(profile), answer)
             .unwrap_or_else(|| ParseError::NoVersion { platform: profile.key.to_string() }));
     };
     check_one_version(pattern, version, answer)?;
@@ -124,6 +128,24 @@ pub fn parse(profile: &Profile, output: &str) -> Result<Reading, ParseError> {
     };
     let (platform, pattern) = (profile.key.clone(), pattern.name.clone());
     Ok(Reading { platform, revision: profile.revision, pattern, facts })
+}
+
+/// Reads an answer of an unknown platform: through the one profile that recognises it.
+///
+/// # Errors
+/// Those of [`parse`]; and where no profile is found, what the answer says of the reason.
+pub fn parse_any(platforms: &Platforms, output: &str) -> Result<Reading, ParseError> {
+    if output.len() > INPUT_MAX {
+        return Err(ParseError::TooLong { bytes: output.len() });
+    }
+    if let Some(profile) = detect(platforms, output) {
+        return parse(profile, output);
+    }
+    let clean = clean::clean(output);
+    if clean.trim().is_empty() {
+        return Err(ParseError::Empty);
+    }
+    Err(refusal::refusal(None, &clean).unwrap_or(ParseError::Unrecognised))
 }
 
 /// Picks the profile from the answer itself; nothing where none, or more than one, recognises it.

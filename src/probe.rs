@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout};
 
 use crate::clock::Clock;
-use crate::device::{Device, PlatformChoice};
+use crate::device::{Device, PlatformChoice, PlatformKey};
 use crate::facts::Reading;
 use crate::failure::{Failure, FailureKind, Stage};
 use crate::observation::{Observation, Outcome, RawText, SweepId};
@@ -72,11 +72,7 @@ impl<T: Transport> Prober<T> {
             PlatformChoice::Auto => Ok(vec![COMMON_COMMAND.to_owned()]),
             PlatformChoice::Named(key) => match self.platforms.get(key) {
                 Some(profile) => Ok(profile.commands.clone()),
-                None => Err(Failure {
-                    kind: FailureKind::Internal,
-                    stage: Stage::Connect,
-                    detail: format!("no profile of platform {key}: `versweep platforms` lists them"),
-                }),
+                None => Err(no_profile(key)),
             },
         }
     }
@@ -93,22 +89,23 @@ impl<T: Transport> Prober<T> {
     }
 
     fn reading(&self, choice: &PlatformChoice, text: &str) -> Result<Reading, Failure> {
-        let profile = match choice {
-            PlatformChoice::Auto => parse::detect(&self.platforms, text),
-            PlatformChoice::Named(key) => self.platforms.get(key),
+        let read = match choice {
+            PlatformChoice::Auto => parse::parse_any(&self.platforms, text),
+            PlatformChoice::Named(key) => match self.platforms.get(key) {
+                Some(profile) => parse::parse(profile, text),
+                None => return Err(no_profile(key)),
+            },
         };
-        let Some(profile) = profile else {
-            return Err(Failure {
-                kind: FailureKind::Parse,
-                stage: Stage::Parse,
-                detail: "no platform is known by this answer: set `platform` for the device".to_owned(),
-            });
-        };
-        parse::parse(profile, text).map_err(|error| Failure {
-            kind: error.kind(),
-            stage: Stage::Parse,
-            detail: error.to_string(),
-        })
+        read.map_err(|error| Failure { kind: error.kind(), stage: Stage::Parse, detail: error.to_string() })
+    }
+}
+
+/// The configuration checks names of platforms, so this is a defect of versweep's own.
+fn no_profile(key: &PlatformKey) -> Failure {
+    Failure {
+        kind: FailureKind::Internal,
+        stage: Stage::Connect,
+        detail: format!("no profile of platform {key}: `versweep platforms` lists them"),
     }
 }
 

@@ -143,16 +143,11 @@ fn bounded(from: impl Read) -> io::Result<String> {
 }
 
 fn read_one(platforms: &Platforms, platform: &str, text: &str) -> Result<Reading, String> {
-    let profile = match platform {
-        "auto" => parse::detect(platforms, text),
-        named => platforms.find(named),
+    let result = match platforms.find(platform) {
+        Some(profile) => parse::parse(profile, text),
+        None => parse::parse_any(platforms, text),
     };
-    let Some(profile) = profile else {
-        return Err(
-            "no platform recognises the text, or more than one does: name it with --platform".to_owned()
-        );
-    };
-    parse::parse(profile, text).map_err(|error| error.to_string())
+    result.map_err(|error| error.to_string())
 }
 
 fn print_table(lines: &[Line], out: &mut impl Write) -> io::Result<()> {

@@ -35,19 +35,21 @@ const UNKNOWN_COMMAND: [&str; 10] = [
 ];
 
 /// The error that the text itself tells of, if it does.
-pub(super) fn refusal(profile: &Profile, text: &str) -> Option<ParseError> {
+pub(super) fn refusal(profile: Option<&Profile>, text: &str) -> Option<ParseError> {
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty()).take(LINES_MAX);
     let says = |line: &str, phrases: &[&str]| {
         let line = line.to_ascii_lowercase();
         phrases.iter().any(|phrase| line.contains(phrase))
     };
-    let denied =
-        lines().find(|line| profile.denied.iter().any(|regex| regex.is_match(line)) || says(line, &DENIED));
+    let denied = lines().find(|line| {
+        profile.is_some_and(|profile| profile.denied.iter().any(|regex| regex.is_match(line)))
+            || says(line, &DENIED)
+    });
     if let Some(line) = denied {
         return Some(ParseError::Denied { said: quoted(line) });
     }
     let unknown = lines().find(|line| {
-        profile.unknown_command.iter().any(|regex| regex.is_match(line))
+        profile.is_some_and(|profile| profile.unknown_command.iter().any(|regex| regex.is_match(line)))
             || says(line, &UNKNOWN_COMMAND)
             || line.ends_with(": not found")
     });

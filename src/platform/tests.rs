@@ -145,3 +145,13 @@ fn a_pattern_that_would_grow_without_bound_is_refused() {
         "{errors:?}"
     );
 }
+
+#[test]
+fn the_example_of_the_documentation_holds() {
+    let page = include_str!("../../docs/platforms.md");
+    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("\n```").next()).unwrap();
+    assert_eq!(errors_of(example), Vec::<String>::new());
+    for file in builtin::FILES.map(|(file, _)| file.trim_end_matches(".toml")) {
+        assert!(page.contains(&format!("| `{file}` |")), "{file} is missing in docs/platforms.md");
+    }
+}

@@ -127,12 +127,10 @@ proptest! {
         for scheme in Scheme::ALL {
             prop_assert_eq!(scheme.compare(&a, &a), Some(Ordering::Equal));
             prop_assert_eq!(scheme.compare(&a, &b), scheme.compare(&b, &a).map(Ordering::reverse));
-            if let (Some(ab), Some(bc)) = (scheme.compare(&a, &b), scheme.compare(&b, &c)) {
-                if ab.is_le() && bc.is_le() {
-                    let expected = if ab.is_eq() { bc } else { ab };
-                    let expected = if ab.is_lt() || bc.is_lt() { Ordering::Less } else { expected };
-                    prop_assert_eq!(scheme.compare(&a, &c), Some(expected), "{} {} {}", a, b, c);
-                }
+            let steps = scheme.compare(&a, &b).zip(scheme.compare(&b, &c));
+            if let Some((ab, bc)) = steps.filter(|(ab, bc)| ab.is_le() && bc.is_le()) {
+                let expected = if ab.is_eq() { bc } else { ab };
+                prop_assert_eq!(scheme.compare(&a, &c), Some(expected), "{} {} {}", a, b, c);
             }
         }
     }

@@ -94,11 +94,11 @@ fn recorded_answers_are_read_right() {
             .as_ref()
             .is_ok_and(|reading| sample.accept_versions.iter().any(|v| v == reading.facts.version.as_str()));
         score("version", version_is_right, &read.as_ref().map(|reading| &reading.facts.version));
-        if let Ok(reading) = &read {
-            if sample.expected_from == "source" {
-                for (field, right) in fields_right(&reading.facts, &sample.expected) {
-                    score(field, right, &reading.facts);
-                }
+        if let Ok(reading) = &read
+            && sample.expected_from == "source"
+        {
+            for (field, right) in fields_right(&reading.facts, &sample.expected) {
+                score(field, right, &reading.facts);
             }
         }
     }

@@ -45,7 +45,7 @@ fn what_nobody_recognises_is_said_so() {
     assert!(!all_read);
     assert_eq!(
         printed,
-        "-: no platform recognises the text, or more than one does: name it with --platform\n"
+        "-: no platform recognises the answer, or more than one does: name the device's `platform`\n"
     );
 }
 
