@@ -1,7 +1,5 @@
 //! What is told to the outside: a change with its place in the order of all events.
 
-use std::borrow::Cow;
-
 use crate::change::{Change, ChangeKind};
 use crate::device::PlatformKey;
 use crate::text::tamed;
@@ -50,6 +48,6 @@ impl Event {
 
 /// A device's text for logs, events and terminals: bounded, and nothing in it acts.
 #[must_use]
-pub fn clean(text: &str) -> Cow<'_, str> {
-    tamed(text, TEXT_MAX)
+pub fn clean(text: &str) -> String {
+    tamed(text, TEXT_MAX).into_owned()
 }
