@@ -6,7 +6,6 @@
 //! happened. Waiting costs no CPU: every delay is a timer.
 
 use std::fmt::Write as _;
-use std::io;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +21,7 @@ mod answers;
 pub mod bare;
 mod config;
 mod device;
+mod error;
 mod fault;
 mod misbehave;
 mod platform;
@@ -29,9 +29,9 @@ mod server;
 mod stream;
 
 use crate::clock::{Clock, SystemClock};
-use crate::limits::TooFewFiles;
 pub use config::{PASSWORD, SimConfig, USERNAME};
 pub use device::{SimDevice, Upgrade};
+pub use error::SimError;
 pub use fault::{Fault, Faults, parse_share};
 pub use platform::{AfterExec, SimPlatform};
 use server::Manners;
@@ -39,79 +39,6 @@ use stream::SharedStream;
 
 /// How many upgrades the fleet's log keeps; older ones go. A week of one every ten seconds fits.
 pub const UPGRADES_KEPT: usize = 65_536;
-
-/// How many ports are tried when any will do. One is nearly always free on all addresses.
-const PORTS_TRIED: usize = 16;
-
-/// Why a fleet can't be had.
-#[derive(Debug, thiserror::Error)]
-pub enum SimError {
-    /// An address would lie outside 127.0.0.0/8.
-    #[error(
-        "{devices} devices from {first} on don't fit into 127.0.0.0/8: the simulator listens on loopback only; begin at \
-         an address such as 127.1.0.0"
-    )]
-    NotLoopback {
-        /// The first address asked for.
-        first: Ipv4Addr,
-        /// How many devices.
-        devices: usize,
-    },
-    /// The process may not open enough files.
-    #[error("{devices} devices and {sessions} sessions at once are too many for this process: {source}")]
-    FileLimit {
-        /// One file each.
-        devices: usize,
-        /// One file each.
-        sessions: usize,
-        /// The figure needed, and the one allowed.
-        source: TooFewFiles,
-    },
-    /// A device can't listen.
-    #[error("can't listen on {address}:{port}: {error}; choose another --port or --listen")]
-    Bind {
-        /// Where.
-        address: Ipv4Addr,
-        /// At which port.
-        port: u16,
-        /// What the kernel says.
-        error: io::Error,
-    },
-    /// No such fault.
-    #[error(
-        "unknown fault `{name}`: there are refuse, silent, reset, password, hang, drip, flood, garbage, not_ssh, host_key"
-    )]
-    UnknownFault {
-        /// What was asked for.
-        name: String,
-    },
-    /// Shares that can't be.
-    #[error(
-        "fault shares are written `refuse=5%,silent=2%`, each between 0 and 100 %, together at most 100 %"
-    )]
-    FaultShares,
-    /// No such platform.
-    #[error(
-        "unknown platform `{name}`: simulated are cisco_ios, cisco_xe, cisco_nxos, cisco_xr, juniper_junos, arista_eos, \
-         frr, linux"
-    )]
-    UnknownPlatform {
-        /// What was asked for.
-        name: String,
-    },
-    /// No such device.
-    #[error("the fleet has no device `{name}`")]
-    UnknownDevice {
-        /// What was asked for.
-        name: String,
-    },
-    /// The key that may log in is no key.
-    #[error("the authorized key is no OpenSSH public key: {detail}")]
-    Key {
-        /// Why not.
-        detail: String,
-    },
-}
 
 /// A running fleet. Dropping it stops it in the background; [`Fleet::stop`] waits until nothing is left.
 #[derive(Debug)]
@@ -156,7 +83,7 @@ impl Fleet {
         let addresses = address::addresses(config.first_address, config.devices)?;
         address::allow_files(config.devices, config.sessions)?;
         let manners = manners(&config)?;
-        let listeners = listen(&addresses, config.port).await?;
+        let listeners = address::listen(&addresses, config.port).await?;
         let port =
             listeners.first().and_then(|one| one.local_addr().ok()).map_or(config.port, |local| local.port());
         let devices = devices(&config, &addresses, port);
@@ -249,7 +176,8 @@ impl Fleet {
                 let _ = task.await;
             }
         } else if listening.is_none() {
-            *listening = Some(self.shared.accept(device, bind(device.address(), device.port()).await?));
+            *listening =
+                Some(self.shared.accept(device, address::bind(device.address(), device.port()).await?));
         }
         Ok(())
     }
@@ -402,31 +330,4 @@ fn devices(config: &SimConfig, addresses: &[Ipv4Addr], port: u16) -> Vec<Arc<Sim
             Arc::new(SimDevice::new(index, config.seed, *platform, *address, port, fault))
         })
         .collect()
-}
-
-/// Listens on all addresses at one port: the given one, or any that is free on all of them.
-async fn listen(addresses: &[Ipv4Addr], port: u16) -> Result<Vec<TcpListener>, SimError> {
-    let mut tries = if port == 0 { PORTS_TRIED } else { 1 };
-    loop {
-        tries -= 1;
-        match listen_at_one_port(addresses, port).await {
-            Err(SimError::Bind { error, .. }) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
-            done => return done,
-        }
-    }
-}
-
-async fn listen_at_one_port(addresses: &[Ipv4Addr], mut port: u16) -> Result<Vec<TcpListener>, SimError> {
-    let mut listeners = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        let listener = bind(*address, port).await?;
-        // Port 0 becomes the port that the first address got.
-        port = listener.local_addr().map_or(port, |local| local.port());
-        listeners.push(listener);
-    }
-    Ok(listeners)
-}
-
-async fn bind(address: Ipv4Addr, port: u16) -> Result<TcpListener, SimError> {
-    TcpListener::bind((address, port)).await.map_err(|error| SimError::Bind { address, port, error })
 }

@@ -1,9 +1,15 @@
-//! Loopback addresses for a fleet, and the file limit that it needs.
+//! Loopback addresses for a fleet, the file limit that it needs, and listening on them.
 
+use std::io;
 use std::net::Ipv4Addr;
+
+use tokio::net::TcpListener;
 
 use super::SimError;
 use crate::limits::{FILES_BESIDE_VISITS, require_open_files};
+
+/// How many ports are tried when any will do. One is nearly always free on all addresses.
+const PORTS_TRIED: usize = 16;
 
 /// `count` consecutive addresses from `first` on, without those that end in .0 or .255.
 ///
@@ -30,6 +36,33 @@ pub(super) fn addresses(first: Ipv4Addr, count: usize) -> Result<Vec<Ipv4Addr>, 
 pub(super) fn allow_files(devices: usize, sessions: usize) -> Result<(), SimError> {
     let needed = devices.saturating_add(sessions).saturating_add(FILES_BESIDE_VISITS);
     require_open_files(needed).map_err(|source| SimError::FileLimit { devices, sessions, source })
+}
+
+/// Listens on all addresses at one port: the given one, or any that is free on all of them.
+pub(super) async fn listen(addresses: &[Ipv4Addr], port: u16) -> Result<Vec<TcpListener>, SimError> {
+    let mut tries = if port == 0 { PORTS_TRIED } else { 1 };
+    loop {
+        tries -= 1;
+        match listen_at_one_port(addresses, port).await {
+            Err(SimError::Bind { error, .. }) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            done => return done,
+        }
+    }
+}
+
+async fn listen_at_one_port(addresses: &[Ipv4Addr], mut port: u16) -> Result<Vec<TcpListener>, SimError> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let listener = bind(*address, port).await?;
+        // Port 0 becomes the port that the first address got.
+        port = listener.local_addr().map_or(port, |local| local.port());
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+pub(super) async fn bind(address: Ipv4Addr, port: u16) -> Result<TcpListener, SimError> {
+    TcpListener::bind((address, port)).await.map_err(|error| SimError::Bind { address, port, error })
 }
 
 #[cfg(test)]
