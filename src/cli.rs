@@ -99,6 +99,14 @@ impl From<Exit> for ExitCode {
 }
 
 impl Cli {
+    /// The program's own arguments.
+    ///
+    /// # Errors
+    /// Arguments that are wrong, and the help or version that was asked for; [`refuse`] prints either.
+    pub fn from_arguments() -> Result<Self, clap::Error> {
+        Self::try_parse()
+    }
+
     /// Runs the subcommand to its end.
     ///
     /// # Errors

@@ -1,9 +1,8 @@
 //! What is told to the outside: a change with its place in the order of all events.
 
-use std::fmt::Write as _;
-
 use crate::change::{Change, ChangeKind};
 use crate::device::PlatformKey;
+use crate::text::tamed;
 
 /// The longest text of a device's own making that goes into an event, in characters.
 pub const TEXT_MAX: usize = 256;
@@ -47,39 +46,8 @@ impl Event {
     }
 }
 
-/// A device's text made safe: at most [`TEXT_MAX`] characters, those that could move a cursor, break a line or turn the
-/// reading direction written as escapes.
+/// A device's text for logs, events and terminals: bounded, and nothing in it acts.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len().min(TEXT_MAX));
-    for (count, character) in text.chars().enumerate() {
-        if count == TEXT_MAX {
-            safe.push('…');
-            break;
-        }
-        if character.is_control() || is_invisible(character) {
-            let _infallible = write!(safe, "\\u{{{:x}}}", u32::from(character));
-        } else {
-            safe.push(character);
-        }
-    }
-    safe
-}
-
-/// Line and paragraph separators, zero-width characters and direction marks.
-fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_from_devices_is_bounded_and_harmless() {
-        assert_eq!(clean("17.9.4\n\u{1b}[2J\u{202e}"), "17.9.4\\u{a}\\u{1b}[2J\\u{202e}");
-        let long = clean(&"x".repeat(5000));
-        assert_eq!(long.chars().count(), TEXT_MAX + 1);
-        assert!(long.ends_with('…'));
-    }
+    tamed(text, TEXT_MAX).into_owned()
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use chrono::{FixedOffset, Offset as _, TimeZone, Timelike as _};
 use chrono_tz::Tz;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds};
@@ -55,10 +56,50 @@ impl CronTimes {
         self.next_after(Timestamp::UNIX_EPOCH).is_none()
     }
 
+    /// The first instant after that one; `None` where the expression names none any more, such as 30 February.
+    ///
+    /// Where clocks are set back, the library leaves out the hour that comes twice. That is right for "at half past
+    /// two", which is once a day, and wrong for "every quarter of an hour", so what runs in every hour is computed in
+    /// the offset that holds, and again from where it ends to hold.
     fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
-        let local = instant.with_timezone(&self.zone);
-        // None where the expression names no instant any more, such as 30 February.
-        self.cron.find_next_occurrence(&local, false).ok().map(|next| next.to_utc())
+        if !self.in_every_hour() {
+            return self.next_at(instant, false, self.zone);
+        }
+        let offset = self.offset(instant);
+        let next = self.next_at(instant, false, offset)?;
+        if self.offset(next) == offset {
+            return Some(next);
+        }
+        let change = self.change_of_offset(instant, next);
+        self.next_at(change, true, self.offset(change))
+    }
+
+    fn next_at<Z: TimeZone>(&self, instant: Timestamp, inclusive: bool, zone: Z) -> Option<Timestamp> {
+        let local = instant.with_timezone(&zone);
+        self.cron.find_next_occurrence(&local, inclusive).ok().map(|next| next.to_utc())
+    }
+
+    fn in_every_hour(&self) -> bool {
+        self.expression.split_whitespace().nth(2) == Some("*")
+    }
+
+    fn offset(&self, instant: Timestamp) -> FixedOffset {
+        instant.with_timezone(&self.zone).offset().fix()
+    }
+
+    /// The second between two instants of different offsets at which the later one begins to hold.
+    fn change_of_offset(&self, mut before: Timestamp, mut after: Timestamp) -> Timestamp {
+        let later = self.offset(after);
+        while after - before > chrono::Duration::seconds(1) {
+            let middle = before + (after - before) / 2;
+            if self.offset(middle) == later {
+                after = middle;
+            } else {
+                before = middle;
+            }
+        }
+        // Offsets change on whole seconds; the search ends a fraction above.
+        after.with_nanosecond(0).unwrap_or(after)
     }
 }
 
@@ -153,7 +194,19 @@ mod tests {
         let table = cron("0 */15 * * * *", Tz::Europe__Amsterdam);
         let found = instants(&table, "2026-10-24T23:50:00Z", 8);
         assert_eq!(found[0], "10-25 00:00:00");
-        assert_eq!(found[7], "10-25 01:45:00");
+        let quarters = ["00:00", "00:15", "00:30", "00:45", "01:00", "01:15", "01:30", "01:45"];
+        assert_eq!(found, quarters.map(|quarter| format!("10-25 {quarter}:00")));
+        let found = instants(&table, "2026-03-29T00:30:00Z", 4);
+        assert_eq!(found, ["00:45", "01:00", "01:15", "01:30"].map(|quarter| format!("03-29 {quarter}:00")));
+    }
+
+    #[test]
+    fn half_past_two_is_once_where_it_comes_twice_and_once_where_it_never_comes() {
+        let table = cron("0 30 2 * * *", Tz::Europe__Amsterdam);
+        let found = instants(&table, "2026-10-24T12:00:00Z", 2);
+        assert_eq!(found, ["10-25 00:30:00", "10-26 01:30:00"]);
+        let found = instants(&table, "2026-03-28T12:00:00Z", 2);
+        assert_eq!(found, ["03-29 01:00:00", "03-30 00:30:00"]);
     }
 
     #[test]

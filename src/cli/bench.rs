@@ -16,14 +16,14 @@ use super::Exit;
 use super::sim::duration;
 use crate::limits::{FILES_BESIDE_VISITS, require_open_files};
 use crate::platform::Platforms;
-use crate::sim::bare;
+use crate::sim::{SimPlatform, bare};
 
 mod fleet;
 mod ours;
 mod usage;
 
-use fleet::{RemoteFleet, Target};
-use usage::Usage;
+use fleet::{FleetArgs, RemoteFleet, Target};
+use usage::{NoLockedMemory, Usage};
 
 /// The arguments of `versweep bench`.
 #[derive(Debug, clap::Args)]
@@ -114,8 +114,15 @@ impl Args {
         // One file per visit, and one that is still closing.
         require_open_files(self.workers as usize * 2 + FILES_BESIDE_VISITS)?;
         let platforms = Arc::new(Platforms::builtin());
-        let fleet =
-            RemoteFleet::start(self.devices, self.workers, self.listen, self.delay, self.login_delay).await?;
+        let args = FleetArgs {
+            devices: self.devices,
+            workers: self.workers,
+            listen: self.listen,
+            delay: self.delay,
+            login_delay: self.login_delay,
+            platforms: asked_once(&platforms),
+        };
+        let fleet = RemoteFleet::start(&args).await?;
         let mut report = self.sweep_ours(&fleet.targets, &platforms).await?;
         if !self.skip_bare {
             let cpu = report.cpu_ms_per_visit;
@@ -128,6 +135,7 @@ impl Args {
     async fn sweep_ours(&self, targets: &[Target], platforms: &Arc<Platforms>) -> anyhow::Result<Report> {
         let sweep =
             ours::Sweep::over(targets, Arc::clone(platforms), self.workers, self.delay + self.login_delay)?;
+        let _as_the_daemon_does = NoLockedMemory::from_now_on();
         let before = Usage::begin()?;
         let began = Instant::now();
         let tally = sweep.run().await?;
@@ -189,6 +197,12 @@ impl Args {
             _ => Ok(Exit::Done),
         }
     }
+}
+
+/// The simulated platforms that are asked one command a visit, so that every device takes one delay.
+fn asked_once(platforms: &Platforms) -> Vec<SimPlatform> {
+    let one = |key| platforms.find(key).is_some_and(|profile| profile.commands.len() == 1);
+    SimPlatform::ALL.into_iter().filter(|platform| one(platform.key())).collect()
 }
 
 fn table(report: &Report) -> String {

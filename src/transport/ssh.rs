@@ -151,12 +151,17 @@ impl Transport for SshTransport {
         let login_by = Instant::now() + device.timeouts.login;
         let mut session = self.exchange_keys(device, &line, &facts, login_by).await?;
         record.trace.enter(Stage::Auth);
-        login::log_in(&mut session, login, device, &facts, login_by).await?;
-        record.trace.enter(Stage::Command);
-        let outputs = exec::run_all(&session, commands, device, self.output_limit, &facts).await?;
-        record.trace.finish();
-        say_goodbye(session, &line).await;
-        Ok(outputs)
+        let outcome = async {
+            login::log_in(&mut session, login, device, &facts, login_by).await?;
+            record.trace.enter(Stage::Command);
+            let outputs = exec::run_all(&session, commands, device, self.output_limit, &facts).await?;
+            record.trace.finish();
+            Ok(outputs)
+        };
+        let outcome = outcome.await;
+        let patience = if outcome.is_ok() { Patience::UntilClosed } else { Patience::None };
+        let _ = timeout(GOODBYE, say_goodbye(session, &line, patience)).await;
+        outcome
     }
 }
 
@@ -184,13 +189,30 @@ impl SshTransport {
     }
 }
 
-/// Tells the device that the visit is over and waits, briefly, until both sides have closed.
-async fn say_goodbye(session: Handle<Client>, line: &Line) {
-    let goodbye = async {
-        if session.disconnect(russh::Disconnect::ByApplication, "", "").await.is_ok() {
-            let _ = session.await;
+/// How long the device's own good-bye is waited for.
+enum Patience {
+    /// Until it has closed its side.
+    UntilClosed,
+    /// Not at all: it may have hung, and has cost enough time.
+    None,
+}
+
+/// Tells the device that the visit is over, so that it frees its line at once.
+async fn say_goodbye(session: Handle<Client>, line: &Line, patience: Patience) {
+    if session.disconnect(russh::Disconnect::ByApplication, "", "").await.is_ok() {
+        let _ = session.await;
+        if matches!(patience, Patience::UntilClosed) {
             line.closed_by_peer().await;
         }
-    };
-    let _ = timeout(GOODBYE, goodbye).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn tuning_takes_the_right_to_lock_memory() {
+        use rustix::process::{Resource, getrlimit};
+        super::tune_process().unwrap();
+        assert_eq!(getrlimit(Resource::Memlock).current, Some(0));
+    }
 }

@@ -4,9 +4,11 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use versweep::device::Device;
 use versweep::failure::{FailureKind, Stage};
 use versweep::transport::ssh::{SetupProblem, SshTransport};
@@ -77,6 +79,41 @@ async fn half_an_output_is_a_failure_that_shows_the_half() {
     assert_eq!(error.kind, FailureKind::Disconnected);
     assert!(error.detail.contains("line cleared"), "{}", error.detail);
     assert_eq!(error.partial_output.as_deref(), Some("Version 1.0\n"));
+}
+
+#[tokio::test]
+async fn a_stalled_output_shows_what_had_come_by_the_timeout() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(Setup::new(Manner::Stalls)).await;
+    let mut device = device_at(server.address);
+    device.timeouts.command = Duration::from_secs(1);
+    let (result, trace) = ask(&transport(PASSWORD, folder.path()), &device, &["show version"]).await;
+    let error = result.unwrap_err();
+    assert_eq!((error.kind, error.stage), (FailureKind::Timeout, Stage::Command), "{}", error.detail);
+    assert_eq!(error.partial_output.as_deref(), Some("Version 1.0\n"));
+    assert_eq!(trace.server.as_deref(), Some("SSH-2.0-TestServer_1.0"));
+    server.all_closed().await;
+}
+
+#[tokio::test]
+async fn a_host_that_swallows_connects_ends_at_the_connect_timeout() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    // With its backlog full, Linux drops further connection requests without a word.
+    let mut queued = Vec::new();
+    while let Ok(Ok(tcp)) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        queued.push(tcp);
+        assert!(queued.len() < 64, "the backlog should be full by now");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut device = device_at(address);
+    device.timeouts.connect = Duration::from_millis(200);
+    let (result, trace) = ask(&transport(PASSWORD, folder.path()), &device, &[]).await;
+    let error = result.unwrap_err();
+    assert_eq!((error.kind, error.stage), (FailureKind::Timeout, Stage::Connect), "{}", error.detail);
+    assert_eq!(trace.times().iter().count(), 0);
 }
 
 #[tokio::test]
@@ -186,7 +223,12 @@ async fn what_is_no_ssh_server_is_told_apart() {
     let transport = transport(PASSWORD, folder.path());
     for (opening, stays, kind, says) in cases {
         let mut device = device_at(peer(opening, stays));
-        device.timeouts.login = Duration::from_millis(500);
+        match opening {
+            // Only these two are ended by the limit; the second has to come through before it strikes.
+            b"" if stays => device.timeouts.login = Duration::from_millis(100),
+            b"220 ftp ready\r\n" => device.timeouts.login = Duration::from_secs(2),
+            _ => {}
+        }
         let (result, _) = ask(&transport, &device, &["show version"]).await;
         let error = result.unwrap_err();
         assert_eq!((error.kind, error.stage), (kind, Stage::Kex), "{opening:?}: {}", error.detail);
@@ -245,12 +287,15 @@ fn silent_peers(
         for _ in 0..count {
             let (mut tcp, _) = listener.accept().unwrap();
             tcp.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-            tcp.write_all(b"SSH-2.0-Silent\r\n").unwrap();
+            let _ = tcp.write_all(b"SSH-2.0-Silent\r\n");
             let _ = tcp.read(&mut [0; 16]);
             visitors.push(tcp);
         }
         all_there.send(()).unwrap();
-        visitors.into_iter().filter_map(|mut tcp| tcp.read_to_end(&mut Vec::new()).ok()).count()
+        // A read that times out is a socket that was left open; a reset is as good as an end.
+        let left_open = |error: std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
+        let hung_up = |mut tcp: std::net::TcpStream| !tcp.read_to_end(&mut Vec::new()).is_err_and(left_open);
+        visitors.into_iter().map(hung_up).filter(|hung_up| *hung_up).count()
     });
     (address, counting)
 }

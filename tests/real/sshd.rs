@@ -82,7 +82,7 @@ async fn logs_in_by_password_and_sends_a_wrong_one_once() {
     let error = ask(&wrong, &device, "echo hello").await.0.unwrap_err();
     assert_eq!((error.kind, error.stage), (FailureKind::Auth, Stage::Auth), "{}", error.detail);
     assert!(error.detail.contains("offers: ") && error.detail.contains("password"), "{}", error.detail);
-    let log = sshd.log_with("[preauth]");
+    let log = sshd.log_with("Received disconnect from 127.0.0.1 port");
     assert_eq!(log.matches("Failed password").count(), 1, "{log}");
     assert_eq!(log.matches("Connection from").count(), 2, "{log}");
 }

@@ -5,13 +5,15 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// How long anything in these tests may take before it counts as hung.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running daemon.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     address: SocketAddr,
     log: mpsc::Receiver<String>,
@@ -20,14 +22,14 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts the daemon on a configuration that listens on `address`, and waits until it is ready.
-    pub fn start(config: &Path, address: SocketAddr) -> Self {
+    pub(crate) fn start(config: &Path, address: SocketAddr) -> Self {
         let mut daemon = Self::spawn(config, address);
         daemon.wait_ready();
         daemon
     }
 
     /// Starts the daemon without waiting.
-    pub fn spawn(config: &Path, address: SocketAddr) -> Self {
+    pub(crate) fn spawn(config: &Path, address: SocketAddr) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_versweep"))
             .args(["run", "--config.file"])
             .arg(config)
@@ -50,7 +52,7 @@ impl Daemon {
     }
 
     /// Waits for `/-/ready`.
-    pub fn wait_ready(&mut self) {
+    pub(crate) fn wait_ready(&mut self) {
         eventually("the daemon is ready", || {
             if let Ok(Some(status)) = self.child.try_wait() {
                 panic!("versweep ended with {status}: {}", self.log().join("\n"));
@@ -60,24 +62,24 @@ impl Daemon {
     }
 
     /// The daemon's address.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// The process id.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// The body of a page that must answer 200.
-    pub fn page(&self, path: &str) -> String {
+    pub(crate) fn page(&self, path: &str) -> String {
         let answer = get(self.address, path).expect("an answer");
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         answer.body
     }
 
     /// All log lines so far.
-    pub fn log(&mut self) -> &[String] {
+    pub(crate) fn log(&mut self) -> &[String] {
         while let Ok(line) = self.log.try_recv() {
             self.seen.push(line);
         }
@@ -85,13 +87,13 @@ impl Daemon {
     }
 
     /// Sends a signal by name, such as `TERM`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
         assert!(status.expect("kill runs").success());
     }
 
     /// Waits for the process to end.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut ended = None;
         eventually("the daemon ends", || {
             ended = self.child.try_wait().expect("a child");
@@ -101,7 +103,7 @@ impl Daemon {
     }
 
     /// A graceful stop.
-    pub fn stop(&mut self) -> ExitStatus {
+    pub(crate) fn stop(&mut self) -> ExitStatus {
         self.signal("TERM");
         self.wait()
     }
@@ -115,22 +117,22 @@ impl Drop for Daemon {
 }
 
 /// An HTTP answer.
-pub struct Answer {
+pub(crate) struct Answer {
     /// The status code.
-    pub status: u16,
+    pub(crate) status: u16,
     /// The head, in lower case.
-    pub head: String,
+    pub(crate) head: String,
     /// The body.
-    pub body: String,
+    pub(crate) body: String,
 }
 
 /// One request on a connection of its own.
-pub fn get(address: SocketAddr, path: &str) -> std::io::Result<Answer> {
+pub(crate) fn get(address: SocketAddr, path: &str) -> std::io::Result<Answer> {
     request(address, "GET", path)
 }
 
 /// One request on a connection of its own.
-pub fn request(address: SocketAddr, method: &str, path: &str) -> std::io::Result<Answer> {
+pub(crate) fn request(address: SocketAddr, method: &str, path: &str) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(
@@ -145,7 +147,7 @@ pub fn request(address: SocketAddr, method: &str, path: &str) -> std::io::Result
 }
 
 /// Asks until it holds, or fails after [`PATIENCE`]: no test depends on how fast the machine is.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < PATIENCE, "waited in vain: {what}");
@@ -154,11 +156,11 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// A port on 127.0.0.1 that was free a moment ago.
-pub fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address")
 }
 
 /// The value of the one sample of `/metrics` that begins with `series`.
-pub fn sample(page: &str, series: &str) -> Option<f64> {
+pub(crate) fn sample(page: &str, series: &str) -> Option<f64> {
     page.lines().find(|line| line.starts_with(series))?.rsplit(' ').next()?.parse().ok()
 }

@@ -36,6 +36,8 @@ pub(crate) enum Manner {
     SilentAtLogin,
     /// Never answers a command.
     SilentAtCommand,
+    /// Prints its output and then nothing, not even an end.
+    Stalls,
     /// Prints and prints.
     Floods,
     /// Opens no channel.
@@ -206,7 +208,7 @@ async fn accept(listener: TcpListener, setup: Setup, seen: Arc<Mutex<Seen>>) {
 
 async fn hung_up(tcp: std::net::TcpStream) {
     let tcp = tokio::net::TcpStream::from_std(tcp).unwrap();
-    while tcp.peek(&mut [0]).await.is_ok_and(|count| count > 0) {
+    while !tcp.ready(tokio::io::Interest::READABLE).await.unwrap().is_read_closed() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
@@ -295,6 +297,7 @@ impl Conversation {
                 flood(channel, session.handle());
                 return Ok(());
             }
+            Manner::Stalls => return session.data(channel, output),
             Manner::OnStderr => {
                 session.extended_data(channel, 1, output)?;
                 session.exit_status_request(channel, 3)?;

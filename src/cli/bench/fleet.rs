@@ -11,9 +11,21 @@ use tokio::process::{Child, Command};
 
 use crate::cli::sim::READY;
 use crate::duration::HumanDuration;
+use crate::sim::SimPlatform;
 
 /// The longest inventory that is read: some hundred thousand devices.
 const INVENTORY_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// What the fleet is to be.
+#[derive(Debug)]
+pub(super) struct FleetArgs {
+    pub(super) devices: u32,
+    pub(super) workers: u32,
+    pub(super) listen: Ipv4Addr,
+    pub(super) delay: Duration,
+    pub(super) login_delay: Duration,
+    pub(super) platforms: Vec<SimPlatform>,
+}
 
 /// One device of the fleet, as its inventory tells.
 #[derive(Debug, Clone)]
@@ -35,21 +47,17 @@ impl RemoteFleet {
     ///
     /// # Errors
     /// When the process doesn't start, or ends before its devices listen; it says why on standard error itself.
-    pub(super) async fn start(
-        devices: u32,
-        workers: u32,
-        listen: Ipv4Addr,
-        delay: Duration,
-        login_delay: Duration,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn start(args: &FleetArgs) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("can't find this program's own file")?;
+        let platforms: Vec<_> = args.platforms.iter().map(|platform| platform.key()).collect();
         let mut child = Command::new(program)
             .args(["sim", "--port", "0", "--end-with-parent"])
-            .args(["--devices", &devices.to_string(), "--listen", &listen.to_string()])
-            .args(["--delay", &HumanDuration(delay).to_string()])
-            .args(["--login-delay", &HumanDuration(login_delay).to_string()])
+            .args(["--devices", &args.devices.to_string(), "--listen", &args.listen.to_string()])
+            .args(["--delay", &HumanDuration(args.delay).to_string()])
+            .args(["--login-delay", &HumanDuration(args.login_delay).to_string()])
+            .args(["--platforms", &platforms.join(",")])
             // Twice, because a session may still be closing while the next one opens.
-            .args(["--sessions", &(u64::from(workers) * 2).to_string()])
+            .args(["--sessions", &(u64::from(args.workers) * 2).to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

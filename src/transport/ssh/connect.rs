@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
-use crate::device::Device;
+use crate::device::{Device, Route};
 use crate::failure::{FailureKind, Stage};
 use crate::transport::TransportError;
 
@@ -19,6 +19,7 @@ const ADDRESSES_MAX: usize = 4;
 /// Connects to the device within its connect timeout: its addresses in turn, each with its share of the time left, so
 /// that a dead first address doesn't use up the others' time.
 pub(super) async fn connect(device: &Device) -> Result<TcpStream, TransportError> {
+    let Route::Direct = device.route;
     let deadline = Instant::now() + device.timeouts.connect;
     let addresses = addresses(device, deadline).await?;
     let mut last = fail(FailureKind::Dns, format!("{} has no address", device.endpoint.host));
@@ -84,4 +85,26 @@ pub(super) fn io_failure(stage: Stage, error: &io::Error, doing: &str) -> Transp
         _ => (FailureKind::Disconnected, "the peer broke the connection"),
     };
     TransportError::new(kind, stage, plain(&format!("{doing}: {error}; {hint}"), DETAIL_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_of_the_network_has_its_kind() {
+        for (errno, kind) in [
+            (Errno::CONNREFUSED, FailureKind::Refused),
+            (Errno::HOSTUNREACH, FailureKind::Unreachable),
+            (Errno::NETUNREACH, FailureKind::Unreachable),
+            (Errno::TIMEDOUT, FailureKind::Timeout),
+            (Errno::CONNRESET, FailureKind::Disconnected),
+            (Errno::PIPE, FailureKind::Disconnected),
+            (Errno::MFILE, FailureKind::Internal),
+        ] {
+            let error = io_failure(Stage::Connect, &errno.into(), "connecting to 192.0.2.1:22");
+            assert_eq!((error.kind, error.stage), (kind, Stage::Connect));
+            assert!(error.detail.starts_with("connecting to 192.0.2.1:22: "), "{}", error.detail);
+        }
+    }
 }

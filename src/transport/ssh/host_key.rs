@@ -62,7 +62,7 @@ impl HostKeyCheck {
 
     fn changed(&self, shown: &str, known: &Known) -> TransportError {
         refuse(format!(
-            "the host key of {} is now {shown}, known is {}; no login was tried. if the change is right, remove that line",
+            "the host key changed: {} now shows {shown}; no login was tried. if that is right, remove the known {}",
             self.name,
             known.place()
         ))
