@@ -1,5 +1,4 @@
 //! Events on their way out: in order, at least once, never in the recorder's way.
-#![expect(clippy::unwrap_used, reason = "a helper of a test that fails fails the test")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
