@@ -15,7 +15,6 @@ mod row;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -40,8 +39,8 @@ pub struct Store {
     connection: Connection,
     /// The counters as they stand in the database: only those that differ are written.
     written: Totals,
-    /// Held for its lock, which the kernel takes back however the process ends.
-    _lock: File,
+    /// The last field: given back after the connection is closed.
+    _lock: open::Lock,
 }
 
 /// Bytes on disk of a database with its write-ahead log; `None` when it can't be looked at.

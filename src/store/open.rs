@@ -22,9 +22,20 @@ const SCHEMA: &[M<'_>] = &[M::up(include_str!("schema.sql"))];
 /// the lock for milliseconds.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// The writer's lock.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing would do, but for a child process that was forked a moment ago and still shares the open file.
+        let _closed_next = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 /// Takes the writer's lock on the file beside the database. It is `flock`, so the kernel takes it back from a dead
 /// process; the file itself stays.
-pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(path: &Path) -> Result<Lock, StoreError> {
     check_place(path)?;
     let beside = beside(path, ".lock");
     let mut file = OpenOptions::new()
@@ -44,7 +55,7 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     }
     // The number only helps people to find the holder; a disk too full for it will be told by the database.
     let _helpful = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-    Ok(file)
+    Ok(Lock(file))
 }
 
 fn holder(file: &mut File) -> String {

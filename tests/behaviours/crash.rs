@@ -4,7 +4,6 @@
 //! visit. It is killed at random instants, again and again on the same database; after each kill the database must
 //! hold exactly what the script says for the visits that it knows of, and it must know of every visit that the child had
 //! reported as committed. VERSWEEP_CRASH_ROUNDS sets the number of kills.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test that fails fails the test")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};

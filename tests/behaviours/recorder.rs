@@ -1,5 +1,4 @@
 //! The recorder: commit first, show second; nothing lost, nothing invented.
-#![expect(clippy::unwrap_used, reason = "a helper of a test that fails fails the test")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

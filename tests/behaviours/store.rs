@@ -1,5 +1,4 @@
 //! The database: what it keeps, what it refuses, and how it says so.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test that fails fails the test")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,5 @@
 //! A disk that refuses. A full one: sweeps wait, nothing is lost, and all goes on by itself when there is room again.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test that fails fails the test")]
-
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;

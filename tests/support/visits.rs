@@ -1,5 +1,4 @@
 //! Made-up visits for the tests of diff, store, recorder and sinks.
-#![expect(clippy::unwrap_used, reason = "a helper of a test that fails fails the test")]
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
