@@ -168,7 +168,8 @@ async fn a_running_sweep_is_shown_beside_the_one_that_ended_before() {
 
     let exporter = Exporter::new(&[], true);
     let live = fleet::live(at(12));
-    let page = exporter.page(&recorder.snapshot.load_full(), &live, &Cut::default(), Encoding::Identity).await;
+    let page =
+        exporter.page(&recorder.snapshot.load_full(), &live, &Cut::default(), Encoding::Identity).await;
     let page = String::from_utf8(page.unwrap()).unwrap();
     assert!(page.contains("versweep_sweep_last_duration_seconds{sweep=\"all\"} 1\n"), "{page}");
     let ended = sample(&page, "versweep_sweep_last_end_timestamp_seconds{sweep=\"all\"}");
