@@ -10,6 +10,9 @@ mod devices;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[cfg(test)]
+#[path = "support/site.rs"]
+mod site;
+#[cfg(test)]
 #[path = "support/ssh_server.rs"]
 mod ssh_server;
 #[cfg(test)]
@@ -25,6 +28,9 @@ mod corpus;
 #[cfg(test)]
 #[path = "behaviours/crash.rs"]
 mod crash;
+#[cfg(test)]
+#[path = "behaviours/daemon.rs"]
+mod daemon_run;
 #[cfg(test)]
 #[path = "behaviours/dashboards.rs"]
 mod dashboards;
@@ -61,6 +67,9 @@ mod sim;
 #[cfg(test)]
 #[path = "behaviours/sinks.rs"]
 mod sinks;
+#[cfg(test)]
+#[path = "behaviours/startup.rs"]
+mod startup;
 #[cfg(test)]
 #[path = "behaviours/store.rs"]
 mod store;
