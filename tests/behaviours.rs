@@ -56,6 +56,9 @@ mod sim;
 #[path = "behaviours/sinks.rs"]
 mod sinks;
 #[cfg(test)]
+#[path = "behaviours/stop.rs"]
+mod stop;
+#[cfg(test)]
 #[path = "behaviours/store.rs"]
 mod store;
 #[cfg(test)]
