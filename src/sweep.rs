@@ -151,25 +151,28 @@ type Due = (Instant, Arc<Device>);
 /// whole fleet, or one whole site, at once (rule 5).
 fn starts(devices: Vec<Arc<Device>>, spread: Duration) -> VecDeque<Due> {
     let now = Instant::now();
-    let mut placed: Vec<(u64, Arc<Device>)> =
+    let mut placed: Vec<(u32, Arc<Device>)> =
         devices.into_iter().map(|device| (place(&device.id), device)).collect();
     placed.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.id.cmp(&b.1.id)));
     placed.into_iter().map(|(place, device)| (now + spread.mul_f64(fraction(place)), device)).collect()
 }
 
-/// FNV-1a: the same in every release and on every machine, which the standard hasher does not promise.
-fn place(device: &DeviceId) -> u64 {
-    device
-        .as_str()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// A device's place in every sweep: FNV-1a, the same in every release and on every machine, which the standard hasher
+/// does not promise. By itself it gives names that differ in their last letters nearly the same place, so that a site's
+/// switches would be visited at once; MurmurHash3's last step mixes what it gives.
+fn place(device: &DeviceId) -> u32 {
+    let hash = device.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    // The upper 32 bits are all that is left.
+    (mixed >> 32) as u32
 }
 
-/// Where in 0..1 a hash lies. FNV's high bits mix poorly on short names, so they are folded with the low ones.
-fn fraction(hash: u64) -> f64 {
-    #[expect(clippy::cast_possible_truncation, reason = "the fold keeps 32 bits on purpose")]
-    let folded = (hash ^ (hash >> 32)) as u32;
-    f64::from(folded) / (f64::from(u32::MAX) + 1.0)
+/// Where in 0..1 a place lies.
+fn fraction(place: u32) -> f64 {
+    f64::from(place) / (f64::from(u32::MAX) + 1.0)
 }
 
 /// Waits until a device is due, a worker is free and nobody else visits the device. Nothing leaves the queue before all

@@ -50,6 +50,9 @@ mod parse;
 #[path = "behaviours/recorder.rs"]
 mod recorder;
 #[cfg(test)]
+#[path = "behaviours/schedule.rs"]
+mod schedule;
+#[cfg(test)]
 #[path = "behaviours/sim.rs"]
 mod sim;
 #[cfg(test)]
@@ -61,6 +64,9 @@ mod stop;
 #[cfg(test)]
 #[path = "behaviours/store.rs"]
 mod store;
+#[cfg(test)]
+#[path = "behaviours/sweep.rs"]
+mod sweep;
 #[cfg(test)]
 #[path = "behaviours/transport_conformance.rs"]
 mod transport_conformance;
