@@ -1,6 +1,9 @@
 //! How versweep behaves, one file per behaviour; nothing here needs an installed server.
 
 #[cfg(test)]
+#[path = "support/daemon.rs"]
+mod daemon;
+#[cfg(test)]
 #[path = "support/devices.rs"]
 mod devices;
 #[cfg(test)]
