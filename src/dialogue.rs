@@ -15,6 +15,7 @@ use crate::failure::FailureKind;
 
 mod ask;
 mod conversation;
+mod farewell;
 mod prompt;
 mod rules;
 mod screen;

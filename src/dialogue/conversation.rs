@@ -9,11 +9,7 @@ use super::{
 use crate::failure::FailureKind;
 
 /// How much of a device's line is quoted.
-const QUOTE_MAX: usize = 120;
-
-/// How many questions are answered at the logout, and how often it is said.
-const CONFIRMATIONS_MAX: u8 = 4;
-const LOGOUTS_MAX: u8 = 3;
+pub(super) const QUOTE_MAX: usize = 120;
 
 /// A longer line is neither a prompt nor a question.
 const LINE_MAX: usize = 4096;
@@ -59,7 +55,7 @@ impl Dialogue {
     }
 
     /// The answer before this point belongs to the step before.
-    fn conclude(&mut self, end: usize) {
+    pub(super) fn conclude(&mut self, end: usize) {
         if let Some(previous) = self.previous.take().filter(|previous| previous.is_command) {
             let text = self.screen.done().get(previous.start.min(end)..end).unwrap_or_default();
             self.outputs.push(text.to_owned());
@@ -116,7 +112,7 @@ impl Dialogue {
         still
     }
 
-    fn answer(&mut self, line: String, action: Action) {
+    pub(super) fn answer(&mut self, line: String, action: Action) {
         self.answered = Some(Answered { at: self.screen.done().len(), line });
         self.actions.push(action);
     }
@@ -189,42 +185,6 @@ impl Dialogue {
         self.asked.pages += 1;
         self.answer(line.to_owned(), Action::Send(answer.into_bytes()));
         true
-    }
-
-    /// At the logout: its questions, and its echo, which shows that the last output was whole.
-    fn leaving(&mut self, line: &str) -> bool {
-        let Some(Sent { step: Step::Logout(text), .. }) = &self.sent else { return false };
-        let echoed = before_echo(line, text)
-            .is_some_and(|before| self.prompt.as_deref().is_some_and(|p| same(p, before)));
-        if echoed {
-            let here = self.screen.done().len();
-            self.conclude(here);
-            self.done();
-            return true;
-        }
-        if Rules::answer(&self.rules.confirmations, line).is_some() {
-            self.take_at_face_value();
-            self.confirm(line);
-            return true;
-        }
-        false
-    }
-
-    /// After the last command: the questions of the logout, and prompts of a mode below.
-    fn confirm(&mut self, line: &str) {
-        let Some(Sent { step: Step::Logout(text), .. }) = &self.sent else { return };
-        let at_prompt = self.prompt.as_deref().is_some_and(|prompt| same(prompt, line));
-        if at_prompt && self.asked.logouts < LOGOUTS_MAX {
-            self.asked.logouts += 1;
-            let bytes = format!("{text}{}", self.rules.submit.as_str()).into_bytes();
-            self.answer(line.to_owned(), Action::Send(bytes));
-        } else if let Some(answer) = Rules::answer(&self.rules.confirmations, line)
-            && self.asked.confirmations < CONFIRMATIONS_MAX
-        {
-            self.asked.confirmations += 1;
-            let bytes = answer.as_bytes().to_vec();
-            self.answer(line.to_owned(), Action::Send(bytes));
-        }
     }
 
     fn could_be_prompt(&self, line: &str) -> bool {
@@ -305,21 +265,6 @@ impl Dialogue {
         }
     }
 
-    /// Ends the last answer where it seemed to end.
-    fn take_at_face_value(&mut self) {
-        let end = self.sent.as_ref().map_or(0, |sent| sent.at);
-        self.conclude(end);
-        self.done();
-    }
-
-    fn done(&mut self) {
-        if self.progress == Progress::Talking {
-            self.progress = Progress::Over;
-            let outputs = std::mem::take(&mut self.outputs);
-            self.actions.push(Action::Done(outputs));
-        }
-    }
-
     /// Nothing has come for a while.
     pub(super) fn quiet(&mut self) {
         if self.progress == Progress::Over {
@@ -383,39 +328,9 @@ impl Dialogue {
         self.give(sent.step, line);
         self.asked.nudges = nudges;
     }
-
-    /// The device has closed the shell.
-    pub(super) fn closed(&mut self) {
-        if self.progress == Progress::Over {
-            return;
-        }
-        match &self.sent {
-            Some(Sent { step: Step::Logout(_), .. }) => {
-                // It hung up at a later prompt, without an echo: what looked like the end was a part of the output.
-                let line = self.screen.line();
-                if self.prompt.as_deref().is_some_and(|prompt| same(prompt, &line)) {
-                    self.conclude(self.screen.done().len());
-                }
-                self.take_at_face_value();
-            }
-            sent => {
-                let doing = match sent {
-                    Some(sent) if self.greeted() => {
-                        format!("before the output of \"{}\" was complete", sent.step.text())
-                    }
-                    _ => "before a prompt came".to_owned(),
-                };
-                let said = quoted(self.unread(QUOTE_MAX).trim().lines().last().unwrap_or_default());
-                self.fail(
-                    FailureKind::Disconnected,
-                    format!("the device closed the shell {doing}: \"{said}\""),
-                );
-            }
-        }
-    }
 }
 
 /// A bounded, printable piece of a line.
-fn quoted(line: &str) -> String {
+pub(super) fn quoted(line: &str) -> String {
     line.chars().filter(|c| !c.is_control()).take(QUOTE_MAX).collect()
 }
