@@ -91,7 +91,9 @@ pub struct Dialogue {
     outputs: Vec<String>,
     asked: Asked,
     /// The line that was answered last, so that blanks after it are not taken for another question.
-    answered: Option<Answered>,
+    answered: Option<String>,
+    /// The key for a pager's line that was finished before it could be answered.
+    overrun: Option<String>,
     /// Bytes since the last command was given.
     raw: usize,
     progress: Progress,
@@ -163,12 +165,6 @@ struct Asked {
     nudged_at: Option<String>,
 }
 
-#[derive(Debug)]
-struct Answered {
-    at: usize,
-    line: String,
-}
-
 impl Dialogue {
     /// A conversation that gives `commands`, each of which may print at most `limit` bytes.
     #[must_use]
@@ -189,6 +185,7 @@ impl Dialogue {
             outputs: Vec::new(),
             asked: Asked::default(),
             answered: None,
+            overrun: None,
             raw: 0,
             progress: Progress::Talking,
             actions: Vec::new(),

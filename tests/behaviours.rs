@@ -53,6 +53,9 @@ mod parse;
 #[path = "behaviours/recorder.rs"]
 mod recorder;
 #[cfg(test)]
+#[path = "behaviours/sessions.rs"]
+mod sessions;
+#[cfg(test)]
 #[path = "behaviours/sim.rs"]
 mod sim;
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use super::ask::{self, Question};
 use super::prompt::{before_echo, looks_like, same};
 use super::{
-    Action, Answered, Asked, Dialogue, Echo, NUDGES_MAX, PAGER_TURNS_MAX, PAGES_MAX, Previous, Progress,
-    Rules, Secret, Sent, Step,
+    Action, Asked, Dialogue, Echo, NUDGES_MAX, PAGER_TURNS_MAX, PAGES_MAX, Previous, Progress, Rules, Secret,
+    Sent, Step,
 };
 use crate::failure::FailureKind;
 
@@ -17,6 +17,7 @@ const LINE_MAX: usize = 4096;
 impl Dialogue {
     /// The last of the finished lines is new.
     pub(super) fn newline(&mut self) {
+        let answered = self.answered.take();
         let done = self.screen.done();
         if self.progress == Progress::Over {
             return self.forget(self.screen.done().len());
@@ -26,6 +27,10 @@ impl Dialogue {
         let line = done[start..end].to_owned();
         if self.asked.password && !self.greeted() && ask::says_wrong(&line) {
             return self.fail(FailureKind::Auth, format!("the shell refused the login: {}", quoted(&line)));
+        }
+        // A message of the log has come over a pager that still waits.
+        if !answered.is_some_and(|answered| line.starts_with(&answered)) && line.trim() != ":" {
+            self.overrun = self.pager(&line).or(self.overrun.take());
         }
         self.look_for_echo(&line, start, end + 1);
     }
@@ -69,9 +74,6 @@ impl Dialogue {
             sent.at = sent.at.saturating_sub(bytes);
             sent.answer = sent.answer.map(|answer| answer.saturating_sub(bytes));
         }
-        if let Some(answered) = &mut self.answered {
-            answered.at = answered.at.saturating_sub(bytes);
-        }
     }
 
     /// No more has come for now: what does the present line want?
@@ -81,7 +83,13 @@ impl Dialogue {
         }
         let line = self.screen.line();
         let leaving = self.progress == Progress::Talking && self.leaving(&line);
-        if leaving || self.is_answered(&line) || line.trim().is_empty() {
+        if leaving || self.is_answered(&line) && !self.wants_enable(&line) {
+            return;
+        }
+        if let Some(key) = self.overrun.take() {
+            return self.turn_page(line, &key);
+        }
+        if line.trim().is_empty() {
             return;
         }
         if self.progress == Progress::Over {
@@ -101,19 +109,21 @@ impl Dialogue {
 
     /// Whether the line was answered already and has only grown since.
     fn is_answered(&mut self, line: &str) -> bool {
-        let here = self.screen.done().len();
-        let still = self
-            .answered
-            .as_ref()
-            .is_some_and(|answered| answered.at == here && line.starts_with(&answered.line));
+        let still = self.answered.as_deref().is_some_and(|answered| line.starts_with(answered));
         if !still {
             self.answered = None;
         }
         still
     }
 
+    /// Whether the line asks for the password that raises the rights; it may stand right behind the prompt.
+    fn wants_enable(&self, line: &str) -> bool {
+        let raising = matches!(self.sent, Some(Sent { step: Step::Enable(_), .. }));
+        raising && !self.asked.enable && ask::question(line) == Some(Question::Password)
+    }
+
     pub(super) fn answer(&mut self, line: String, action: Action) {
-        self.answered = Some(Answered { at: self.screen.done().len(), line });
+        self.answered = Some(line);
         self.actions.push(action);
     }
 
@@ -199,7 +209,7 @@ impl Dialogue {
     fn at_prompt(&mut self, line: String) {
         let here = self.screen.done().len();
         let Some(sent) = &self.sent else { return self.next(line) };
-        if here == sent.at {
+        if here == sent.at && sent.answer.is_none() {
             // Still the line after which it was sent.
             return;
         }
