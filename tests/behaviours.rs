@@ -56,6 +56,9 @@ mod recorder;
 #[path = "behaviours/schedule.rs"]
 mod schedule;
 #[cfg(test)]
+#[path = "behaviours/sessions.rs"]
+mod sessions;
+#[cfg(test)]
 #[path = "behaviours/sim.rs"]
 mod sim;
 #[cfg(test)]
