@@ -64,6 +64,19 @@ pub struct Outlet {
     pub status: watch::Sender<SweepStatus>,
 }
 
+impl Outlet {
+    /// Tells the recorder of the run itself. A recorder that takes nothing, because its disk is full, must not keep the
+    /// daemon from stopping: once visits are broken off, a note that has no room is left out, and the next start closes
+    /// the sweep in the store.
+    async fn note(&self, note: Note, stop: &Stop) -> Result<(), RecorderEnded> {
+        tokio::select! {
+            biased;
+            sent = self.notes.send(note) => sent.map_err(|_| RecorderEnded),
+            () = stop.abort.cancelled() => Ok(()),
+        }
+    }
+}
+
 /// How a run is stopped: first no new device is visited, then, at the end of the grace, visits are broken off.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
@@ -110,7 +123,7 @@ pub async fn run<T: Transport>(
             ..SweepStatus::default()
         };
     });
-    outlet.notes.send(Note::SweepStarted(record.clone())).await.map_err(|_| RecorderEnded)?;
+    outlet.note(Note::SweepStarted(record.clone()), stop).await?;
 
     let mut flight = Flight::new(engine.clone(), record.id, &plan, outlet.clone());
     let all_begun = flight.visit_all(starts(plan.devices, plan.spread), stop).await?;
@@ -121,7 +134,7 @@ pub async fn run<T: Transport>(
     record.failed = status.failed as u64;
     record.complete = all_begun && all_ended;
     record.ended = Some(plan.prober.clock.now());
-    outlet.notes.send(Note::SweepEnded(record.clone())).await.map_err(|_| RecorderEnded)?;
+    outlet.note(Note::SweepEnded(record.clone()), stop).await?;
     outlet.status.send_modify(|status| status.running = None);
     info!(sweep = %plan.name, id = %record.id, answered = record.answered, failed = record.failed,
         complete = record.complete, "sweep ended");
@@ -240,20 +253,19 @@ impl<T: Transport> Flight<T> {
 
     /// Waits for the visits under way. Returns whether all came to their own end.
     async fn drain(&mut self, stop: &Stop) -> Result<bool, RecorderEnded> {
-        loop {
-            let ended = tokio::select! {
-                biased;
-                () = stop.abort.cancelled() => {
-                    self.visits.shutdown().await;
-                    return Ok(self.visited_by.is_empty());
-                }
-                ended = self.visits.join_next_with_id() => ended,
-            };
-            match ended {
-                Some(ended) => self.ended(ended).await?,
-                None => return Ok(true),
+        let all_ended = async {
+            while let Some(ended) = self.visits.join_next_with_id().await {
+                self.ended(ended).await?;
             }
+            Ok(true)
+        };
+        tokio::select! {
+            biased;
+            result = all_ended => return result,
+            () = stop.abort.cancelled() => {}
         }
+        self.visits.shutdown().await;
+        Ok(false)
     }
 
     async fn ended(

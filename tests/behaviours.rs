@@ -62,6 +62,9 @@ mod recorder;
 #[path = "behaviours/schedule.rs"]
 mod schedule;
 #[cfg(test)]
+#[path = "behaviours/sessions.rs"]
+mod sessions;
+#[cfg(test)]
 #[path = "behaviours/sim.rs"]
 mod sim;
 #[cfg(test)]
@@ -70,6 +73,8 @@ mod sinks;
 #[cfg(test)]
 #[path = "behaviours/startup.rs"]
 mod startup;
+#[path = "behaviours/stop.rs"]
+mod stop;
 #[cfg(test)]
 #[path = "behaviours/store.rs"]
 mod store;
