@@ -73,6 +73,7 @@ mod sinks;
 #[cfg(test)]
 #[path = "behaviours/startup.rs"]
 mod startup;
+#[cfg(test)]
 #[path = "behaviours/stop.rs"]
 mod stop;
 #[cfg(test)]
