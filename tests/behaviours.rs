@@ -50,6 +50,9 @@ mod http;
 #[path = "behaviours/inventory.rs"]
 mod inventory;
 #[cfg(test)]
+#[path = "behaviours/kill.rs"]
+mod kill;
+#[cfg(test)]
 #[path = "behaviours/metrics.rs"]
 mod metrics;
 #[cfg(test)]
