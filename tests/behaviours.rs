@@ -20,6 +20,9 @@ mod ssh_server;
 mod visits;
 
 #[cfg(test)]
+#[path = "behaviours/cli.rs"]
+mod cli;
+#[cfg(test)]
 #[path = "behaviours/config.rs"]
 mod config;
 #[cfg(test)]

@@ -81,7 +81,7 @@ fn a_changed_version_is_told_everywhere_exactly_once() {
     assert!(site.ask("changes").is_empty(), "first seen is no change");
 
     let changed = &site.devices()[3];
-    let (before, after) = site.upgrade(changed, 6);
+    let (before, after) = site.upgrade(changed, 1);
     eventually("the new version", || shows(&daemon.page("/metrics"), changed, &after));
     assert_told_once(&daemon, &site, changed, &before, &after);
     two_more_sweeps(&daemon);
@@ -131,11 +131,11 @@ fn a_restart_goes_on_where_it_stopped() {
     let mut daemon = site.daemon();
     until_all_are_known(&daemon, &site);
     let (first, second) = (&site.devices()[0], &site.devices()[1]);
-    let (before, after) = site.upgrade(first, 5);
+    let (before, after) = site.upgrade(first, 1);
     eventually("the new version", || shows(&daemon.page("/metrics"), first, &after));
     assert_told_once(&daemon, &site, first, &before, &after);
     assert!(daemon.stop().success());
-    let upgraded_meanwhile = site.upgrade(second, 5);
+    let upgraded_meanwhile = site.upgrade(second, 1);
     let before_restart = site.events();
 
     // A sweep on demand only: what the page shows comes out of the store.

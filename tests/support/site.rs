@@ -86,10 +86,12 @@ impl Site {
         self.fleet.devices()
     }
 
-    /// Boots a device into its platform's version of that number; gives that version and the one before.
-    pub(crate) fn upgrade(&self, device: &SimDevice, number: usize) -> (String, String) {
-        let versions = device.platform().versions();
-        let (before, after) = (device.version(), versions[number % versions.len()].to_owned());
+    /// Boots a device into the version so many steps on its platform's way; gives the one before and the new one. One
+    /// step from a device's first version is an upgrade, and five are fewer than any platform's way is long.
+    pub(crate) fn upgrade(&self, device: &SimDevice, steps: usize) -> (String, String) {
+        let (versions, before) = (device.platform().versions(), device.version());
+        let place = versions.iter().position(|version| *version == before).unwrap();
+        let after = versions[(place + steps) % versions.len()].to_owned();
         self.fleet.upgrade(device.name(), &after).unwrap();
         (before, after)
     }
