@@ -37,12 +37,16 @@ struct Room {
     unscheduled: CancellationToken,
     /// Ends its runner, once no run is on.
     closed: CancellationToken,
+    /// Cancelled once its runner has ended.
+    ended: CancellationToken,
 }
 
 /// All sweeps that are kept. A reload opens and closes rooms; one whose configuration stays is left alone.
 pub(super) struct Rooms<T> {
     shared: Arc<Shared<T>>,
     rooms: BTreeMap<String, Room>,
+    /// Of sweeps that were removed by name, what tells that the last runner has ended: one that comes back waits for it.
+    leaving: BTreeMap<String, CancellationToken>,
     handles: Arc<ArcSwap<Vec<SweepHandle>>>,
     tasks: JoinSet<anyhow::Result<()>>,
 }
@@ -52,6 +56,7 @@ impl<T: Transport> Rooms<T> {
         Self {
             shared: Arc::new(shared),
             rooms: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             handles: Arc::default(),
             tasks: JoinSet::new(),
         }
@@ -70,11 +75,13 @@ impl<T: Transport> Rooms<T> {
             .filter(|name| !sweeps.iter().any(|sweep| sweep.name == **name))
             .cloned()
             .collect();
+        self.leaving.retain(|_, ended| !ended.is_cancelled());
         for name in gone {
             if let Some(room) = self.rooms.remove(&name) {
                 room.unscheduled.cancel();
                 room.closed.cancel();
                 info!(sweep = name, "sweep removed; a run that is on goes on to its end");
+                self.leaving.insert(name, room.ended);
             }
         }
         for sweep in sweeps {
@@ -101,9 +108,19 @@ impl<T: Transport> Rooms<T> {
             status,
             unscheduled: self.shared.stop.drain.child_token(),
             closed: self.shared.stop.drain.child_token(),
+            ended: CancellationToken::new(),
         };
         let outlet = Outlet { notes: self.shared.notes.clone(), status: room.status.clone() };
-        self.tasks.spawn(run(name, Arc::clone(&self.shared), starts, outlet, room.closed.clone()));
+        let runner = run(name, Arc::clone(&self.shared), starts, outlet, room.closed.clone());
+        let (before, ended) = (self.leaving.remove(&sweep.name), room.ended.clone().drop_guard());
+        self.tasks.spawn(async move {
+            let _ended = ended;
+            // A run that was on when the sweep left the configuration may still be: single flight holds for it as well.
+            if let Some(before) = before {
+                before.cancelled().await;
+            }
+            runner.await
+        });
         self.schedule(&room);
         self.rooms.insert(sweep.name.clone(), room);
     }

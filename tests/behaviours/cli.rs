@@ -156,6 +156,27 @@ fn a_sweep_prints_csv_with_one_header() {
     assert!(lines[1..].iter().all(|line| line.matches(',').count() == lines[0].matches(',').count()));
 }
 
+/// Ctrl-C ends what was begun, begins nothing new, and the summary says so.
+#[test]
+fn an_interrupted_sweep_says_that_it_is_not_complete() {
+    let config =
+        versweep::sim::SimConfig { devices: 6, command_delay: crate::site::SLOW, ..Default::default() };
+    let site = Site::with(config);
+    site.write("versweep.toml", &site.config("schedule = 'never'", 2));
+    let arguments = ["sweep", "--config.file", "versweep.toml", "--output", "json"];
+    let mut child = Child(site.command(&arguments).stdout(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let first = lines.next().expect("a row as soon as a device is done");
+    assert!(first.contains("\"outcome\":\"answered\""), "{first}");
+    assert!(Command::new("kill").args(["-INT", &child.0.id().to_string()]).status().unwrap().success());
+    let rest: Vec<Value> = lines.map(|line| serde_json::from_str(&line).unwrap()).collect();
+    assert_eq!(child.0.wait().unwrap().code(), Some(1));
+    let summary = &rest.last().expect("a summary")["summary"];
+    assert_eq!((summary["complete"].as_bool(), summary["failed"].as_u64()), (Some(false), Some(0)));
+    assert_eq!(summary["devices"].as_u64(), Some(rest.len() as u64));
+    assert!(summary["devices"].as_u64() < Some(6), "{summary}");
+}
+
 #[test]
 fn a_probe_explains_a_visit_and_records_nothing() {
     let site = Site::new(2);

@@ -297,3 +297,66 @@ fn the_end_of_the_grace_breaks_visits_off() {
         "what was broken off leaves no trace"
     );
 }
+
+/// A reload removes a sweep in the middle of its run, another one brings it back: single flight holds all the same.
+#[test]
+fn a_sweep_that_leaves_and_comes_back_never_runs_twice_at_once() {
+    let (site, mut daemon) = in_the_middle_of_a_sweep(6, 2);
+    let with = site.config("schedule = 'never'", 2);
+    for config in [with.replace("name = 'all'", "name = 'other'"), with] {
+        site.write("versweep.toml", &config);
+        assert_eq!(request(site.web(), "POST", "/-/reload").unwrap().status, 200);
+    }
+    assert_eq!(request(site.web(), "POST", "/-/sweep").unwrap().status, 202, "it is asked for");
+    assert_eq!(request(site.web(), "POST", "/-/sweep").unwrap().status, 409, "and that once");
+    eventually("both runs have ended", || sweeps_total(&daemon) >= 2.0);
+    assert!(daemon.stop().success());
+    let sweeps = versweep::store::Reader::open(&site.path("versweep.db")).unwrap().sweeps(9).unwrap();
+    let [second, first] = &sweeps[..] else { panic!("two runs: {sweeps:?}") };
+    assert!(Some(second.started) >= first.ended, "{sweeps:?}");
+    assert!(first.complete && second.complete, "{sweeps:?}");
+    assert_eq!(site.fleet().sessions().peak_on_one_device, 1);
+}
+
+/// Two sweeps over the same devices, each as often as it may: the devices see one visit at a time.
+#[test]
+fn sweeps_that_overlap_share_the_devices() {
+    let site = Site::new(6);
+    let second = "[[sweep]]\nname = 'again'\nevery = '1s'\n";
+    site.write("versweep.toml", &(site.config("every = '1s'", 8) + second));
+    let mut daemon = site.daemon();
+    let ended =
+        |name: &str| sample(&daemon.page("/metrics"), &format!("versweep_sweeps_total{{sweep=\"{name}\"}}"));
+    eventually("both have run", || ended("all") >= Some(4.0) && ended("again") >= Some(4.0));
+    let page = daemon.page("/metrics");
+    assert!(shows_all(&page, &site));
+    assert!(!page.contains("failure_info{"), "nobody was turned away: {page}");
+    assert_eq!(site.fleet().sessions().peak_on_one_device, 1);
+    assert!(daemon.stop().success());
+}
+
+/// A sink that can't take its events holds up nothing; what waits is delivered once it can.
+#[test]
+fn a_dead_sink_holds_up_nothing_and_gets_its_events_in_the_end() {
+    let site = Site::new(2);
+    std::fs::create_dir(site.path("events.jsonl")).unwrap();
+    let mut daemon = site.daemon();
+    until_all_are_known(&daemon, &site);
+    for device in site.devices() {
+        site.upgrade(device, 1);
+    }
+    until_all_are_known(&daemon, &site);
+    two_more_sweeps(&daemon);
+    eventually("the failure is counted", || {
+        let page = daemon.page("/metrics");
+        sample(&page, "versweep_sink_failures_total{sink=\"jsonl\"}") >= Some(1.0)
+            && sample(&page, "versweep_sink_pending{sink=\"jsonl\"}") == Some(2.0)
+    });
+    std::fs::remove_dir(site.path("events.jsonl")).unwrap();
+    eventually("the events arrive", || site.events().len() == 2);
+    eventually("and count as delivered", || {
+        sample(&daemon.page("/metrics"), "versweep_sink_pending{sink=\"jsonl\"}") == Some(0.0)
+    });
+    assert!(daemon.stop().success());
+    assert_eq!(site.events().len(), 2, "each once");
+}
