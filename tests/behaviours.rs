@@ -1,7 +1,6 @@
 //! How versweep behaves, one file per behaviour; nothing here needs an installed server.
 
 #[cfg(test)]
-#[expect(dead_code, reason = "tests/real.rs uses the rest of it")]
 #[path = "support/daemon.rs"]
 mod daemon;
 #[cfg(test)]
@@ -10,9 +9,6 @@ mod devices;
 #[cfg(test)]
 #[path = "support/fleet.rs"]
 mod fleet;
-#[cfg(test)]
-#[path = "support/site.rs"]
-mod site;
 #[cfg(test)]
 #[path = "support/ssh_server.rs"]
 mod ssh_server;
@@ -34,7 +30,7 @@ mod corpus;
 mod crash;
 #[cfg(test)]
 #[path = "behaviours/daemon.rs"]
-mod daemon_run;
+mod daemon;
 #[cfg(test)]
 #[path = "behaviours/dashboards.rs"]
 mod dashboards;
