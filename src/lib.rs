@@ -19,8 +19,11 @@ pub mod version;
 
 // floor 1: thought, pure
 pub mod dialogue;
+pub mod breaker;
+pub mod budget;
 pub mod diff;
 pub mod document;
+pub mod holdoff;
 pub mod parse;
 pub mod platform;
 pub mod settings;
