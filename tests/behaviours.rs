@@ -11,12 +11,18 @@ mod devices;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[cfg(test)]
+#[path = "support/site.rs"]
+mod site;
+#[cfg(test)]
 #[path = "support/ssh_server.rs"]
 mod ssh_server;
 #[cfg(test)]
 #[path = "support/visits.rs"]
 mod visits;
 
+#[cfg(test)]
+#[path = "behaviours/cli.rs"]
+mod cli;
 #[cfg(test)]
 #[path = "behaviours/config.rs"]
 mod config;
@@ -26,6 +32,9 @@ mod corpus;
 #[cfg(test)]
 #[path = "behaviours/crash.rs"]
 mod crash;
+#[cfg(test)]
+#[path = "behaviours/daemon.rs"]
+mod daemon_run;
 #[cfg(test)]
 #[path = "behaviours/dashboards.rs"]
 mod dashboards;
@@ -44,6 +53,9 @@ mod http;
 #[cfg(test)]
 #[path = "behaviours/inventory.rs"]
 mod inventory;
+#[cfg(test)]
+#[path = "behaviours/kill.rs"]
+mod kill;
 #[cfg(test)]
 #[path = "behaviours/metrics.rs"]
 mod metrics;
@@ -65,6 +77,9 @@ mod sim;
 #[cfg(test)]
 #[path = "behaviours/sinks.rs"]
 mod sinks;
+#[cfg(test)]
+#[path = "behaviours/startup.rs"]
+mod startup;
 #[cfg(test)]
 #[path = "behaviours/stop.rs"]
 mod stop;
