@@ -69,6 +69,9 @@ mod recorder;
 #[path = "behaviours/schedule.rs"]
 mod schedule;
 #[cfg(test)]
+#[path = "behaviours/secrets.rs"]
+mod secrets;
+#[cfg(test)]
 #[path = "behaviours/sessions.rs"]
 mod sessions;
 #[cfg(test)]
