@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::device::DeviceId;
 
 /// When a breaker opens, and how long it stays so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rules {
     /// Refusals on that many distinct devices open it; 0 switches it off.
     pub failures: usize,
@@ -60,9 +60,13 @@ pub struct Breaker {
 enum State {
     Closed,
     /// Until then nobody tries.
-    Open { until: Duration },
+    Open {
+        until: Duration,
+    },
     /// One device tries.
-    Trying { canary: DeviceId },
+    Trying {
+        canary: DeviceId,
+    },
 }
 
 impl Breaker {
@@ -169,7 +173,8 @@ mod tests {
 
     fn opened() -> Breaker {
         let mut breaker = Breaker::new(RULES);
-        let turns: Vec<_> = (0..5).map(|n| breaker.tell(&device(n), Verdict::Refused, at(n as u64))).collect();
+        let turns: Vec<_> =
+            (0..5).map(|n| breaker.tell(&device(n), Verdict::Refused, at(n as u64))).collect();
         assert_eq!(turns, [None, None, None, None, Some(Turn::Opened)]);
         breaker
     }

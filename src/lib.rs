@@ -18,9 +18,9 @@ pub mod text;
 pub mod version;
 
 // floor 1: thought, pure
-pub mod dialogue;
 pub mod breaker;
 pub mod budget;
+pub mod dialogue;
 pub mod diff;
 pub mod document;
 pub mod holdoff;
