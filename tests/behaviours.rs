@@ -10,6 +10,9 @@ mod devices;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[cfg(test)]
+#[path = "support/site.rs"]
+mod site;
+#[cfg(test)]
 #[path = "support/ssh_server.rs"]
 mod ssh_server;
 #[cfg(test)]
@@ -30,7 +33,7 @@ mod corpus;
 mod crash;
 #[cfg(test)]
 #[path = "behaviours/daemon.rs"]
-mod daemon;
+mod daemon_run;
 #[cfg(test)]
 #[path = "behaviours/dashboards.rs"]
 mod dashboards;
