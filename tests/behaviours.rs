@@ -10,6 +10,9 @@ mod devices;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[cfg(test)]
+#[path = "support/shell_server.rs"]
+mod shell_server;
+#[cfg(test)]
 #[path = "support/ssh_server.rs"]
 mod ssh_server;
 #[cfg(test)]
@@ -58,6 +61,9 @@ mod schedule;
 #[cfg(test)]
 #[path = "behaviours/sessions.rs"]
 mod sessions;
+#[cfg(test)]
+#[path = "behaviours/shell.rs"]
+mod shell;
 #[cfg(test)]
 #[path = "behaviours/sim.rs"]
 mod sim;
