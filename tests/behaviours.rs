@@ -54,6 +54,9 @@ mod metrics;
 #[path = "behaviours/parse.rs"]
 mod parse;
 #[cfg(test)]
+#[path = "behaviours/probe.rs"]
+mod probe;
+#[cfg(test)]
 #[path = "behaviours/recorder.rs"]
 mod recorder;
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use versweep::device::{Device, Timeouts};
 use versweep::dialogue::{Channel, Errand, Rules};
 use versweep::failure::{FailureKind, Stage};
+use versweep::platform::Platforms;
+use versweep::sim::{Fleet, SimConfig};
 use versweep::transport::{Trace, Transport, TransportError};
 
 use crate::devices::{PASSWORD, device_at, settings, transport};
@@ -156,4 +158,32 @@ async fn a_command_without_an_end_is_a_timeout() {
     let error = result.unwrap_err();
     assert_eq!((error.kind, error.stage), (FailureKind::Timeout, Stage::Command), "{}", error.detail);
     assert!(error.partial_output.unwrap().contains("Version 1.0"));
+}
+
+#[tokio::test]
+async fn every_simulated_platform_is_read_in_its_shell() {
+    let fleet =
+        Fleet::start(SimConfig { devices: 8, first_address: [127, 41, 1, 1].into(), ..SimConfig::default() });
+    let fleet = fleet.await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let credential = crate::devices::credential(Some(versweep::sim::PASSWORD), None);
+    let transport = versweep::transport::ssh::SshTransport::new(settings(credential, folder.path())).unwrap();
+    let platforms = Platforms::builtin();
+    for simulated in fleet.devices() {
+        let profile = platforms.find(simulated.platform().key()).unwrap();
+        let usual = Errand { channel: Channel::Shell, ..(*profile.errand).clone() };
+        let paged = Errand { rules: Rules::default().into(), ..usual.clone() };
+        for errand in [usual, paged] {
+            let mut trace = Trace::recording();
+            let outputs = transport
+                .visit(&device_at((simulated.address(), simulated.port()).into()), &errand, &mut trace)
+                .await;
+            let said = trace.session.unwrap().exchanges();
+            let outputs = outputs.unwrap_or_else(|error| panic!("{}: {error}: {said:?}", profile.key));
+            let reading = versweep::parse::parse(profile, &outputs.join("\n"));
+            let reading = reading.unwrap_or_else(|error| panic!("{}: {error}: {said:?}", profile.key));
+            assert_eq!(reading.facts.version.as_str(), simulated.version(), "{said:?}");
+        }
+    }
+    fleet.stop().await;
 }
