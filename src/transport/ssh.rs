@@ -150,8 +150,8 @@ impl Transport for SshTransport {
         };
 
         facts.with(|facts| {
-            if let (Some(session), Some(password)) = (&mut facts.session, &login.password) {
-                session.hide(password.clone());
+            if let Some(session) = &mut facts.session {
+                login.password.iter().chain(&login.enable).for_each(|secret| session.hide(secret.clone()));
             }
         });
 

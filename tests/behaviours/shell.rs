@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use versweep::credential::Credential;
 use versweep::device::{Device, Timeouts};
 use versweep::dialogue::{Channel, Errand, Rules};
 use versweep::failure::{FailureKind, Stage};
 use versweep::platform::Platforms;
 use versweep::sim::{Fleet, SimConfig};
+use versweep::transport::ssh::{SshSettings, SshTransport};
 use versweep::transport::{Trace, Transport, TransportError};
 
-use crate::devices::{PASSWORD, device_at, settings, transport};
-use crate::shell_server::{ShellServer, ShellSetup};
+use crate::devices::{PASSWORD, credential, device_at, settings, transport};
+use crate::shell_server::{ENABLE, ShellServer, ShellSetup};
 use crate::ssh_server::until;
 
 /// A command timeout that is meant to be run into.
@@ -129,12 +131,9 @@ async fn an_endless_output_ends_at_its_cap() {
     let setup = router().answer("show version", &"more of the same\r\n".repeat(8_000));
     let folder = tempfile::tempdir().unwrap();
     let server = ShellServer::start(setup).await;
-    let credential = crate::devices::credential(Some(PASSWORD), None);
-    let settings = versweep::transport::ssh::SshSettings {
-        output_limit: 64 * 1024,
-        ..settings(credential, folder.path())
-    };
-    let transport = versweep::transport::ssh::SshTransport::new(settings).unwrap();
+    let credential = credential(Some(PASSWORD), None);
+    let settings = SshSettings { output_limit: 64 * 1024, ..settings(credential, folder.path()) };
+    let transport = SshTransport::new(settings).unwrap();
     let result = transport.visit(&device_at(server.address), &by_shell(), &mut Trace::begin()).await;
     let error = result.unwrap_err();
     assert_eq!((error.kind, error.stage), (FailureKind::OutputLimit, Stage::Command), "{}", error.detail);
@@ -166,8 +165,8 @@ async fn every_simulated_platform_is_read_in_its_shell() {
         Fleet::start(SimConfig { devices: 8, first_address: [127, 41, 1, 1].into(), ..SimConfig::default() });
     let fleet = fleet.await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let credential = crate::devices::credential(Some(versweep::sim::PASSWORD), None);
-    let transport = versweep::transport::ssh::SshTransport::new(settings(credential, folder.path())).unwrap();
+    let credential = credential(Some(versweep::sim::PASSWORD), None);
+    let transport = SshTransport::new(settings(credential, folder.path())).unwrap();
     let platforms = Platforms::builtin();
     for simulated in fleet.devices() {
         let profile = platforms.find(simulated.platform().key()).unwrap();
@@ -186,4 +185,31 @@ async fn every_simulated_platform_is_read_in_its_shell() {
         }
     }
     fleet.stop().await;
+}
+
+#[tokio::test]
+async fn rights_are_raised_by_a_secret_of_their_own() {
+    let setup = ShellSetup { greeting: "r1>".to_owned(), ..router() };
+    let errand =
+        Errand::by_shell(show_version(), Rules { enable: Some("enable".to_owned()), ..Rules::default() });
+    let folder = tempfile::tempdir().unwrap();
+    for enable in [Some(ENABLE), None] {
+        let server = ShellServer::start(setup.clone()).await;
+        let credential = Credential { enable: enable.map(Into::into), ..credential(Some(PASSWORD), None) };
+        let transport = SshTransport::new(settings(credential, folder.path())).unwrap();
+        let mut trace = Trace::recording();
+        let result = transport.visit(&device_at(server.address), &errand, &mut trace).await;
+        let words = format!("{:?}{:?}{result:?}", trace.session.unwrap().exchanges(), trace.notes);
+        assert!(!words.contains(ENABLE), "{words}");
+        match result {
+            Ok(outputs) => assert_eq!(
+                (outputs, server.heard().lines.len()),
+                (vec!["Version 1.0\nup 2 days\n".to_owned()], 4)
+            ),
+            Err(error) => {
+                assert_eq!((error.kind, enable), (FailureKind::Denied, None), "{}", error.detail);
+                assert!(error.detail.contains("an enable password"), "{}", error.detail);
+            }
+        }
+    }
 }

@@ -13,6 +13,9 @@ use tokio::task::AbortHandle;
 use crate::devices::{PASSWORD, USER};
 use crate::ssh_server::fresh_key;
 
+/// What raises the rights.
+pub(crate) const ENABLE: &str = "higher-horse";
+
 /// How a shell behaves.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ShellSetup {
@@ -180,6 +183,14 @@ impl Handler for Conversation {
                     return Ok(());
                 }
                 if self.setup.prompt.is_empty() {
+                    continue;
+                }
+                if line == "enable" {
+                    session.data(channel, b"enable\r\nPassword: ".to_vec())?;
+                    continue;
+                }
+                if line == ENABLE {
+                    session.data(channel, format!("\r\n{}", self.setup.prompt).into_bytes())?;
                     continue;
                 }
                 let text = self.setup.answers.get(&line).map_or("% Invalid input\r\n", String::as_str);

@@ -122,6 +122,7 @@ fn transport(id: CredentialId) -> anyhow::Result<SshTransport> {
         id: id.clone(),
         username: USERNAME.to_owned(),
         password: Some(SecretString::from(PASSWORD)),
+        enable: None,
         private_key: None,
     };
     // Nothing is learned where keys are not checked, so that this file is neither read nor written.

@@ -210,7 +210,10 @@ impl Shell<'_> {
             Secret::Password => {
                 self.login.password.clone().ok_or_else(|| missing(FailureKind::Auth, "a password"))
             }
-            Secret::Enable => Err(missing(FailureKind::Denied, "an enable password")),
+            Secret::Enable => {
+                let enable = self.login.enable.clone();
+                enable.ok_or_else(|| missing(FailureKind::Denied, "an enable password"))
+            }
         }
     }
 
