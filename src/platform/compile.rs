@@ -65,6 +65,7 @@ fn read(file: &str, text: &str) -> Result<(Profile, Vec<Spanned<ExampleFile>>), 
         recognise: Recognise {
             any: errors.regexes("recognise.any", &typed.recognise.any),
             none: errors.regexes("recognise.none", &typed.recognise.none),
+            never: errors.regexes("recognise.never", &typed.recognise.never),
         },
         whole: typed.whole.iter().filter_map(|typed| marker(typed, &mut errors)).collect(),
         unknown_command: errors.regexes("errors.unknown_command", &typed.errors.unknown_command),
