@@ -10,12 +10,18 @@ mod devices;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[cfg(test)]
+#[path = "support/site.rs"]
+mod site;
+#[cfg(test)]
 #[path = "support/ssh_server.rs"]
 mod ssh_server;
 #[cfg(test)]
 #[path = "support/visits.rs"]
 mod visits;
 
+#[cfg(test)]
+#[path = "behaviours/cli.rs"]
+mod cli;
 #[cfg(test)]
 #[path = "behaviours/config.rs"]
 mod config;
@@ -26,11 +32,17 @@ mod corpus;
 #[path = "behaviours/crash.rs"]
 mod crash;
 #[cfg(test)]
+#[path = "behaviours/daemon.rs"]
+mod daemon_run;
+#[cfg(test)]
 #[path = "behaviours/dashboards.rs"]
 mod dashboards;
 #[cfg(test)]
 #[path = "behaviours/diff.rs"]
 mod diff;
+#[cfg(test)]
+#[path = "behaviours/gentle.rs"]
+mod gentle;
 #[cfg(test)]
 #[path = "behaviours/host_keys.rs"]
 mod host_keys;
@@ -44,6 +56,9 @@ mod http;
 #[path = "behaviours/inventory.rs"]
 mod inventory;
 #[cfg(test)]
+#[path = "behaviours/kill.rs"]
+mod kill;
+#[cfg(test)]
 #[path = "behaviours/metrics.rs"]
 mod metrics;
 #[cfg(test)]
@@ -53,14 +68,32 @@ mod parse;
 #[path = "behaviours/recorder.rs"]
 mod recorder;
 #[cfg(test)]
+#[path = "behaviours/schedule.rs"]
+mod schedule;
+#[cfg(test)]
+#[path = "behaviours/secrets.rs"]
+mod secrets;
+#[cfg(test)]
+#[path = "behaviours/sessions.rs"]
+mod sessions;
+#[cfg(test)]
 #[path = "behaviours/sim.rs"]
 mod sim;
 #[cfg(test)]
 #[path = "behaviours/sinks.rs"]
 mod sinks;
 #[cfg(test)]
+#[path = "behaviours/startup.rs"]
+mod startup;
+#[cfg(test)]
+#[path = "behaviours/stop.rs"]
+mod stop;
+#[cfg(test)]
 #[path = "behaviours/store.rs"]
 mod store;
+#[cfg(test)]
+#[path = "behaviours/sweep.rs"]
+mod sweep;
 #[cfg(test)]
 #[path = "behaviours/transport_conformance.rs"]
 mod transport_conformance;

@@ -27,6 +27,9 @@ mod disk_full;
 #[path = "real/prometheus.rs"]
 mod prometheus;
 #[cfg(test)]
+#[path = "real/routers.rs"]
+mod routers;
+#[cfg(test)]
 #[path = "real/sshd.rs"]
 mod sshd;
 #[cfg(test)]

@@ -30,11 +30,17 @@ impl Daemon {
 
     /// Starts the daemon without waiting.
     pub(crate) fn spawn(config: &Path, address: SocketAddr) -> Self {
+        Self::spawn_with(config, address, &[])
+    }
+
+    /// Starts the daemon without waiting, with these variables in its environment.
+    pub(crate) fn spawn_with(config: &Path, address: SocketAddr, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_versweep"))
             .args(["run", "--config.file"])
             .arg(config)
             .env_remove("JOURNAL_STREAM")
             .env_remove("NOTIFY_SOCKET")
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -59,11 +65,6 @@ impl Daemon {
             }
             get(self.address, "/-/ready").is_ok_and(|answer| answer.status == 200)
         });
-    }
-
-    /// The daemon's address.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// The process id.
@@ -120,8 +121,6 @@ impl Drop for Daemon {
 pub(crate) struct Answer {
     /// The status code.
     pub(crate) status: u16,
-    /// The head, in lower case.
-    pub(crate) head: String,
     /// The body.
     pub(crate) body: String,
 }
@@ -143,7 +142,7 @@ pub(crate) fn request(address: SocketAddr, method: &str, path: &str) -> std::io:
     stream.read_to_string(&mut text)?;
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-    Ok(Answer { status, head: head.to_lowercase(), body: body.to_owned() })
+    Ok(Answer { status, body: body.to_owned() })
 }
 
 /// Asks until it holds, or fails after [`PATIENCE`]: no test depends on how fast the machine is.
