@@ -109,11 +109,15 @@ pub fn parse(profile: &Profile, output: &str) -> Result<Reading, ParseError> {
     }
     let answer = answer_of(profile, &clean);
     check_nothing_before(profile, &clean, answer)?;
+    if profile.recognise.refuses(answer) {
+        return Err(ParseError::NoVersion { platform: profile.key.to_string() });
+    }
     let Some((pattern, version)) = first(profile, Field::Version, answer) else {
         return Err(refusal::refusal(Some(profile), answer)
             .unwrap_or_else(|| ParseError::NoVersion { platform: profile.key.to_string() }));
     };
     check_one_version(pattern, version, answer)?;
+    check_nothing_earlier(profile, version, answer)?;
     check_whole(profile, answer)?;
     let version = printable(version).ok_or(ParseError::BadValue { field: Field::Version.as_str() })?;
     check_one_host(profile, answer)?;
@@ -171,9 +175,10 @@ pub(crate) fn recognises(profile: &Profile, output: &str) -> bool {
     profile.recognise.matches(answer_of(profile, &clean))
 }
 
-/// Without what stood before the first command's echo.
+/// Without what stood before the echo of the first of the profile's commands.
 fn answer_of<'t>(profile: &Profile, clean: &'t str) -> &'t str {
-    profile.commands.first().map_or(clean, |command| clean::after_echo(clean, command))
+    let answers = profile.commands.iter().map(|command| clean::after_echo(clean, command));
+    answers.filter(|answer| answer.len() < clean.len()).max_by_key(|answer| answer.len()).unwrap_or(clean)
 }
 
 /// The first pattern, in the profile's order, that reads the field, and what it reads.
@@ -212,6 +217,21 @@ fn check_one_version(pattern: &Pattern, version: &str, answer: &str) -> Result<(
     match values(pattern, Field::Version, answer).find(|value| *value != version) {
         None => Ok(()),
         Some(other) => Err(ambiguous(Field::Version, version, other)),
+    }
+}
+
+/// A version that another pattern reads further up may be the device's, and this one that of what was appended to it.
+/// One that says the same with fewer parts is no contradiction: os-release has `22.04` and `22.04.4`.
+fn check_nothing_earlier(profile: &Profile, version: &str, answer: &str) -> Result<(), ParseError> {
+    let from = |value: &str| value.as_ptr().addr() - answer.as_ptr().addr();
+    let contradicts = |value: &str| {
+        from(value) < from(version) && !value.starts_with(version) && !version.starts_with(value)
+    };
+    let patterns = profile.patterns.iter().filter(|pattern| pattern.fields.contains(&Field::Version));
+    let mut earlier = patterns.filter_map(|pattern| values(pattern, Field::Version, answer).next());
+    match earlier.find(|value| contradicts(value)) {
+        None => Ok(()),
+        Some(other) => Err(ambiguous(Field::Version, other, version)),
     }
 }
 

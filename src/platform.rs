@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use regex::Regex;
 
@@ -54,12 +54,19 @@ pub struct Profile {
 pub(crate) struct Recognise {
     pub(crate) any: Vec<Regex>,
     pub(crate) none: Vec<Regex>,
+    pub(crate) never: Vec<Regex>,
 }
 
 impl Recognise {
     pub(crate) fn matches(&self, answer: &str) -> bool {
         self.any.iter().any(|regex| regex.is_match(answer))
             && !self.none.iter().any(|regex| regex.is_match(answer))
+            && !self.refuses(answer)
+    }
+
+    /// Whether this is something else's answer, even where the device was said to be this platform's.
+    pub(crate) fn refuses(&self, answer: &str) -> bool {
+        self.never.iter().any(|regex| regex.is_match(answer))
     }
 }
 
@@ -134,19 +141,39 @@ impl fmt::Display for ProfileError {
 
 impl std::error::Error for ProfileError {}
 
-/// All profiles, by key.
+/// A profile, or the text that it is compiled from once somebody asks for it.
+#[derive(Debug)]
+struct Slot {
+    key: &'static str,
+    text: &'static str,
+    profile: OnceLock<Arc<Profile>>,
+}
+
+impl Slot {
+    fn builtin(key: &'static str, text: &'static str) -> Self {
+        Self { key, text, profile: OnceLock::new() }
+    }
+
+    fn of(profile: Profile) -> Self {
+        Self { key: "", text: "", profile: OnceLock::from(Arc::new(profile)) }
+    }
+
+    fn profile(&self) -> &Arc<Profile> {
+        self.profile.get_or_init(|| Arc::new(builtin::profile(self.key, self.text)))
+    }
+}
+
+/// All profiles, by key. Cloning shares them.
 #[derive(Debug, Clone, Default)]
 pub struct Platforms {
-    profiles: BTreeMap<PlatformKey, Arc<Profile>>,
+    slots: BTreeMap<PlatformKey, Arc<Slot>>,
 }
 
 impl Platforms {
-    /// The profiles that are compiled in. Their patterns are compiled at each call, which takes milliseconds: call it
-    /// once and share the result.
+    /// The profiles that are compiled in. Each one's patterns are compiled when it is first asked for, once a process.
     #[must_use]
     pub fn builtin() -> Self {
-        let profiles = builtin::profiles().map(|profile| (profile.key.clone(), Arc::new(profile))).collect();
-        Self { profiles }
+        builtin::platforms()
     }
 
     /// Lays the user's profiles over these: a profile of a known key replaces it, another one is added. The examples
@@ -167,7 +194,7 @@ impl Platforms {
                         let problem = format!("`{}` is in {first} already: one file for a key", profile.key);
                         errors.push(ProfileError { file, line: None, key: Some("key".to_owned()), problem });
                     }
-                    self.profiles.insert(profile.key.clone(), Arc::new(profile));
+                    self.slots.insert(profile.key.clone(), Arc::new(Slot::of(profile)));
                 }
                 Err(of_this_file) => errors.extend(of_this_file),
             }
@@ -178,13 +205,14 @@ impl Platforms {
     /// The profile of that key.
     #[must_use]
     pub fn get(&self, key: &PlatformKey) -> Option<&Arc<Profile>> {
-        self.profiles.get(key)
+        self.slots.get(key).map(|slot| slot.profile())
     }
 
     /// The profile of that key or, where no key is like it, that alias; in any case of letters.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Arc<Profile>> {
-        self.iter().find(|profile| profile.key.as_str().eq_ignore_ascii_case(name)).or_else(|| {
+        let key = self.keys().find(|key| key.as_str().eq_ignore_ascii_case(name));
+        key.and_then(|key| self.get(key)).or_else(|| {
             self.iter().find(|profile| profile.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name)))
         })
     }
@@ -200,12 +228,12 @@ impl Platforms {
 
     /// All keys, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &PlatformKey> {
-        self.profiles.keys()
+        self.slots.keys()
     }
 
     /// All profiles, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Profile>> {
-        self.profiles.values()
+        self.slots.values().map(|slot| slot.profile())
     }
 }
 

@@ -10,6 +10,7 @@ mod cisco;
 mod dotted;
 mod juniper;
 mod key;
+mod vendors;
 
 /// A version exactly as the device printed it. Equality is textual; order is the platform's ([`Scheme`]).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,14 +51,41 @@ pub enum Scheme {
     Junos,
     /// Arista EOS: `4.28.9M`, `4.32.1F`.
     AristaEos,
+    /// Cisco ASA, FTD and FXOS: `9.12(4)67`, `2.12(1.29)`.
+    CiscoAsa,
+    /// FortiOS: `7.4.8`, with or without `build2795`.
+    Fortios,
+    /// PAN-OS: `10.2.7-h8`.
+    Panos,
+    /// RouterOS: `7.16beta3` < `7.16rc1` < `7.16`.
+    Routeros,
+    /// SR OS: `B-22.10.R3`.
+    Sros,
+    /// Huawei VRP and SmartAX: `V200R019C10SPC500`. Two products have no order.
+    HuaweiVrp,
+    /// Comware: `7.1.070, Release 3507P18`. Releases and features have no order.
+    Comware,
     /// Numbers and words between dots, dashes and the like, with semver's and Debian's meaning of `-rc1` and `~`.
     Dotted,
 }
 
 impl Scheme {
     /// All schemes, in the order of the documentation.
-    pub const ALL: [Self; 6] =
-        [Self::CiscoIos, Self::CiscoNxos, Self::CiscoXr, Self::Junos, Self::AristaEos, Self::Dotted];
+    pub const ALL: [Self; 13] = [
+        Self::CiscoIos,
+        Self::CiscoNxos,
+        Self::CiscoXr,
+        Self::Junos,
+        Self::AristaEos,
+        Self::CiscoAsa,
+        Self::Fortios,
+        Self::Panos,
+        Self::Routeros,
+        Self::Sros,
+        Self::HuaweiVrp,
+        Self::Comware,
+        Self::Dotted,
+    ];
 
     /// The name that a profile's `ordering` gives it.
     #[must_use]
@@ -68,6 +96,13 @@ impl Scheme {
             Self::CiscoXr => "cisco_xr",
             Self::Junos => "junos",
             Self::AristaEos => "arista_eos",
+            Self::CiscoAsa => "cisco_asa",
+            Self::Fortios => "fortios",
+            Self::Panos => "panos",
+            Self::Routeros => "routeros",
+            Self::Sros => "sros",
+            Self::HuaweiVrp => "huawei_vrp",
+            Self::Comware => "comware",
             Self::Dotted => "dotted",
         }
     }
@@ -91,6 +126,13 @@ impl Scheme {
             Self::CiscoXr => cisco::xr(text),
             Self::Junos => juniper::junos(text),
             Self::AristaEos => arista::eos(text),
+            Self::CiscoAsa => vendors::asa(text),
+            Self::Fortios => vendors::fortios(text),
+            Self::Panos => vendors::panos(text),
+            Self::Routeros => vendors::routeros(text),
+            Self::Sros => vendors::sros(text),
+            Self::HuaweiVrp => vendors::vrp(text),
+            Self::Comware => vendors::comware(text),
             Self::Dotted => dotted::dotted(text),
         }
     }

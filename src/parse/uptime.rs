@@ -45,30 +45,37 @@ fn seconds_alone(text: &str) -> Option<Duration> {
 fn skip_filler(mut text: &str) -> &str {
     loop {
         text = text.trim_start_matches([' ', ',', '\t']);
-        match text.strip_prefix("and ") {
+        match text.strip_prefix("and ").or_else(|| text.strip_prefix("- ")) {
             Some(rest) => text = rest,
             None => return text,
         }
     }
 }
 
-/// `03:29` is hours and minutes, `00:12:03` has seconds too.
+/// `03:29` is hours and minutes, `00:12:03` has seconds too, `4:04:14:10` days as well. Fractions of a second are cut.
 fn clock(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(text.len());
     let (clock, rest) = text.split_at(end);
-    let mut fields = clock.split(':');
-    let hours: u64 = fields.next()?.parse().ok()?;
-    let minutes: u64 = fields.next()?.parse().ok()?;
-    let seconds: u64 = fields.next().map_or(Some(0), |seconds| seconds.parse().ok())?;
-    let sound = fields.next().is_none() && minutes < 60 && seconds < 60;
-    sound.then_some(())?;
-    Some((hours.checked_mul(HOUR)?.checked_add(minutes * MINUTE + seconds)?, rest))
+    let fields: Vec<u64> = clock.split(':').map(|field| field.parse().ok()).collect::<Option<_>>()?;
+    let (days, hours, minutes, seconds) = match *fields.as_slice() {
+        [hours, minutes] => (0, hours, minutes, 0),
+        [hours, minutes, seconds] => (0, hours, minutes, seconds),
+        [days, hours, minutes, seconds] if hours < 24 => (days, hours, minutes, seconds),
+        _ => return None,
+    };
+    (minutes < 60 && seconds < 60).then_some(())?;
+    let whole = days.checked_mul(DAY)?.checked_add(hours.checked_mul(HOUR)?)?;
+    Some((whole.checked_add(minutes * MINUTE + seconds)?, without_fraction(rest)))
+}
+
+fn without_fraction(text: &str) -> &str {
+    text.strip_prefix('.').map_or(text, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit())?;
     let number: u64 = text[..end].parse().ok()?;
-    let rest = text[end..].trim_start();
+    let rest = without_fraction(&text[end..]).trim_start();
     let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
     let (unit, rest) = rest.split_at(end);
     let unit = match unit {
@@ -110,6 +117,12 @@ mod tests {
         assert_eq!(seconds("5w6d 03:29"), Some(5 * WEEK + 6 * DAY + 3 * HOUR + 29 * MINUTE));
         assert_eq!(seconds("00:12:03"), Some(12 * MINUTE + 3));
         assert_eq!(seconds("12345.67"), Some(12_345));
+        assert_eq!(seconds("4:04:14:10"), Some(4 * DAY + 4 * HOUR + 14 * MINUTE + 10));
+        assert_eq!(seconds("1d 16h 31m 43.856s"), Some(DAY + 16 * HOUR + 31 * MINUTE + 43));
+        assert_eq!(seconds("0:03:44.190000"), Some(3 * MINUTE + 44));
+        assert_eq!(seconds("8 days, 11:47:39"), Some(8 * DAY + 11 * HOUR + 47 * MINUTE + 39));
+        assert_eq!(seconds("5 day - 1 hour - 0 min - 2 sec"), Some(5 * DAY + HOUR + 2));
+        assert_eq!(seconds("2days 21hrs 27mins 54secs"), Some(2 * DAY + 21 * HOUR + 27 * MINUTE + 54));
     }
 
     #[test]
@@ -119,7 +132,8 @@ mod tests {
             "3 parsecs",
             "up",
             "3 days, soon",
-            "1:2:3:4",
+            "1:2:3:4:5",
+            "1:25:03:04",
             "03:99",
             "-5",
             "99999999999999999999 days",

@@ -58,6 +58,7 @@ fn read(file: &str, text: &str) -> Result<(Profile, Vec<Spanned<ExampleFile>>), 
     let recognise = Recognise {
         any: errors.regexes("recognise.any", &typed.recognise.any),
         none: errors.regexes("recognise.none", &typed.recognise.none),
+        never: errors.regexes("recognise.never", &typed.recognise.never),
     };
     let errand = Errand {
         commands: typed.commands.get_ref().clone().into(),

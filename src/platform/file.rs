@@ -40,6 +40,8 @@ pub(super) struct RecogniseFile {
     pub(super) any: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) none: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) never: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

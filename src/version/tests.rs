@@ -103,6 +103,51 @@ fn dotted_follows_semver_and_debian() {
     assert_eq!(compare(dotted, "rolling", "sid"), None);
 }
 
+#[test]
+fn other_vendors_number_as_they_mean_it() {
+    let asa = Scheme::CiscoAsa;
+    ascending(asa, &["8.4(1)", "9.8(3)", "9.8(3)21", "9.8(4)", "9.12(4)7", "9.12(4)67", "9.20(2)32"]);
+    ascending(asa, &["2.3(1.8)", "2.12(1.29)", "2.12(1.167)", "4.3(1.2024)"]);
+    ascending(Scheme::Fortios, &["6.4.9", "v7.0.0", "7.0.15", "7.2.10", "7.4.8"]);
+    let builds = ["7.4.8 build2571", "v7.4.8,build2795,250523 (GA.M)"];
+    ascending(Scheme::Fortios, &builds);
+    assert_eq!(compare(Scheme::Fortios, "7.4.8", builds[0]), None);
+    ascending(
+        Scheme::Panos,
+        &["9.1.2", "10.2.7", "10.2.7-h3", "10.2.7-h10", "10.2.10", "11.0.0-b12", "11.0.0"],
+    );
+    ascending(
+        Scheme::Routeros,
+        &["6.48.6", "6.49", "7.16beta3", "7.16beta10", "7.16rc1", "7.16", "7.16.1 (stable)"],
+    );
+    ascending(Scheme::Sros, &["TiMOS-C-14.0.R7", "B-22.7.R2", "22.10.R3", "22.10.R3-1", "C-22.10.R10"]);
+    assert_eq!(compare(Scheme::Sros, "B-22.10.R3", "22.10.R3"), Some(Ordering::Equal));
+    assert_eq!(compare(Scheme::Sros, "22.10.B1", "22.10.R1"), None);
+    let vrp = Scheme::HuaweiVrp;
+    ascending(
+        vrp,
+        &["V200R005C00", "V200R005C00SPC300", "V200R019C10SPC500", "V200R019C13SPC200", "V600R022C00"],
+    );
+    ascending(vrp, &["5.130", "5.170", "8.180"]);
+    assert_eq!(compare(vrp, "MA5600V800R018C10", "V800R021C10"), None);
+    let comware = Scheme::Comware;
+    ascending(
+        comware,
+        &[
+            "5.20.99, Release 2222P09",
+            "7.1.070, Release 3507P8",
+            "7.1.070, Release 3507P18",
+            "7.1.070, Release 3508",
+        ],
+    );
+    assert_eq!(compare(comware, "7.1.045, Feature 2432", "7.1.045, Release 2432P01"), None);
+    ascending(
+        Scheme::Dotted,
+        &["30.7.1.1", "31.7.1.4", "31.7.1.4-patch1-9", "31.7.1.4-patch1-34", "32.1.1.6"],
+    );
+    ascending(Scheme::Dotted, &["6.0.1.2", "8.3.1.2", "8.10.0.0", "8.10.2.0"]);
+}
+
 /// Versions in the shape of every scheme, and noise.
 fn any_version() -> impl Strategy<Value = Version> {
     prop_oneof![
@@ -114,6 +159,11 @@ fn any_version() -> impl Strategy<Value = Version> {
         r"1[25]\.1X4[67]-D[0-2](\.[0-2])?",
         r"4\.[0-2]\.[0-2](\.[0-2])?[FM](-[0-2]{1,2}\.[0-2]F)?",
         r"([0-2]:)?[0-2](\.[0-2]){0,2}(-rc[0-2]|~rc[0-2]|~|-[0-2]|a|\+deb[0-2])?",
+        r"9\.[0-1]\([0-2](\.[0-2])?\)[0-2]?",
+        r"v?7\.[0-1](\.[0-1])?(,build[0-2],1|-h[0-2]|-b[0-2]|beta[0-2]|rc[0-2])?",
+        r"(B-|C-)?2[0-1]\.1\.(R|B)[0-2](-[0-1])?",
+        r"(MA)?V[1-2]R[0-1]C[0-1](SPC[0-2])?(B[0-1])?",
+        r"7\.1\.0?[0-1](, (Release|Feature) [0-2]{1,2}(P[0-2])?)?",
         r"[0-9a-zA-Z().:~+-]{0,12}",
     ]
     .prop_map(Version::new)

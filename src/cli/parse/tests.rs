@@ -60,7 +60,7 @@ fn the_table_is_for_people() {
 #[test]
 fn an_unknown_platform_is_told_what_is_known() {
     let error = output_of("cisco_xyz", Output::Json, &[], FRR).unwrap_err().to_string();
-    assert!(error.starts_with("no platform \"cisco_xyz\": `auto`, or one of arista_eos, "), "{error}");
+    assert!(error.starts_with("no platform \"cisco_xyz\": `auto`, or one of a10, "), "{error}");
 }
 
 #[test]
