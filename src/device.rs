@@ -194,6 +194,16 @@ pub enum HostKeyPolicy {
     Off,
 }
 
+/// Which SSH algorithms are offered to a server (rule 17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SshAlgorithms {
+    /// Those that are held sound today.
+    #[default]
+    Modern,
+    /// After those, the ones that old devices need: SHA-1, 1024-bit groups, DSA, CBC, 3DES. `legacy_ssh = true`.
+    Legacy,
+}
+
 /// The time limits of one visit. Each inner one lies within `visit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
@@ -251,6 +261,8 @@ pub struct Device {
     pub credential: CredentialId,
     /// How its host key is checked.
     pub host_keys: HostKeyPolicy,
+    /// Which SSH algorithms it is offered.
+    pub algorithms: SshAlgorithms,
     /// The time limits of a visit.
     pub timeouts: Timeouts,
     /// Its labels.

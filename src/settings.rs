@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use crate::device::{
     CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
-    Selector, Timeouts,
+    Selector, SshAlgorithms, Timeouts,
 };
 use crate::document::{Item, Section};
 use crate::duration::HumanDuration;
 use crate::platform::Platforms;
 
 /// The keys that any layer may set.
-pub const DEVICE_KEYS: [&str; 8] = [
+pub const DEVICE_KEYS: [&str; 9] = [
     "port",
     "credential",
     "platform",
@@ -24,6 +24,7 @@ pub const DEVICE_KEYS: [&str; 8] = [
     "login_timeout",
     "command_timeout",
     "host_keys",
+    "legacy_ssh",
 ];
 
 /// SSH's own port.
@@ -109,6 +110,8 @@ pub struct DeviceSettings {
     pub command_timeout: Option<Duration>,
     /// How the host key is checked.
     pub host_keys: Option<HostKeyPolicy>,
+    /// Which SSH algorithms are offered: `legacy_ssh`.
+    pub algorithms: Option<SshAlgorithms>,
 }
 
 impl DeviceSettings {
@@ -142,6 +145,7 @@ impl DeviceSettings {
             login_timeout: inner("login_timeout"),
             command_timeout: inner("command_timeout"),
             host_keys: get("host_keys").and_then(|item| host_keys(&item)),
+            algorithms: get("legacy_ssh").and_then(|item| item.boolean()).map(algorithms),
         }
     }
 
@@ -157,6 +161,7 @@ impl DeviceSettings {
             login_timeout: self.login_timeout.or(lower.login_timeout),
             command_timeout: self.command_timeout.or(lower.command_timeout),
             host_keys: self.host_keys.or(lower.host_keys),
+            algorithms: self.algorithms.or(lower.algorithms),
         }
     }
 
@@ -193,6 +198,10 @@ fn host_keys(item: &Item<'_>) -> Option<HostKeyPolicy> {
             None
         }
     }
+}
+
+fn algorithms(legacy: bool) -> SshAlgorithms {
+    if legacy { SshAlgorithms::Legacy } else { SshAlgorithms::Modern }
 }
 
 /// One `[[group]]`: settings for the devices that it selects.
@@ -262,6 +271,7 @@ impl Layers {
             platform,
             timeouts: settings.timeouts(),
             host_keys: settings.host_keys.unwrap_or_default(),
+            algorithms: settings.algorithms.unwrap_or_default(),
             credential: settings.credential.ok_or(NoCredential)?,
             labels,
         })

@@ -24,6 +24,12 @@ mod visits;
 #[path = "real/disk_full.rs"]
 mod disk_full;
 #[cfg(test)]
+#[path = "real/legacy.rs"]
+mod legacy;
+#[cfg(test)]
+#[path = "real/login.rs"]
+mod login;
+#[cfg(test)]
 #[path = "real/prometheus.rs"]
 mod prometheus;
 #[cfg(test)]

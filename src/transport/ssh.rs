@@ -23,6 +23,9 @@ use facts::{Record, SharedFacts};
 use host_key::HostKeyCheck;
 use keys::Login;
 use known_hosts::KnownHosts;
+use login::Attempt;
+use offers::Offers;
+use peer::Peer;
 use wire::Line;
 
 mod algorithms;
@@ -35,6 +38,8 @@ mod host_key;
 mod keys;
 mod known_hosts;
 mod login;
+mod offers;
+mod peer;
 mod text;
 mod wire;
 
@@ -76,6 +81,7 @@ impl SshSettings {
 pub struct SshTransport {
     logins: BTreeMap<CredentialId, Login>,
     hosts: Arc<KnownHosts>,
+    offers: Offers,
     output_limit: usize,
 }
 
@@ -88,7 +94,7 @@ impl SshTransport {
     pub fn new(settings: SshSettings) -> Result<Self, Vec<SshSetupError>> {
         let logins = prepare_logins(settings.credentials)?;
         let hosts = Arc::new(KnownHosts::load(settings.known_hosts, &settings.extra_known_hosts));
-        Ok(Self { logins, hosts, output_limit: settings.output_limit })
+        Ok(Self { logins, hosts, offers: Offers::default(), output_limit: settings.output_limit })
     }
 
     /// A transport with other settings that takes this one's place at a reload. While both are in use they share what
@@ -102,7 +108,8 @@ impl SshTransport {
         }
         let logins = prepare_logins(settings.credentials)?;
         self.hosts.read_again(&settings.extra_known_hosts);
-        Ok(Self { logins, hosts: Arc::clone(&self.hosts), output_limit: settings.output_limit })
+        let (hosts, offers) = (Arc::clone(&self.hosts), Offers::default());
+        Ok(Self { logins, hosts, offers, output_limit: settings.output_limit })
     }
 }
 
@@ -146,13 +153,15 @@ impl Transport for SshTransport {
             return Err(TransportError::new(FailureKind::Internal, Stage::Connect, detail));
         };
 
-        let line = Line::new(connect::connect(device).await?);
+        let peer = Peer::from(device);
+        let line = Line::new(connect::connect(&peer).await?);
         record.trace.enter(Stage::Kex);
         let login_by = Instant::now() + device.timeouts.login;
-        let mut session = self.exchange_keys(device, &line, &facts, login_by).await?;
+        let mut session = self.exchange_keys(&peer, &line, &facts, login_by).await?;
         record.trace.enter(Stage::Auth);
         let outcome = async {
-            login::log_in(&mut session, login, device, &facts, login_by).await?;
+            let attempt = Attempt { login, peer, facts: &facts, offers: &self.offers };
+            login::log_in(&mut session, attempt, login_by).await?;
             record.trace.enter(Stage::Command);
             let outputs = exec::run_all(&session, commands, device, self.output_limit, &facts).await?;
             record.trace.finish();
@@ -160,7 +169,9 @@ impl Transport for SshTransport {
         };
         let outcome = outcome.await;
         let patience = if outcome.is_ok() { Patience::UntilClosed } else { Patience::None };
-        let _ = timeout(GOODBYE, say_goodbye(session, &line, patience)).await;
+        if !facts.with(|facts| facts.waits_for_answer) {
+            let _ = timeout(GOODBYE, say_goodbye(session, &line, patience)).await;
+        }
         outcome
     }
 }
@@ -169,22 +180,22 @@ impl SshTransport {
     /// Identification, key exchange and host key check.
     async fn exchange_keys(
         &self,
-        device: &Device,
+        peer: &Peer<'_>,
         line: &Line,
         facts: &SharedFacts,
         deadline: Instant,
     ) -> Result<Handle<Client>, TransportError> {
-        let name = known_hosts::name_of(&device.endpoint);
+        let name = known_hosts::name_of(peer.endpoint);
         let known = self.hosts.lookup(&name);
         let types: Vec<_> = known.iter().map(known_hosts::Known::algorithm).collect();
-        let config = algorithms::config(&types, device.timeouts.visit + SILENCE_MARGIN);
-        let check = HostKeyCheck { policy: device.host_keys, name, known, hosts: Arc::clone(&self.hosts) };
+        let config = algorithms::config(peer.algorithms, &types, peer.timeouts.visit + SILENCE_MARGIN);
+        let check = HostKeyCheck { policy: peer.host_keys, name, known, hosts: Arc::clone(&self.hosts) };
         let client = Client { facts: facts.clone(), check };
         let wire = BufReader::with_capacity(READ_BUFFER, line.wire(facts.clone()));
         match timeout_at(deadline, russh::client::connect_stream(config, wire, client)).await {
             Ok(Ok(session)) => Ok(session),
-            Ok(Err(error)) => Err(errors::kex_failure(&error, facts, device)),
-            Err(_) => Err(errors::kex_timeout(facts, device)),
+            Ok(Err(error)) => Err(errors::kex_failure(&error, facts, peer)),
+            Err(_) => Err(errors::kex_timeout(facts, peer)),
         }
     }
 }

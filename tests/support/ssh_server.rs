@@ -57,14 +57,25 @@ pub(crate) struct Seen {
     pub(crate) connections: usize,
     /// Sessions that are open now.
     pub(crate) open: usize,
+    /// Logins without a secret.
+    pub(crate) nones: usize,
     /// Passwords, in order.
     pub(crate) passwords: Vec<String>,
+    /// Answers by keyboard-interactive, in order.
+    pub(crate) answers: Vec<String>,
     /// Public keys that proved themselves, in order.
     pub(crate) keys: usize,
     /// Commands, in order.
     pub(crate) commands: Vec<String>,
     /// Client identifications.
     pub(crate) clients: Vec<String>,
+}
+
+impl Seen {
+    /// How often a secret was sent, by whatever method.
+    pub(crate) fn secrets(&self) -> usize {
+        self.passwords.len() + self.answers.len()
+    }
 }
 
 /// What a server is made from.
@@ -74,6 +85,11 @@ pub(crate) struct Setup {
     pub(crate) answers: BTreeMap<String, Vec<u8>>,
     pub(crate) host_keys: Vec<PrivateKey>,
     pub(crate) authorized: Option<PublicKey>,
+    /// The methods it offers; with `None` among them it lets everybody in.
+    pub(crate) methods: Vec<MethodKind>,
+    /// The questions of keyboard-interactive, one a round; true for those whose answer is shown. The first answer must
+    /// be the password.
+    pub(crate) questions: Vec<(&'static str, bool)>,
 }
 
 impl Setup {
@@ -84,6 +100,8 @@ impl Setup {
             answers: BTreeMap::from([("show version".to_owned(), b"Version 1.0\n".to_vec())]),
             host_keys: vec![fresh_key()],
             authorized: None,
+            methods: vec![MethodKind::PublicKey, MethodKind::Password],
+            questions: vec![("Password: ", false)],
         }
     }
 
@@ -163,12 +181,9 @@ pub(crate) async fn until(done: impl Fn() -> bool) {
 }
 
 async fn accept(listener: TcpListener, setup: Setup, seen: Arc<Mutex<Seen>>) {
-    let mut methods = MethodSet::empty();
-    methods.push(MethodKind::PublicKey);
-    methods.push(MethodKind::Password);
     let config = Arc::new(Config {
         server_id: SshId::Standard(Cow::Borrowed("SSH-2.0-TestServer_1.0")),
-        methods,
+        methods: MethodSet::from(setup.methods.as_slice()),
         keys: setup.host_keys.clone(),
         auth_rejection_time: Duration::ZERO,
         nodelay: true,
@@ -189,7 +204,7 @@ async fn accept(listener: TcpListener, setup: Setup, seen: Arc<Mutex<Seen>>) {
             let silent = setup.manner == Manner::SilentAtLogin;
             let tcp = tcp.into_std().unwrap();
             let ear = tcp.try_clone().unwrap();
-            let handler = Conversation { setup, seen: of_session };
+            let handler = Conversation { setup, seen: of_session, round: 0 };
             let session = async {
                 let tcp = tokio::net::TcpStream::from_std(tcp).unwrap();
                 if let Ok(session) = russh::server::run_stream(config, tcp, handler).await {
@@ -216,6 +231,8 @@ async fn hung_up(tcp: std::net::TcpStream) {
 struct Conversation {
     setup: Arc<Setup>,
     seen: Arc<Mutex<Seen>>,
+    /// How many questions of keyboard-interactive have been answered.
+    round: usize,
 }
 
 fn refuse() -> Auth {
@@ -232,6 +249,36 @@ impl Handler for Conversation {
             _ if user == USER && password == PASSWORD => Ok(Auth::Accept),
             Manner::GivesUpOnAuth => Err(russh::Error::Disconnect),
             _ => Ok(refuse()),
+        }
+    }
+
+    async fn auth_none(&mut self, _: &str) -> Result<Auth, Self::Error> {
+        self.seen.lock().unwrap().nones += 1;
+        Ok(if self.setup.methods.contains(&MethodKind::None) { Auth::Accept } else { refuse() })
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        _: &str,
+        response: Option<russh::server::Response<'a>>,
+    ) -> Result<Auth, Self::Error> {
+        if let Some(response) = response {
+            let answers: Vec<String> =
+                response.map(|answer| String::from_utf8_lossy(&answer).into_owned()).collect();
+            self.seen.lock().unwrap().answers.extend(answers);
+            self.round += 1;
+        }
+        match self.setup.questions.get(self.round) {
+            Some((question, shown)) => Ok(Auth::Partial {
+                name: Cow::Borrowed(""),
+                instructions: Cow::Borrowed(""),
+                prompts: Cow::Owned(vec![(Cow::Borrowed(*question), *shown)]),
+            }),
+            None => {
+                let right = self.seen.lock().unwrap().answers.last().is_some_and(|last| last == PASSWORD);
+                Ok(if right && user == USER { Auth::Accept } else { refuse() })
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use crate::clock::SystemClock;
 use crate::credential::Credential;
 use crate::device::{
     CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
-    Timeouts,
+    SshAlgorithms, Timeouts,
 };
 use crate::observation::Outcome;
 use crate::platform::Platforms;
@@ -112,6 +112,7 @@ fn device(target: &Target, credential: &CredentialId, delay: Duration) -> anyhow
         credential: credential.clone(),
         // The baseline checks no host keys either; what checking costs is the conformance suite's matter.
         host_keys: HostKeyPolicy::Off,
+        algorithms: SshAlgorithms::Modern,
         timeouts: Timeouts { visit: limit, connect: limit, login: limit, command: limit },
         labels: Labels::default(),
     })

@@ -40,7 +40,13 @@ impl Handler for Client {
         let (kex, cipher, mac): (&str, &str, &str) =
             (names.kex.as_ref(), names.cipher.as_ref(), names.client_mac.as_ref());
         let algorithms = format!("{kex}, {}, {cipher}, {mac}", names.key);
-        self.facts.with(|facts| facts.algorithms = Some(algorithms));
+        let old = super::algorithms::legacy_among(&[kex, names.key.as_ref(), cipher, mac]);
+        self.facts.with(|facts| {
+            facts.algorithms = Some(algorithms);
+            if !old.is_empty() {
+                facts.notes.push(format!("legacy SSH was needed: {}", old.join(", ")));
+            }
+        });
         Ok(())
     }
 
