@@ -166,12 +166,13 @@ async fn live(
             error = rooms.failed() => return Err(error),
             _ = hangup.recv() => {
                 // What is wrong is in the log and in the metrics; nobody else asked.
-                let _ = reloader.reload(rooms).await;
+                let _ = stop.run_until_cancelled(reloader.reload(rooms)).await;
             }
             Some(answer) = reload_asked.recv() => {
-                let result = reloader.reload(rooms).await;
-                // Whoever asked may have gone away.
-                let _ = answer.send(result);
+                if let Some(result) = stop.run_until_cancelled(reloader.reload(rooms)).await {
+                    // Whoever asked may have gone away.
+                    let _ = answer.send(result);
+                }
             }
         }
     }

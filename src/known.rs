@@ -147,7 +147,7 @@ pub struct Snapshot {
     pub devices: Vec<Arc<DeviceState>>,
     /// The latest changes, newest first, bounded.
     pub recent_changes: Vec<Arc<Change>>,
-    /// The newest record of each sweep by name, ended or running.
+    /// The newest record of each sweep, ended or running; of one that is running also the newest that ended.
     pub last_sweeps: Vec<SweepRecord>,
     /// Of each sweep by name, when the newest complete run ended.
     pub last_complete: BTreeMap<String, Timestamp>,

@@ -18,6 +18,7 @@ pub mod text;
 pub mod version;
 
 // floor 1: thought, pure
+pub mod dialogue;
 pub mod diff;
 pub mod document;
 pub mod parse;

@@ -64,6 +64,19 @@ pub struct Outlet {
     pub status: watch::Sender<SweepStatus>,
 }
 
+impl Outlet {
+    /// Tells the recorder of the run itself. A recorder that takes nothing, because its disk is full, must not keep the
+    /// daemon from stopping: once visits are broken off, a note that has no room is left out, and the next start closes
+    /// the sweep in the store.
+    async fn note(&self, note: Note, stop: &Stop) -> Result<(), RecorderEnded> {
+        tokio::select! {
+            biased;
+            sent = self.notes.send(note) => sent.map_err(|_| RecorderEnded),
+            () = stop.abort.cancelled() => Ok(()),
+        }
+    }
+}
+
 /// How a run is stopped: first no new device is visited, then, at the end of the grace, visits are broken off.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
@@ -110,7 +123,7 @@ pub async fn run<T: Transport>(
             ..SweepStatus::default()
         };
     });
-    outlet.notes.send(Note::SweepStarted(record.clone())).await.map_err(|_| RecorderEnded)?;
+    outlet.note(Note::SweepStarted(record.clone()), stop).await?;
 
     let mut flight = Flight::new(engine.clone(), record.id, &plan, outlet.clone());
     let all_begun = flight.visit_all(starts(plan.devices, plan.spread), stop).await?;
@@ -121,7 +134,7 @@ pub async fn run<T: Transport>(
     record.failed = status.failed as u64;
     record.complete = all_begun && all_ended;
     record.ended = Some(plan.prober.clock.now());
-    outlet.notes.send(Note::SweepEnded(record.clone())).await.map_err(|_| RecorderEnded)?;
+    outlet.note(Note::SweepEnded(record.clone()), stop).await?;
     outlet.status.send_modify(|status| status.running = None);
     info!(sweep = %plan.name, id = %record.id, answered = record.answered, failed = record.failed,
         complete = record.complete, "sweep ended");
@@ -138,25 +151,28 @@ type Due = (Instant, Arc<Device>);
 /// whole fleet, or one whole site, at once (rule 5).
 fn starts(devices: Vec<Arc<Device>>, spread: Duration) -> VecDeque<Due> {
     let now = Instant::now();
-    let mut placed: Vec<(u64, Arc<Device>)> =
+    let mut placed: Vec<(u32, Arc<Device>)> =
         devices.into_iter().map(|device| (place(&device.id), device)).collect();
     placed.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.id.cmp(&b.1.id)));
     placed.into_iter().map(|(place, device)| (now + spread.mul_f64(fraction(place)), device)).collect()
 }
 
-/// FNV-1a: the same in every release and on every machine, which the standard hasher does not promise.
-fn place(device: &DeviceId) -> u64 {
-    device
-        .as_str()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// A device's place in every sweep: FNV-1a, the same in every release and on every machine, which the standard hasher
+/// does not promise. By itself it gives names that differ in their last letters nearly the same place, so that a site's
+/// switches would be visited at once; MurmurHash3's last step mixes what it gives.
+fn place(device: &DeviceId) -> u32 {
+    let hash = device.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    // The upper 32 bits are all that is left.
+    (mixed >> 32) as u32
 }
 
-/// Where in 0..1 a hash lies. FNV's high bits mix poorly on short names, so they are folded with the low ones.
-fn fraction(hash: u64) -> f64 {
-    #[expect(clippy::cast_possible_truncation, reason = "the fold keeps 32 bits on purpose")]
-    let folded = (hash ^ (hash >> 32)) as u32;
-    f64::from(folded) / (f64::from(u32::MAX) + 1.0)
+/// Where in 0..1 a place lies.
+fn fraction(place: u32) -> f64 {
+    f64::from(place) / (f64::from(u32::MAX) + 1.0)
 }
 
 /// Waits until a device is due, a worker is free and nobody else visits the device. Nothing leaves the queue before all
@@ -237,20 +253,19 @@ impl<T: Transport> Flight<T> {
 
     /// Waits for the visits under way. Returns whether all came to their own end.
     async fn drain(&mut self, stop: &Stop) -> Result<bool, RecorderEnded> {
-        loop {
-            let ended = tokio::select! {
-                biased;
-                () = stop.abort.cancelled() => {
-                    self.visits.shutdown().await;
-                    return Ok(self.visited_by.is_empty());
-                }
-                ended = self.visits.join_next_with_id() => ended,
-            };
-            match ended {
-                Some(ended) => self.ended(ended).await?,
-                None => return Ok(true),
+        let all_ended = async {
+            while let Some(ended) = self.visits.join_next_with_id().await {
+                self.ended(ended).await?;
             }
+            Ok(true)
+        };
+        tokio::select! {
+            biased;
+            result = all_ended => return result,
+            () = stop.abort.cancelled() => {}
         }
+        self.visits.shutdown().await;
+        Ok(false)
     }
 
     async fn ended(

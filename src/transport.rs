@@ -64,6 +64,7 @@ impl TransportError {
 pub struct Trace {
     stage: Stage,
     entered: Instant,
+    finished: bool,
     times: StageTimes,
     /// The server's SSH identification string, as it was sent, bounded.
     pub server: Option<String>,
@@ -82,6 +83,7 @@ impl Trace {
         Self {
             stage: Stage::Connect,
             entered: Instant::now(),
+            finished: false,
             times: StageTimes::default(),
             server: None,
             algorithms: None,
@@ -94,12 +96,18 @@ impl Trace {
     pub fn enter(&mut self, stage: Stage) {
         self.finish();
         self.stage = stage;
+        self.entered = Instant::now();
+        self.finished = false;
     }
 
-    /// Ends the present stage: its time is recorded.
+    /// Ends the present stage: its time is recorded. What comes before the next stage, such as an orderly goodbye,
+    /// belongs to none.
     pub fn finish(&mut self) {
+        if self.finished {
+            return;
+        }
+        self.finished = true;
         let took = self.entered.elapsed();
-        self.entered = Instant::now();
         match self.stage {
             Stage::Connect => self.times.connect = Some(took),
             Stage::Kex => self.times.kex = Some(took),
@@ -125,5 +133,23 @@ impl Trace {
     #[must_use]
     pub fn in_stage_for(&self) -> Duration {
         self.entered.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The goodbye after the last command once overwrote the command's own time.
+    #[tokio::test(start_paused = true)]
+    async fn a_finished_stage_keeps_its_time() {
+        let mut trace = Trace::begin();
+        trace.enter(Stage::Command);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        trace.finish();
+        tokio::time::advance(Duration::from_millis(500)).await;
+        trace.enter(Stage::Parse);
+        assert_eq!(trace.times().command, Some(Duration::from_secs(2)));
+        assert_eq!(trace.stage(), Stage::Parse);
     }
 }

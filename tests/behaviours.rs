@@ -56,14 +56,26 @@ mod parse;
 #[path = "behaviours/recorder.rs"]
 mod recorder;
 #[cfg(test)]
+#[path = "behaviours/schedule.rs"]
+mod schedule;
+#[cfg(test)]
+#[path = "behaviours/sessions.rs"]
+mod sessions;
+#[cfg(test)]
 #[path = "behaviours/sim.rs"]
 mod sim;
 #[cfg(test)]
 #[path = "behaviours/sinks.rs"]
 mod sinks;
 #[cfg(test)]
+#[path = "behaviours/stop.rs"]
+mod stop;
+#[cfg(test)]
 #[path = "behaviours/store.rs"]
 mod store;
+#[cfg(test)]
+#[path = "behaviours/sweep.rs"]
+mod sweep;
 #[cfg(test)]
 #[path = "behaviours/transport_conformance.rs"]
 mod transport_conformance;

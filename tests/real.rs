@@ -20,6 +20,7 @@ mod sshd_server;
 #[path = "support/visits.rs"]
 mod visits;
 
+
 #[cfg(test)]
 #[path = "real/disk_full.rs"]
 mod disk_full;

@@ -24,7 +24,7 @@ mod tests {
             "text",
             "version",
         ],
-        &["diff", "document", "parse", "platform", "settings", "timetable"],
+        &["dialogue", "diff", "document", "parse", "platform", "settings", "timetable"],
         &["config", "inventory", "limits", "metrics", "sink", "store", "transport"],
         &["activity", "courier", "http", "probe", "recorder", "schedule", "sim", "sweep"],
     ];
@@ -37,7 +37,7 @@ mod tests {
         ("http", &["activity"]),
         // A profile's examples are read when it is compiled.
         ("parse", &["platform"]),
-        ("platform", &["parse"]),
+        ("platform", &["dialogue", "parse"]),
         ("settings", &["document", "platform"]),
     ];
 

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ impl Args {
         let folder = Folder::create()?;
         let fleet = Fleet::start(self.fleet()?).await?;
         fs::write(folder.0.join("devices.toml"), fleet.inventory_toml())?;
-        fs::write(folder.0.join("password"), PASSWORD)?;
+        write_secret(&folder.0.join("password"), PASSWORD)?;
         let config = folder.0.join("versweep.toml");
         fs::write(&config, self.config())?;
         let daemon = Daemon::build(&config).await?;
@@ -126,6 +127,12 @@ path = "events.jsonl"
         }
         out.flush()
     }
+}
+
+/// Writes a file that only its owner can read, as the daemon wants its secrets.
+fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(secret.as_bytes())
 }
 
 /// What the simulated routers accept. It guards nothing: they are on loopback and have no configuration.

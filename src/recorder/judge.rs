@@ -24,6 +24,8 @@ pub(super) struct Desk {
     totals: Totals,
     recent: VecDeque<Arc<Change>>,
     last_sweeps: BTreeMap<String, SweepRecord>,
+    /// The newest run that ended, of each sweep whose newest run is still on.
+    ended_before: BTreeMap<String, SweepRecord>,
     last_complete: BTreeMap<String, Timestamp>,
 }
 
@@ -48,6 +50,7 @@ impl Desk {
             totals: loaded.totals,
             recent: loaded.recent_changes.into_iter().map(Arc::new).collect(),
             last_sweeps: loaded.last_sweeps.into_iter().map(|sweep| (sweep.name.clone(), sweep)).collect(),
+            ended_before: BTreeMap::new(),
             last_complete: loaded.last_complete,
         }
     }
@@ -98,7 +101,7 @@ impl Desk {
         Snapshot {
             devices: self.fleet.shown(),
             recent_changes: self.recent.iter().cloned().collect(),
-            last_sweeps: self.last_sweeps.values().cloned().collect(),
+            last_sweeps: self.last_sweeps.values().chain(self.ended_before.values()).cloned().collect(),
             last_complete: self.last_complete.clone(),
             totals: self.totals.clone(),
         }
@@ -156,8 +159,13 @@ impl Desk {
     /// Takes a sweep's beginning or end, and gives what is to be written: only an end. A beginning is written through
     /// [`Self::in_progress`], with the counts that the same batch brings.
     fn sweep(&mut self, sweep: SweepRecord) -> Option<SweepRecord> {
-        self.last_sweeps.insert(sweep.name.clone(), sweep.clone());
-        let ended = sweep.ended?;
+        let before = self.last_sweeps.insert(sweep.name.clone(), sweep.clone());
+        let Some(ended) = sweep.ended else {
+            let ended_before = before.filter(|before| before.ended.is_some());
+            self.ended_before.extend(ended_before.map(|before| (before.name.clone(), before)));
+            return None;
+        };
+        self.ended_before.remove(&sweep.name);
         count(&mut self.totals.sweeps, sweep.name.clone());
         if sweep.complete {
             self.last_complete.insert(sweep.name.clone(), ended);

@@ -35,7 +35,7 @@ pub(super) fn addresses(first: Ipv4Addr, count: usize) -> Result<Vec<Ipv4Addr>, 
 /// Names the figure needed when the hard limit is below it.
 pub(super) fn allow_files(devices: usize, sessions: usize) -> Result<(), SimError> {
     let needed = devices.saturating_add(sessions).saturating_add(FILES_BESIDE_VISITS);
-    require_open_files(needed).map_err(|source| SimError::FileLimit { devices, sessions, source })
+    require_open_files(needed).map_err(|limit| SimError::FileLimit { devices, sessions, limit })
 }
 
 /// Listens on all addresses at one port: the given one, or any that is free on all of them.

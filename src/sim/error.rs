@@ -20,14 +20,14 @@ pub enum SimError {
         devices: usize,
     },
     /// The process may not open enough files.
-    #[error("{devices} devices and {sessions} sessions at once are too many for this process: {source}")]
+    #[error("{devices} devices and {sessions} sessions at once are too many for this process: {limit}")]
     FileLimit {
         /// One file each.
         devices: usize,
         /// One file each.
         sessions: usize,
         /// The figure needed, and the one allowed.
-        source: TooFewFiles,
+        limit: TooFewFiles,
     },
     /// A device can't listen.
     #[error("can't listen on {address}:{port}: {error}; choose another --port or --listen")]

@@ -1,6 +1,7 @@
 //! The cap on devices visited at once, shared by all sweeps, and the claim that keeps two of them off one device.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -12,19 +13,23 @@ use crate::device::DeviceId;
 pub struct Workers {
     permits: Arc<Semaphore>,
     limit: Mutex<usize>,
+    /// Counted beside the semaphore: after a lower cap more can be busy than it has places.
+    busy: Arc<AtomicUsize>,
 }
 
 impl Workers {
     /// At most `limit` visits at once.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(limit)), limit: Mutex::new(limit) }
+        Self { permits: Arc::new(Semaphore::new(limit)), limit: Mutex::new(limit), busy: Arc::default() }
     }
 
     /// Waits for a free worker.
     pub async fn take(&self) -> Permit {
         // The semaphore is never closed: it has no owner that could close it.
-        Permit { _permit: Arc::clone(&self.permits).acquire_owned().await.ok() }
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
+        self.busy.fetch_add(1, Ordering::Relaxed);
+        Permit { _permit: permit, busy: Arc::clone(&self.busy) }
     }
 
     /// The cap.
@@ -33,10 +38,10 @@ impl Workers {
         *self.limit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Workers that are busy now.
+    /// Workers that are busy now; for a while after a lower cap, more than it.
     #[must_use]
     pub fn busy(&self) -> usize {
-        self.limit().saturating_sub(self.permits.available_permits())
+        self.busy.load(Ordering::Relaxed)
     }
 
     /// Changes the cap at a reload. A lower cap comes into force as visits end; none is broken off.
@@ -68,6 +73,13 @@ impl Workers {
 #[derive(Debug)]
 pub struct Permit {
     _permit: Option<OwnedSemaphorePermit>,
+    busy: Arc<AtomicUsize>,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.busy.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Which devices are being visited: never two sessions on one device at once (rule 1).

@@ -25,7 +25,7 @@ fn errors(text: &str) -> String {
 }
 
 /// Runs `versweep check`: its exit code, output and errors.
-pub fn check(file: &Path) -> (i32, String, String) {
+pub(crate) fn check(file: &Path) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_versweep")).arg("check").arg(file).output().unwrap();
     let code = output.status.code().unwrap();
     (code, String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())

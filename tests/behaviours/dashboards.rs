@@ -1,6 +1,5 @@
 //! Alerts and dashboards name what the page has, and are complete enough to work with. (Their queries are run on a real
 //! Prometheus in `tests/real/prometheus.rs`.)
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! The HTTP server: readiness, lifecycle, the API, the page, and what it refuses.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

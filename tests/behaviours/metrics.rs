@@ -1,5 +1,4 @@
 //! `/metrics` speaks the contract: every name, label and type, escaped, bounded, rendered once per snapshot.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::io::Read as _;

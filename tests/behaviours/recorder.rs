@@ -10,10 +10,13 @@ use versweep::change::ChangeKind;
 use versweep::clock::ManualClock;
 use versweep::failure::FailureKind;
 use versweep::known::{DeviceState, Snapshot};
+use versweep::metrics::{Cut, Encoding, Exporter};
 use versweep::observation::Observation;
 use versweep::recorder::{Recorder, RecorderHandle};
 use versweep::store::{Reader, Store};
 
+use crate::daemon::sample;
+use crate::fleet;
 use crate::visits::{answered, at, device, failed, id, judgement, sweep_ended, sweep_started};
 
 fn place() -> (TempDir, PathBuf) {
@@ -149,6 +152,33 @@ async fn sweeps_are_kept_with_their_counts() {
     stop(recorder).await;
     let sweeps = Reader::open(&path).unwrap().sweeps(9).unwrap();
     assert_eq!(sweeps, [sweep_ended(1, 2)]);
+}
+
+/// While a run is on, `/metrics` still tells how long the one before took and when it ended.
+#[tokio::test]
+async fn a_running_sweep_is_shown_beside_the_one_that_ended_before() {
+    let (_folder, path) = place();
+    let recorder = start(&path);
+    recorder.notes.send(Note::SweepStarted(sweep_started(1, 2))).await.unwrap();
+    recorder.notes.send(Note::SweepEnded(sweep_ended(1, 2))).await.unwrap();
+    recorder.notes.send(Note::SweepStarted(sweep_started(10, 2))).await.unwrap();
+    flush(&recorder.notes).await;
+    let shown = recorder.snapshot.load().last_sweeps.clone();
+    assert_eq!(shown, [sweep_started(10, 2), sweep_ended(1, 2)]);
+
+    let exporter = Exporter::new(&[], true);
+    let live = fleet::live(at(12));
+    let page =
+        exporter.page(&recorder.snapshot.load_full(), &live, &Cut::default(), Encoding::Identity).await;
+    let page = String::from_utf8(page.unwrap()).unwrap();
+    assert!(page.contains("versweep_sweep_last_duration_seconds{sweep=\"all\"} 1\n"), "{page}");
+    let ended = sample(&page, "versweep_sweep_last_end_timestamp_seconds{sweep=\"all\"}");
+    assert_eq!(ended, Some(1_790_000_002.0));
+
+    recorder.notes.send(Note::SweepEnded(sweep_ended(10, 2))).await.unwrap();
+    flush(&recorder.notes).await;
+    assert_eq!(recorder.snapshot.load().last_sweeps, [sweep_ended(10, 2)]);
+    stop(recorder).await;
 }
 
 #[tokio::test]

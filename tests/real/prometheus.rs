@@ -1,8 +1,7 @@
 //! The shipped rules, samples and dashboards, tried by Prometheus's own tools and on a real Prometheus.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -17,8 +16,10 @@ use versweep::clock::{Clock as _, SystemClock};
 use versweep::http::{App, Readiness, serve};
 use versweep::known::Snapshot;
 use versweep::metrics::{Cut, Encoding, Exporter, Live};
+use versweep::sim::{Fault, Fleet, PASSWORD, SimConfig, USERNAME};
 use versweep::status::SweepStatus;
 
+use crate::daemon::{Daemon, free_address};
 use crate::fleet;
 use crate::prometheus_server::{Prometheus, dashboard_queries};
 
@@ -139,4 +140,49 @@ async fn every_query_of_dashboard_and_rules_returns_a_series() {
     for alert in ["VersweepSweepSkipped", "VersweepDeviceUnreachable", "VersweepDeviceVersionChanged"] {
         prometheus.wait_for(&format!("ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}}")).await;
     }
+}
+
+/// The same, with nothing made up: the real daemon on a simulated fleet, in which one device is upgraded and one falls
+/// silent.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs prometheus: run by make test"]
+async fn every_dashboard_query_finds_its_series_in_a_real_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = SimConfig {
+        devices: 24,
+        first_address: Ipv4Addr::new(127, 61, 0, 1),
+        command_delay: Duration::from_millis(20),
+        ..SimConfig::default()
+    };
+    let fleet = Fleet::start(config).await.unwrap();
+    let web = free_address();
+    std::fs::write(folder.path().join("devices.toml"), fleet.inventory_toml()).unwrap();
+    std::fs::write(folder.path().join("password"), PASSWORD).unwrap();
+    let file = folder.path().join("versweep.toml");
+    let text = format!(
+        "[web]\nlisten = ['{web}']\n[store]\npath = 'versweep.db'\n[workers]\nmax = 8\n\
+         [credentials.lab]\nusername = '{USERNAME}'\npassword = {{ file = 'password' }}\n\
+         [defaults]\ncredential = 'lab'\ntimeout = '2s'\nconnect_timeout = '1s'\nlogin_timeout = '1s'\n\
+         command_timeout = '1s'\n\
+         [[inventory]]\ntype = 'file'\npath = 'devices.toml'\n[[sweep]]\nname = 'all'\nevery = '1s'\n\
+         [[sink]]\ntype = 'jsonl'\npath = 'events.jsonl'\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let daemon = tokio::task::spawn_blocking(move || Daemon::start(&file, web)).await.unwrap();
+    let prometheus = Prometheus::start(&[web]);
+    prometheus.wait_for("count(versweep_device_version_info) == 24").await;
+
+    let (upgraded, silent) = (fleet.devices()[1].name(), fleet.devices()[2].name());
+    fleet.upgrade(upgraded, "99.9(9)").unwrap();
+    fleet.set_fault(silent, Some(Fault::Silent)).await.unwrap();
+    prometheus
+        .wait_for(&format!("versweep_device_version_info{{device=\"{upgraded}\",version=\"99.9(9)\"}}"))
+        .await;
+    prometheus.wait_for(&format!("versweep_device_failure_info{{device=\"{silent}\"}}")).await;
+    for (panel, expr) in dashboard_queries() {
+        let series = prometheus.wait_for(&expr).await;
+        assert!(!series.is_empty(), "{panel}: {expr}");
+    }
+    drop(daemon);
+    fleet.stop().await;
 }

@@ -61,11 +61,6 @@ impl Daemon {
         });
     }
 
-    /// The daemon's address.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// The process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
@@ -120,8 +115,6 @@ impl Drop for Daemon {
 pub(crate) struct Answer {
     /// The status code.
     pub(crate) status: u16,
-    /// The head, in lower case.
-    pub(crate) head: String,
     /// The body.
     pub(crate) body: String,
 }
@@ -143,7 +136,7 @@ pub(crate) fn request(address: SocketAddr, method: &str, path: &str) -> std::io:
     stream.read_to_string(&mut text)?;
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-    Ok(Answer { status, head: head.to_lowercase(), body: body.to_owned() })
+    Ok(Answer { status, body: body.to_owned() })
 }
 
 /// Asks until it holds, or fails after [`PATIENCE`]: no test depends on how fast the machine is.

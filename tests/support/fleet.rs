@@ -1,5 +1,4 @@
 //! A small fleet in every state a device can be in, for the tests of `/metrics`, the API and the pages.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;

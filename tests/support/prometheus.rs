@@ -1,6 +1,5 @@
 //! A real Prometheus on loopback that scrapes an address with the shipped configuration and rules, and the dashboards'
 //! queries to run on it. Needs Debian's `prometheus`.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};

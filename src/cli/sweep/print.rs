@@ -115,7 +115,7 @@ fn sentence(row: &Row) -> String {
 
 fn summary(out: &mut impl Write, tally: &Tally) -> io::Result<()> {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["platform", "version", "devices"]);
+    table.load_style(presets::NOTHING).set_header(["PLATFORM", "VERSION", "DEVICES"]);
     for (platform, versions) in &tally.versions {
         for (version, devices) in versions {
             table.add_row([platform.clone(), version.clone(), devices.to_string()]);
@@ -124,7 +124,7 @@ fn summary(out: &mut impl Write, tally: &Tally) -> io::Result<()> {
     for (kind, devices) in &tally.failures {
         table.add_row(["failed".to_owned(), (*kind).to_owned(), devices.to_string()]);
     }
-    writeln!(out, "{table}")?;
+    writeln!(out, "\n{}\n", table.trim_fmt())?;
     let stopped = if tally.complete { "" } else { "; stopped before all were visited" };
     writeln!(
         out,
