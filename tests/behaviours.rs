@@ -44,6 +44,9 @@ mod http;
 #[path = "behaviours/inventory.rs"]
 mod inventory;
 #[cfg(test)]
+#[path = "behaviours/jumps.rs"]
+mod jumps;
+#[cfg(test)]
 #[path = "behaviours/login.rs"]
 mod login;
 #[cfg(test)]

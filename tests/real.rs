@@ -20,10 +20,12 @@ mod sshd_server;
 #[path = "support/visits.rs"]
 mod visits;
 
-
 #[cfg(test)]
 #[path = "real/disk_full.rs"]
 mod disk_full;
+#[cfg(test)]
+#[path = "real/jumps.rs"]
+mod jumps;
 #[cfg(test)]
 #[path = "real/legacy.rs"]
 mod legacy;

@@ -14,19 +14,20 @@ use tokio::io::BufReader;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::credential::Credential;
-use crate::device::{CredentialId, Device};
+use crate::device::{CredentialId, Device, Route};
 use crate::failure::{FailureKind, Stage};
 
 use super::{OUTPUT_LIMIT, Trace, Transport, TransportError};
 use client::Client;
 use facts::{Record, SharedFacts};
 use host_key::HostKeyCheck;
+use jumps::Jumps;
 use keys::Login;
 use known_hosts::KnownHosts;
 use login::Attempt;
 use offers::Offers;
 use peer::Peer;
-use wire::Line;
+use wire::{Line, Wire};
 
 mod algorithms;
 mod client;
@@ -35,6 +36,7 @@ mod errors;
 mod exec;
 mod facts;
 mod host_key;
+mod jumps;
 mod keys;
 mod known_hosts;
 mod login;
@@ -48,9 +50,6 @@ pub use keys::{SetupProblem, SshSetupError};
 /// How long the orderly end of a visit may take. The answer is safe by then; the wait only spares the device a reset
 /// connection and a VTY line that hangs until its timeout.
 const GOODBYE: Duration = Duration::from_millis(500);
-
-/// What russh's own silence limit is above the visit's deadline: it must never be the first to strike.
-const SILENCE_MARGIN: Duration = Duration::from_secs(5);
 
 /// One session's packets are small; larger reads go past this buffer. It halves the system calls of a login.
 const READ_BUFFER: usize = 4096;
@@ -82,6 +81,7 @@ pub struct SshTransport {
     logins: BTreeMap<CredentialId, Login>,
     hosts: Arc<KnownHosts>,
     offers: Offers,
+    jumps: Jumps,
     output_limit: usize,
 }
 
@@ -94,7 +94,7 @@ impl SshTransport {
     pub fn new(settings: SshSettings) -> Result<Self, Vec<SshSetupError>> {
         let logins = prepare_logins(settings.credentials)?;
         let hosts = Arc::new(KnownHosts::load(settings.known_hosts, &settings.extra_known_hosts));
-        Ok(Self { logins, hosts, offers: Offers::default(), output_limit: settings.output_limit })
+        Ok(Self::with(logins, hosts, settings.output_limit))
     }
 
     /// A transport with other settings that takes this one's place at a reload. While both are in use they share what
@@ -108,8 +108,11 @@ impl SshTransport {
         }
         let logins = prepare_logins(settings.credentials)?;
         self.hosts.read_again(&settings.extra_known_hosts);
-        let (hosts, offers) = (Arc::clone(&self.hosts), Offers::default());
-        Ok(Self { logins, hosts, offers, output_limit: settings.output_limit })
+        Ok(Self::with(logins, Arc::clone(&self.hosts), settings.output_limit))
+    }
+
+    fn with(logins: BTreeMap<CredentialId, Login>, hosts: Arc<KnownHosts>, output_limit: usize) -> Self {
+        Self { logins, hosts, offers: Offers::default(), jumps: Jumps::default(), output_limit }
     }
 }
 
@@ -148,16 +151,12 @@ impl Transport for SshTransport {
     ) -> Result<Vec<String>, TransportError> {
         let facts = SharedFacts::default();
         let record = Record { trace, facts: facts.clone() };
-        let Some(login) = self.logins.get(&device.credential) else {
-            let detail = format!("credential {} is not loaded", device.credential);
-            return Err(TransportError::new(FailureKind::Internal, Stage::Connect, detail));
-        };
-
+        let login = self.login(&device.credential)?;
         let peer = Peer::from(device);
-        let line = Line::new(connect::connect(&peer).await?);
+        let (mut line, wire) = self.reach(&device.route, &peer, &facts).await?;
         record.trace.enter(Stage::Kex);
         let login_by = Instant::now() + device.timeouts.login;
-        let mut session = self.exchange_keys(&peer, &line, &facts, login_by).await?;
+        let mut session = self.exchange_keys(&peer, wire, &facts, login_by).await?;
         record.trace.enter(Stage::Auth);
         let outcome = async {
             let attempt = Attempt { login, peer, facts: &facts, offers: &self.offers };
@@ -170,28 +169,48 @@ impl Transport for SshTransport {
         let outcome = outcome.await;
         let patience = if outcome.is_ok() { Patience::UntilClosed } else { Patience::None };
         if !facts.with(|facts| facts.waits_for_answer) {
-            let _ = timeout(GOODBYE, say_goodbye(session, &line, patience)).await;
+            let _ = timeout(GOODBYE, say_goodbye(session, &mut line, patience)).await;
         }
         outcome
     }
 }
 
 impl SshTransport {
+    fn login(&self, credential: &CredentialId) -> Result<&Login, TransportError> {
+        self.logins.get(credential).ok_or_else(|| {
+            let detail = format!("credential {credential} is not loaded");
+            TransportError::new(FailureKind::Internal, Stage::Connect, detail)
+        })
+    }
+
+    /// A connection to the peer, by its route.
+    async fn reach(
+        &self,
+        route: &Route,
+        peer: &Peer<'_>,
+        facts: &SharedFacts,
+    ) -> Result<(Line, Wire), TransportError> {
+        match route {
+            Route::Direct => Ok(Line::over(connect::connect(peer).await?, facts.clone())),
+            Route::Via(hosts) => self.reach_through(hosts, peer, facts).await,
+        }
+    }
+
     /// Identification, key exchange and host key check.
     async fn exchange_keys(
         &self,
         peer: &Peer<'_>,
-        line: &Line,
+        wire: Wire,
         facts: &SharedFacts,
         deadline: Instant,
     ) -> Result<Handle<Client>, TransportError> {
         let name = known_hosts::name_of(peer.endpoint);
         let known = self.hosts.lookup(&name);
         let types: Vec<_> = known.iter().map(known_hosts::Known::algorithm).collect();
-        let config = algorithms::config(peer.algorithms, &types, peer.timeouts.visit + SILENCE_MARGIN);
+        let config = algorithms::config(peer, &types);
         let check = HostKeyCheck { policy: peer.host_keys, name, known, hosts: Arc::clone(&self.hosts) };
         let client = Client { facts: facts.clone(), check };
-        let wire = BufReader::with_capacity(READ_BUFFER, line.wire(facts.clone()));
+        let wire = BufReader::with_capacity(READ_BUFFER, wire);
         match timeout_at(deadline, russh::client::connect_stream(config, wire, client)).await {
             Ok(Ok(session)) => Ok(session),
             Ok(Err(error)) => Err(errors::kex_failure(&error, facts, peer)),
@@ -209,7 +228,7 @@ enum Patience {
 }
 
 /// Tells the device that the visit is over, so that it frees its line at once.
-async fn say_goodbye(session: Handle<Client>, line: &Line, patience: Patience) {
+async fn say_goodbye(session: Handle<Client>, line: &mut Line, patience: Patience) {
     if session.disconnect(russh::Disconnect::ByApplication, "", "").await.is_ok() {
         let _ = session.await;
         if matches!(patience, Patience::UntilClosed) {

@@ -11,6 +11,7 @@ use russh::keys::{Algorithm, PrivateKey, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, MethodKind, MethodSet, SshId};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::devices::{PASSWORD, USER};
@@ -67,6 +68,8 @@ pub(crate) struct Seen {
     pub(crate) keys: usize,
     /// Commands, in order.
     pub(crate) commands: Vec<String>,
+    /// Tunnels that were asked for.
+    pub(crate) tunnels: usize,
     /// Client identifications.
     pub(crate) clients: Vec<String>,
 }
@@ -130,6 +133,8 @@ pub(crate) fn key_of(algorithm: Algorithm) -> PrivateKey {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
+    /// Told to break all connections.
+    breaker: Arc<Notify>,
     accepting: AbortHandle,
 }
 
@@ -156,12 +161,19 @@ impl Server {
     fn on(listener: TcpListener, setup: Setup) -> Self {
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let accepting = tokio::spawn(accept(listener, setup, Arc::clone(&seen))).abort_handle();
-        Self { address, seen, accepting }
+        let breaker = Arc::new(Notify::new());
+        let accept = accept(listener, setup, Arc::clone(&seen), Arc::clone(&breaker));
+        let accepting = tokio::spawn(accept).abort_handle();
+        Self { address, seen, breaker, accepting }
     }
 
     pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// Breaks all connections.
+    pub(crate) fn break_all(&self) {
+        self.breaker.notify_waiters();
     }
 
     /// Waits until no session is open any more.
@@ -180,7 +192,7 @@ pub(crate) async fn until(done: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it should have come to that by now");
 }
 
-async fn accept(listener: TcpListener, setup: Setup, seen: Arc<Mutex<Seen>>) {
+async fn accept(listener: TcpListener, setup: Setup, seen: Arc<Mutex<Seen>>, breaker: Arc<Notify>) {
     let config = Arc::new(Config {
         server_id: SshId::Standard(Cow::Borrowed("SSH-2.0-TestServer_1.0")),
         methods: MethodSet::from(setup.methods.as_slice()),
@@ -198,12 +210,12 @@ async fn accept(listener: TcpListener, setup: Setup, seen: Arc<Mutex<Seen>>) {
             seen.open += 1;
         }
         let config = Arc::clone(&config);
-        let (setup, seen) = (Arc::clone(&setup), Arc::clone(&seen));
+        let (setup, seen, breaker) = (Arc::clone(&setup), Arc::clone(&seen), Arc::clone(&breaker));
         let of_session = Arc::clone(&seen);
         tokio::spawn(async move {
             let silent = setup.manner == Manner::SilentAtLogin;
             let tcp = tcp.into_std().unwrap();
-            let ear = tcp.try_clone().unwrap();
+            let (ear, hand) = (tcp.try_clone().unwrap(), tcp.try_clone().unwrap());
             let handler = Conversation { setup, seen: of_session, round: 0 };
             let session = async {
                 let tcp = tokio::net::TcpStream::from_std(tcp).unwrap();
@@ -215,6 +227,7 @@ async fn accept(listener: TcpListener, setup: Setup, seen: Arc<Mutex<Seen>>) {
                 () = session => {}
                 // A handler that never answers keeps russh from reading, and so from seeing the client hang up.
                 () = hung_up(ear), if silent => {}
+                () = breaker.notified() => hand.shutdown(std::net::Shutdown::Both).unwrap(),
             }
             seen.lock().unwrap().open -= 1;
         });
@@ -314,6 +327,34 @@ impl Handler for Conversation {
             reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
         } else {
             reply.accept().await;
+        }
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.seen.lock().unwrap().tunnels += 1;
+        if self.setup.manner == Manner::RefusesChannels {
+            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+            return Ok(());
+        }
+        match tokio::net::TcpStream::connect((host, u16::try_from(port).unwrap())).await {
+            Ok(mut tcp) => {
+                reply.accept().await;
+                let mut stream = channel.into_stream();
+                tokio::spawn(async move {
+                    let _ = tokio::io::copy_bidirectional(&mut stream, &mut tcp).await;
+                });
+            }
+            Err(_) => reply.reject(ChannelOpenFailure::ConnectFailed).await,
         }
         Ok(())
     }

@@ -12,6 +12,8 @@ use russh::{Preferred, SshId, cipher, compression, kex, mac};
 
 use crate::device::SshAlgorithms;
 
+use super::peer::{Peer, Role};
+
 /// curve25519 stands before ML-KEM: a sweep's secrets are short-lived and its visits many, and ML-KEM first makes each
 /// login cost half as much CPU again. Group exchange comes last, since the server chooses how dear it is.
 const KEX: &[kex::Name] = &[
@@ -63,10 +65,19 @@ const LEGACY_HOST_KEYS: [Algorithm; 2] = [Algorithm::Rsa { hash: None }, Algorit
 /// be open.
 const WINDOW: u32 = 256 * 1024;
 
+/// What russh's own silence limit is above the visit's deadline: it must never be the first to strike.
+const SILENCE_MARGIN: Duration = Duration::from_secs(5);
+
+/// How often a jump host that has nothing to say is asked whether it is still there; after the fourth time without an
+/// answer it isn't. Its connection may well be silent for longer than any one visit.
+const STILL_THERE: Duration = Duration::from_secs(15);
+
 /// The session's settings. `known` are the types of the host keys already known for the server: they are asked for
-/// first, so that a server with several keys shows the one that can be compared. After `silence` without any traffic
+/// first, so that a server with several keys shows the one that can be compared. After some time without any traffic
 /// russh ends the session on its own; that is the last net under the visit's own limits.
-pub(super) fn config(offered: SshAlgorithms, known: &[Algorithm], silence: Duration) -> Arc<Config> {
+pub(super) fn config(peer: &Peer<'_>, known: &[Algorithm]) -> Arc<Config> {
+    let offered = peer.algorithms;
+    let of_visit = peer.role == Role::Device;
     Arc::new(Config {
         client_id: SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-versweep_", env!("CARGO_PKG_VERSION")))),
         window_size: WINDOW,
@@ -79,7 +90,8 @@ pub(super) fn config(offered: SshAlgorithms, known: &[Algorithm], silence: Durat
             mac: with_legacy(offered, MACS, LEGACY_MACS),
             compression: Cow::Borrowed(&[compression::NONE]),
         },
-        inactivity_timeout: Some(silence),
+        inactivity_timeout: of_visit.then_some(peer.timeouts.visit + SILENCE_MARGIN),
+        keepalive_interval: (!of_visit).then_some(STILL_THERE),
         gex: group_exchange(offered),
         nodelay: true,
         ..Config::default()
@@ -146,6 +158,19 @@ fn same_key_type(a: &Algorithm, b: &Algorithm) -> bool {
 mod tests {
     use super::*;
 
+    use crate::device::{CredentialId, Endpoint, HostKeyPolicy, Timeouts};
+
+    fn preferred(algorithms: SshAlgorithms) -> Preferred {
+        let endpoint = Endpoint { host: "192.0.2.1".to_owned(), port: 22 };
+        let credential = CredentialId::new("lab").unwrap();
+        let limit = Duration::from_secs(1);
+        let timeouts = Timeouts { visit: limit, connect: limit, login: limit, command: limit };
+        let (host_keys, role) = (HostKeyPolicy::Learn, Role::Device);
+        let peer =
+            Peer { endpoint: &endpoint, credential: &credential, host_keys, algorithms, timeouts, role };
+        config(&peer, &[]).preferred.clone()
+    }
+
     #[test]
     fn known_types_come_first_and_none_is_lost() {
         let order = host_key_order(SshAlgorithms::Modern, &[Algorithm::Rsa { hash: None }]);
@@ -156,7 +181,7 @@ mod tests {
 
     #[test]
     fn nothing_from_yesterday_is_offered_unasked() {
-        let preferred = &config(SshAlgorithms::Modern, &[], Duration::from_secs(1)).preferred;
+        let preferred = preferred(SshAlgorithms::Modern);
         let names = preferred.kex.iter().map(AsRef::<str>::as_ref);
         let names = names.chain(preferred.cipher.iter().map(AsRef::<str>::as_ref));
         let names = names.chain(preferred.mac.iter().map(AsRef::<str>::as_ref));
@@ -168,7 +193,7 @@ mod tests {
 
     #[test]
     fn legacy_comes_after_all_that_is_modern() {
-        let preferred = &config(SshAlgorithms::Legacy, &[], Duration::from_secs(1)).preferred;
+        let preferred = preferred(SshAlgorithms::Legacy);
         assert!(preferred.kex.starts_with(KEX) && preferred.kex.ends_with(LEGACY_KEX));
         assert!(preferred.cipher.starts_with(CIPHERS) && preferred.cipher.ends_with(LEGACY_CIPHERS));
         assert!(preferred.mac.starts_with(MACS) && preferred.mac.ends_with(LEGACY_MACS));
