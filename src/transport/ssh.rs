@@ -89,11 +89,11 @@ impl SshTransport {
     /// Decodes the private keys and reads the known_hosts files. Blocks: a passphrase costs a tenth of a second.
     ///
     /// # Errors
-    /// One for each credential that can't be used. known_hosts lines that can't be read are warned about with file and
-    /// line; they are no error.
+    /// One for each credential that can't be used, and for each known_hosts file that is there and can't be read. Lines
+    /// of it that can't be understood are warned about with file and line; they are no error.
     pub fn new(settings: SshSettings) -> Result<Self, Vec<SshSetupError>> {
         let logins = prepare_logins(settings.credentials)?;
-        let hosts = Arc::new(KnownHosts::load(settings.known_hosts, &settings.extra_known_hosts));
+        let hosts = Arc::new(KnownHosts::load(settings.known_hosts, &settings.extra_known_hosts)?);
         Ok(Self::with(logins, hosts, settings.output_limit))
     }
 
@@ -107,7 +107,7 @@ impl SshTransport {
             return Self::new(settings);
         }
         let logins = prepare_logins(settings.credentials)?;
-        self.hosts.read_again(&settings.extra_known_hosts);
+        self.hosts.read_again(&settings.extra_known_hosts)?;
         Ok(Self::with(logins, Arc::clone(&self.hosts), settings.output_limit))
     }
 

@@ -1,6 +1,7 @@
 //! Credentials made ready to log in with: private keys are decoded once, since a passphrase costs a tenth of a second.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use russh::keys::{self, PrivateKey};
@@ -9,14 +10,25 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::credential::{Credential, KeyMaterial};
 use crate::device::CredentialId;
 
-/// Why a credential can't be used.
+/// Why no transport can be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("credential {credential}: {problem}")]
-pub struct SshSetupError {
-    /// Which credential.
-    pub credential: CredentialId,
-    /// What is wrong with it.
-    pub problem: SetupProblem,
+pub enum SshSetupError {
+    /// A credential can't be used.
+    #[error("credential {credential}: {problem}")]
+    Credential {
+        /// Which credential.
+        credential: CredentialId,
+        /// What is wrong with it.
+        problem: SetupProblem,
+    },
+    /// A known_hosts file is there and can't be read. Going on without it would learn anew whatever key a server shows.
+    #[error("{}: can't be read ({problem}): check its owner and mode, or name another file", file.display())]
+    KnownHosts {
+        /// Which file.
+        file: PathBuf,
+        /// What the operating system says.
+        problem: String,
+    },
 }
 
 /// What can be wrong with a credential.
@@ -52,7 +64,7 @@ impl fmt::Debug for Login {
 impl Login {
     /// Decodes the credential's key.
     pub(super) fn prepare(credential: &Credential) -> Result<Self, SshSetupError> {
-        let refuse = |problem| SshSetupError { credential: credential.id.clone(), problem };
+        let refuse = |problem| SshSetupError::Credential { credential: credential.id.clone(), problem };
         if credential.password.is_none() && credential.private_key.is_none() {
             return Err(refuse(SetupProblem::Nothing));
         }

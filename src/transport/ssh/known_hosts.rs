@@ -16,6 +16,8 @@ use tracing::warn;
 
 use crate::device::Endpoint;
 
+use super::keys::SshSetupError;
+
 mod pattern;
 mod pins;
 
@@ -91,12 +93,15 @@ struct Table {
 }
 
 impl KnownHosts {
-    /// Reads versweep's own file and the others. What can't be read or understood is warned about and left out: under
+    /// Reads versweep's own file and the others. A line that can't be understood is warned about and left out: under
     /// `strict` its devices fail, under `learn` they are learned anew.
-    pub(super) fn load(own: PathBuf, others: &[PathBuf]) -> Self {
+    ///
+    /// # Errors
+    /// One for each file that is there and can't be read.
+    pub(super) fn load(own: PathBuf, others: &[PathBuf]) -> Result<Self, Vec<SshSetupError>> {
         let own: Arc<Path> = own.into();
-        let table = Table::load(&own, others);
-        Self { own, table: Mutex::new(table), pins: pins::Pins::default() }
+        let table = Table::load(&own, others)?;
+        Ok(Self { own, table: Mutex::new(table), pins: pins::Pins::default() })
     }
 
     /// Whether this is the file that learned keys go to.
@@ -105,10 +110,14 @@ impl KnownHosts {
     }
 
     /// Reads all files anew. No key is being written meanwhile, so none is lost. Blocks.
-    pub(super) fn read_again(&self, others: &[PathBuf]) {
+    ///
+    /// # Errors
+    /// As [`KnownHosts::load`]; what was known stays known.
+    pub(super) fn read_again(&self, others: &[PathBuf]) -> Result<(), Vec<SshSetupError>> {
         let _turn = self.pins.turn();
-        let table = Table::load(&self.own, others);
+        let table = Table::load(&self.own, others)?;
         self.with_table(|present| *present = table);
+        Ok(())
     }
 
     /// The keys known under a server's name.
@@ -128,26 +137,29 @@ pub(super) fn name_of(endpoint: &Endpoint) -> String {
 }
 
 impl Table {
-    fn load(own: &Arc<Path>, others: &[PathBuf]) -> Self {
+    fn load(own: &Arc<Path>, others: &[PathBuf]) -> Result<Self, Vec<SshSetupError>> {
         let mut table = Self::default();
+        let mut errors = Vec::new();
         for path in others {
-            table.read(&Arc::from(path.as_path()));
+            errors.extend(table.read(&Arc::from(path.as_path())).err());
         }
-        table.own_lines = table.read(own);
-        table
+        match table.read(own) {
+            Ok(lines) => table.own_lines = lines,
+            Err(error) => errors.push(error),
+        }
+        if errors.is_empty() { Ok(table) } else { Err(errors) }
     }
 
     /// Reads a file; the number of its lines. A file that isn't there is as good as an empty one.
-    fn read(&mut self, file: &Arc<Path>) -> usize {
+    fn read(&mut self, file: &Arc<Path>) -> Result<usize, SshSetupError> {
         let text = match std::fs::read(file) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return 0,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
             Err(error) => {
-                warn!(
-                    "{}: can't be read ({error}), its host keys are unknown; check its owner and mode",
-                    file.display()
-                );
-                return 0;
+                return Err(SshSetupError::KnownHosts {
+                    file: file.to_path_buf(),
+                    problem: error.to_string(),
+                });
             }
         };
         for (index, line) in text.lines().enumerate() {
@@ -156,7 +168,7 @@ impl Table {
                 self.add_line(line, file, index + 1);
             }
         }
-        text.lines().count()
+        Ok(text.lines().count())
     }
 
     fn add_line(&mut self, text: &str, file: &Arc<Path>, line: usize) {
