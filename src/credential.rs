@@ -15,6 +15,8 @@ pub struct Credential {
     pub password: Option<SecretString>,
     /// The private key, where one is configured.
     pub private_key: Option<KeyMaterial>,
+    /// An OpenSSH certificate of that key, as it was read.
+    pub certificate: Option<String>,
 }
 
 /// A private key as it was read: decoded by the transport, which knows the formats.

@@ -21,6 +21,9 @@ mod sshd_server;
 mod visits;
 
 #[cfg(test)]
+#[path = "real/certificates.rs"]
+mod certificates;
+#[cfg(test)]
 #[path = "real/disk_full.rs"]
 mod disk_full;
 #[cfg(test)]

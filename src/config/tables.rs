@@ -11,6 +11,8 @@ use std::time::Duration;
 use super::secrets::{self, describe};
 use super::sweeps::non_empty;
 use super::{Surroundings, WORKERS_MAX};
+use secrecy::ExposeSecret;
+
 use crate::credential::{Credential, KeyMaterial};
 use crate::device::CredentialId;
 use crate::document::{Document, Item, Problem, Section};
@@ -178,10 +180,15 @@ fn credential(
     around: &Surroundings<'_>,
     warnings: &mut Vec<String>,
 ) -> Option<Credential> {
-    table.only(&["username", "password", "private_key", "passphrase"]);
+    table.only(&["username", "password", "private_key", "passphrase", "certificate"]);
     let username = table.require("username", "the user to log in as").and_then(|item| username(&item));
     let mut secret = |key: &str| table.get(key).map(|item| secrets::read(&item, around, warnings));
     let (password, key, passphrase) = (secret("password"), secret("private_key"), secret("passphrase"));
+    // Public, and yet read from the same places: it is renewed like a secret.
+    let certificate = table.get("certificate").map(|item| secrets::read(&item, around, &mut Vec::new()));
+    if certificate.is_some() && key.is_none() {
+        table.refuse("has a certificate and no private_key for it", "give the key, or drop the certificate");
+    }
     if password.is_none() && key.is_none() {
         table.refuse("has nothing to log in with", "give a password or a private_key");
     }
@@ -193,6 +200,7 @@ fn credential(
         username: username?.to_owned(),
         password: password.flatten(),
         private_key: key.flatten().map(|text| KeyMaterial { text, passphrase: passphrase.flatten() }),
+        certificate: certificate.flatten().map(|text| text.expose_secret().to_owned()),
     })
 }
 

@@ -23,7 +23,7 @@ use facts::{Record, SharedFacts};
 use host_key::HostKeyCheck;
 use jumps::Jumps;
 use keys::Login;
-use known_hosts::KnownHosts;
+use known_hosts::{Known, KnownHosts};
 use login::Attempt;
 use offers::Offers;
 use peer::Peer;
@@ -205,10 +205,17 @@ impl SshTransport {
         deadline: Instant,
     ) -> Result<Handle<Client>, TransportError> {
         let name = known_hosts::name_of(peer.endpoint);
-        let known = self.hosts.lookup(&name);
-        let types: Vec<_> = known.iter().map(known_hosts::Known::algorithm).collect();
-        let config = algorithms::config(peer, &types);
-        let check = HostKeyCheck { policy: peer.host_keys, name, known, hosts: Arc::clone(&self.hosts) };
+        let host = peer.endpoint.host.to_lowercase();
+        let mut known = self.hosts.lookup(&name);
+        if host != name {
+            // As OpenSSH does: an authority for the name counts on every port.
+            known.extend(self.hosts.lookup(&host).into_iter().filter(Known::is_authority));
+        }
+        let authority = known.iter().any(Known::is_authority);
+        let types: Vec<_> = known.iter().filter(|k| !k.is_authority()).map(Known::algorithm).collect();
+        let config = algorithms::config(peer, &types, authority);
+        let check =
+            HostKeyCheck { policy: peer.host_keys, name, host, known, hosts: Arc::clone(&self.hosts) };
         let client = Client { facts: facts.clone(), check };
         let wire = BufReader::with_capacity(READ_BUFFER, wire);
         match timeout_at(deadline, russh::client::connect_stream(config, wire, client)).await {

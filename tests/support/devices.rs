@@ -51,6 +51,7 @@ pub(crate) fn credential(password: Option<&str>, key: Option<(&str, Option<&str>
             text: text.into(),
             passphrase: passphrase.map(Into::into),
         }),
+        certificate: None,
     }
 }
 

@@ -124,6 +124,7 @@ fn transport(id: CredentialId) -> anyhow::Result<SshTransport> {
         username: USERNAME.to_owned(),
         password: Some(SecretString::from(PASSWORD)),
         private_key: None,
+        certificate: None,
     };
     // Nothing is learned where keys are not checked, so that this file is neither read nor written.
     let known_hosts = PathBuf::from("/nonexistent/known_hosts");

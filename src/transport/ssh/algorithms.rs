@@ -43,7 +43,7 @@ const CIPHERS: &[cipher::Name] = &[
 
 const MACS: &[mac::Name] = &[mac::HMAC_SHA256_ETM, mac::HMAC_SHA512_ETM, mac::HMAC_SHA256, mac::HMAC_SHA512];
 
-const HOST_KEYS: [Algorithm; 6] = [
+static HOST_KEYS: [Algorithm; 6] = [
     Algorithm::Ed25519,
     Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
     Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
@@ -75,7 +75,9 @@ const STILL_THERE: Duration = Duration::from_secs(15);
 /// The session's settings. `known` are the types of the host keys already known for the server: they are asked for
 /// first, so that a server with several keys shows the one that can be compared. After some time without any traffic
 /// russh ends the session on its own; that is the last net under the visit's own limits.
-pub(super) fn config(peer: &Peer<'_>, known: &[Algorithm]) -> Arc<Config> {
+///
+/// Where an `authority` for host certificates is known, they are asked for; a server without one shows its key.
+pub(super) fn config(peer: &Peer<'_>, known: &[Algorithm], authority: bool) -> Arc<Config> {
     let offered = peer.algorithms;
     let of_visit = peer.role == Role::Device;
     Arc::new(Config {
@@ -85,7 +87,7 @@ pub(super) fn config(peer: &Peer<'_>, known: &[Algorithm]) -> Arc<Config> {
         preferred: Preferred {
             kex: with_legacy(offered, KEX, LEGACY_KEX),
             key: Cow::Owned(host_key_order(offered, known)),
-            host_key_certificates: Cow::Borrowed(&[]),
+            host_key_certificates: Cow::Borrowed(if authority { &HOST_KEYS } else { &[] }),
             cipher: with_legacy(offered, CIPHERS, LEGACY_CIPHERS),
             mac: with_legacy(offered, MACS, LEGACY_MACS),
             compression: Cow::Borrowed(&[compression::NONE]),
@@ -124,7 +126,7 @@ fn group_exchange(offered: SshAlgorithms) -> GexParams {
 
 fn host_key_order(offered: SshAlgorithms, known: &[Algorithm]) -> Vec<Algorithm> {
     let is_known = |algorithm: &Algorithm| known.iter().any(|k| same_key_type(k, algorithm));
-    let (mut order, then): (Vec<_>, Vec<_>) = HOST_KEYS.into_iter().partition(is_known);
+    let (mut order, then): (Vec<_>, Vec<_>) = HOST_KEYS.iter().cloned().partition(is_known);
     order.extend(then);
     if offered == SshAlgorithms::Legacy {
         // A known DSA key comes first as well: a device that has a new key beside it would look changed otherwise.
@@ -168,7 +170,7 @@ mod tests {
         let (host_keys, role) = (HostKeyPolicy::Learn, Role::Device);
         let peer =
             Peer { endpoint: &endpoint, credential: &credential, host_keys, algorithms, timeouts, role };
-        config(&peer, &[]).preferred.clone()
+        config(&peer, &[], false).preferred.clone()
     }
 
     #[test]

@@ -21,10 +21,15 @@ impl Handler for Client {
     type Error = Error;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Error> {
+        let certificate = key.certificate();
         let key = key.public_key();
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         self.facts.with(|facts| facts.host_key = Some(format!("{} {fingerprint}", key.algorithm())));
-        match self.check.check(&key).await {
+        let checked = match certificate {
+            Some(certificate) => self.check.check_certificate(certificate),
+            None => self.check.check(&key).await,
+        };
+        match checked {
             Ok(note) => {
                 self.facts.with(|facts| facts.notes.extend(note));
                 Ok(true)

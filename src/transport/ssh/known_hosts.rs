@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use russh::keys::ssh_key::Fingerprint;
 use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
@@ -23,11 +24,22 @@ mod pins;
 
 pub(super) use pins::PinError;
 
+/// What a line says of its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It is the server's own.
+    Trusted,
+    /// `@cert-authority`: it signs the certificates of servers.
+    Authority,
+    /// `@revoked`: never to be trusted, as whatever.
+    Revoked,
+}
+
 /// A key that stands in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Known {
     key: Arc<KeyData>,
-    revoked: bool,
+    standing: Standing,
     file: Arc<Path>,
     /// Counted from 1.
     line: usize,
@@ -36,6 +48,15 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn algorithm(&self) -> Algorithm {
         self.key.algorithm()
+    }
+
+    /// Whether it signs certificates.
+    pub(super) fn is_authority(&self) -> bool {
+        self.standing == Standing::Authority
+    }
+
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.key.fingerprint(HashAlg::Sha256)
     }
 
     /// The fingerprint and where the key stands.
@@ -61,15 +82,21 @@ pub(super) enum Verdict {
 /// Judges a key by those known for its server.
 pub(super) fn judge(known: &[Known], key: &PublicKey) -> Verdict {
     let same = |entry: &&Known| *entry.key == *key.key_data();
-    if let Some(entry) = known.iter().filter(|entry| entry.revoked).find(same) {
-        return Verdict::Revoked(entry.clone());
+    if let Some(entry) = revoked(known, key.key_data()) {
+        return Verdict::Revoked(entry);
     }
-    let mut trusted = known.iter().filter(|entry| !entry.revoked);
+    let mut trusted = known.iter().filter(|entry| entry.standing == Standing::Trusted);
     if trusted.clone().any(|entry| same(&entry)) {
         return Verdict::Known;
     }
     let same_type = trusted.clone().find(|entry| entry.key.algorithm() == key.key_data().algorithm());
     same_type.or_else(|| trusted.next()).map_or(Verdict::Unknown, |entry| Verdict::Changed(entry.clone()))
+}
+
+/// The line that revokes this key, whether it is a server's or an authority's.
+pub(super) fn revoked(known: &[Known], key: &KeyData) -> Option<Known> {
+    let mut revoked = known.iter().filter(|entry| entry.standing == Standing::Revoked);
+    revoked.find(|entry| *entry.key == *key).cloned()
 }
 
 /// All known host keys.
@@ -180,15 +207,13 @@ impl Table {
                 return warn!("{}:{line}: not a known_hosts line ({error}), left out", file.display());
             }
         };
-        if entry.marker() == Some(&Marker::CertAuthority) {
-            return warn!(
-                "{}:{line}: host certificates aren't supported yet, @cert-authority left out",
-                file.display()
-            );
-        }
-        let revoked = entry.marker() == Some(&Marker::Revoked);
+        let standing = match entry.marker() {
+            None => Standing::Trusted,
+            Some(Marker::CertAuthority) => Standing::Authority,
+            Some(Marker::Revoked) => Standing::Revoked,
+        };
         let key = Arc::new(entry.public_key().key_data().clone());
-        let known = Known { key, revoked, file: Arc::clone(file), line };
+        let known = Known { key, standing, file: Arc::clone(file), line };
         match entry.host_patterns() {
             HostPatterns::Patterns(names) if names.iter().all(|name| pattern::is_plain(name)) => {
                 for name in names {

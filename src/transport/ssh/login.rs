@@ -131,6 +131,11 @@ impl Attempt<'_> {
         key: &Arc<PrivateKey>,
         offer: &mut Offer,
     ) -> Result<Answer, TransportError> {
+        if let Some(certificate) = &self.login.certificate {
+            let user = self.login.username.as_str();
+            let result = session.authenticate_openssh_cert(user, Arc::clone(key), certificate.clone()).await;
+            return self.answer("certificate", result);
+        }
         let hash = if key.algorithm().is_rsa() { self.rsa_hash(session, offer).await } else { None };
         let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
         let result = session.authenticate_publickey(self.login.username.as_str(), key).await;
