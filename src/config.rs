@@ -15,10 +15,11 @@ use crate::device::{CredentialId, Selector};
 use crate::document::{Document, Problem, Section};
 use crate::holdoff;
 use crate::platform::Platforms;
-use crate::settings::{Layers, References, Source};
+use crate::settings::{JumpHosts, Layers, References, Source};
 use crate::timetable::Timetable;
 
 mod care;
+mod jumps;
 mod secrets;
 mod sweeps;
 mod tables;
@@ -83,6 +84,8 @@ pub struct Config {
     pub layers: Layers,
     /// The names of all credentials, also of those that could not be read.
     pub credential_names: BTreeSet<CredentialId>,
+    /// All `[jump.NAME]` tables.
+    pub jumps: JumpHosts,
     /// Whether all profiles of the user's folder could be read; `false` only in a [`Draft`] with problems.
     pub platforms_complete: bool,
     /// What is allowed and yet worth a look, one line each.
@@ -97,6 +100,7 @@ impl Config {
             platforms: &self.platforms,
             platforms_complete: self.platforms_complete,
             credentials: &self.credential_names,
+            jumps: &self.jumps,
         }
     }
 }
@@ -171,7 +175,7 @@ pub fn draft_str(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<S
 }
 
 /// The tables that a configuration may have.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 18] = [
     "breaker",
     "holdoff",
     "web",
@@ -179,6 +183,7 @@ const TABLES: [&str; 17] = [
     "workers",
     "ssh",
     "credentials",
+    "jump",
     "platforms",
     "defaults",
     "platform",
@@ -212,7 +217,13 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
     let platforms = tables::platforms(root, folder);
     let platforms_complete = root.document().problem_count() == before;
     let credential_names = tables::credential_names(root);
-    let references = References { platforms: &platforms, platforms_complete, credentials: &credential_names };
+    let jumps = jumps::jumps(root, &platforms, &credential_names);
+    let references = References {
+        platforms: &platforms,
+        platforms_complete,
+        credentials: &credential_names,
+        jumps: &jumps,
+    };
 
     Config {
         path: path.to_owned(),
@@ -237,6 +248,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         platforms: Arc::new(platforms),
         platforms_complete,
         credential_names,
+        jumps,
         warnings,
     }
 }

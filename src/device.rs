@@ -173,16 +173,35 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// The way to a device. Jump hosts will be a second variant.
+/// The way to a device.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Route {
     /// Straight from this host.
     #[default]
     Direct,
+    /// Through jump hosts in a row, the nearest first; at least one.
+    Via(Vec<Arc<JumpHost>>),
+}
+
+/// A server that is logged in to only to get further from there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct JumpHost {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// Where its SSH server listens, as seen from the one before it.
+    pub endpoint: Endpoint,
+    /// Which credential logs in to it.
+    pub credential: CredentialId,
+    /// How its host key is checked.
+    pub host_keys: HostKeyPolicy,
+    /// Which SSH algorithms it is offered.
+    pub algorithms: SshAlgorithms,
+    /// The limits of connecting and logging in to it.
+    pub timeouts: Timeouts,
 }
 
 /// How a server's host key is checked (rule 15).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HostKeyPolicy {
     /// The key must be in a known_hosts file already.
@@ -194,8 +213,18 @@ pub enum HostKeyPolicy {
     Off,
 }
 
+/// Which SSH algorithms are offered to a server (rule 17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SshAlgorithms {
+    /// Those that are held sound today.
+    #[default]
+    Modern,
+    /// After those, the ones that old devices need: SHA-1, 1024-bit groups, DSA, CBC, 3DES. `legacy_ssh = true`.
+    Legacy,
+}
+
 /// The time limits of one visit. Each inner one lies within `visit`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timeouts {
     /// The hard deadline of the whole visit; the socket is closed when it passes.
     pub visit: Duration,
@@ -251,6 +280,8 @@ pub struct Device {
     pub credential: CredentialId,
     /// How its host key is checked.
     pub host_keys: HostKeyPolicy,
+    /// Which SSH algorithms it is offered.
+    pub algorithms: SshAlgorithms,
     /// The time limits of a visit.
     pub timeouts: Timeouts,
     /// Its labels.

@@ -4,18 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::device::{
-    CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
-    Selector, Timeouts,
+    CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, JumpHost, Labels, PlatformChoice, PlatformKey,
+    Route, Selector, SshAlgorithms, Timeouts,
 };
 use crate::document::{Item, Section};
 use crate::duration::HumanDuration;
 use crate::platform::Platforms;
 
 /// The keys that any layer may set.
-pub const DEVICE_KEYS: [&str; 8] = [
+pub const DEVICE_KEYS: [&str; 10] = [
     "port",
     "credential",
     "platform",
@@ -24,6 +25,8 @@ pub const DEVICE_KEYS: [&str; 8] = [
     "login_timeout",
     "command_timeout",
     "host_keys",
+    "legacy_ssh",
+    "jump",
 ];
 
 /// SSH's own port.
@@ -50,7 +53,12 @@ pub struct References<'a> {
     pub platforms_complete: bool,
     /// The names of all `[credentials.NAME]` tables.
     pub credentials: &'a BTreeSet<CredentialId>,
+    /// All `[jump.NAME]` tables; one that could not be read stands here without its host.
+    pub jumps: &'a JumpHosts,
 }
+
+/// The jump hosts by name; none for a table with problems of its own.
+pub type JumpHosts = BTreeMap<String, Option<Arc<JumpHost>>>;
 
 impl References<'_> {
     /// The platform of that name or alias, or `auto`; a problem otherwise.
@@ -88,6 +96,28 @@ impl References<'_> {
         }
         Some(id)
     }
+
+    /// The way through the jump hosts named, or the direct one where none is named.
+    #[must_use]
+    pub fn route(&self, item: &Item<'_>) -> Option<Route> {
+        let items = match item.as_text() {
+            Some(_) => vec![item.clone()],
+            None => item.elements("a list of names of [jump.NAME] tables, the nearest first")?,
+        };
+        let mut hosts: Vec<Arc<JumpHost>> = Vec::with_capacity(items.len());
+        for item in items {
+            let name = item.text()?;
+            match self.jumps.get(name) {
+                Some(Some(host)) if hosts.contains(host) => {
+                    item.refuse("is named twice", "each jump host once")
+                }
+                Some(Some(host)) => hosts.push(Arc::clone(host)),
+                Some(None) => {}
+                None => item.refuse("is not a known jump host", &format!("add [jump.{name}]")),
+            }
+        }
+        Some(if hosts.is_empty() { Route::Direct } else { Route::Via(hosts) })
+    }
 }
 
 /// The settings that one layer makes; what it leaves out, the layers below decide.
@@ -109,6 +139,10 @@ pub struct DeviceSettings {
     pub command_timeout: Option<Duration>,
     /// How the host key is checked.
     pub host_keys: Option<HostKeyPolicy>,
+    /// Which SSH algorithms are offered: `legacy_ssh`.
+    pub algorithms: Option<SshAlgorithms>,
+    /// The way there: `jump`.
+    pub route: Option<Route>,
 }
 
 impl DeviceSettings {
@@ -142,6 +176,8 @@ impl DeviceSettings {
             login_timeout: inner("login_timeout"),
             command_timeout: inner("command_timeout"),
             host_keys: get("host_keys").and_then(|item| host_keys(&item)),
+            algorithms: get("legacy_ssh").and_then(|item| item.boolean()).map(algorithms),
+            route: get("jump").and_then(|item| references.route(&item)),
         }
     }
 
@@ -157,6 +193,8 @@ impl DeviceSettings {
             login_timeout: self.login_timeout.or(lower.login_timeout),
             command_timeout: self.command_timeout.or(lower.command_timeout),
             host_keys: self.host_keys.or(lower.host_keys),
+            algorithms: self.algorithms.or(lower.algorithms),
+            route: self.route.or_else(|| lower.route.clone()),
         }
     }
 
@@ -193,6 +231,10 @@ fn host_keys(item: &Item<'_>) -> Option<HostKeyPolicy> {
             None
         }
     }
+}
+
+fn algorithms(legacy: bool) -> SshAlgorithms {
+    if legacy { SshAlgorithms::Legacy } else { SshAlgorithms::Modern }
 }
 
 /// One `[[group]]`: settings for the devices that it selects.
@@ -258,10 +300,11 @@ impl Layers {
         Ok(Device {
             id,
             endpoint: Endpoint { host, port: settings.port.unwrap_or(DEFAULT_PORT) },
-            route: Route::Direct,
+            route: settings.route.clone().unwrap_or_default(),
             platform,
             timeouts: settings.timeouts(),
             host_keys: settings.host_keys.unwrap_or_default(),
+            algorithms: settings.algorithms.unwrap_or_default(),
             credential: settings.credential.ok_or(NoCredential)?,
             labels,
         })

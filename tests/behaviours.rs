@@ -59,8 +59,14 @@ mod http;
 #[path = "behaviours/inventory.rs"]
 mod inventory;
 #[cfg(test)]
+#[path = "behaviours/jumps.rs"]
+mod jumps;
+#[cfg(test)]
 #[path = "behaviours/kill.rs"]
 mod kill;
+#[cfg(test)]
+#[path = "behaviours/login.rs"]
+mod login;
 #[cfg(test)]
 #[path = "behaviours/metrics.rs"]
 mod metrics;

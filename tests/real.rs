@@ -21,8 +21,20 @@ mod sshd_server;
 mod visits;
 
 #[cfg(test)]
+#[path = "real/certificates.rs"]
+mod certificates;
+#[cfg(test)]
 #[path = "real/disk_full.rs"]
 mod disk_full;
+#[cfg(test)]
+#[path = "real/jumps.rs"]
+mod jumps;
+#[cfg(test)]
+#[path = "real/legacy.rs"]
+mod legacy;
+#[cfg(test)]
+#[path = "real/login.rs"]
+mod login;
 #[cfg(test)]
 #[path = "real/prometheus.rs"]
 mod prometheus;

@@ -11,6 +11,8 @@ use std::time::Duration;
 use super::secrets::{self, describe};
 use super::sweeps::non_empty;
 use super::{Surroundings, WORKERS_MAX};
+use secrecy::ExposeSecret;
+
 use crate::credential::{Credential, KeyMaterial};
 use crate::device::CredentialId;
 use crate::document::{Document, Item, Problem, Section};
@@ -178,11 +180,24 @@ fn credential(
     around: &Surroundings<'_>,
     warnings: &mut Vec<String>,
 ) -> Option<Credential> {
-    table.only(&["username", "password", "private_key", "passphrase", "enable", "logins_per_second"]);
+    table.only(&[
+        "username",
+        "password",
+        "private_key",
+        "passphrase",
+        "certificate",
+        "enable",
+        "logins_per_second",
+    ]);
     let username = table.require("username", "the user to log in as").and_then(|item| username(&item));
     let mut secret = |key: &str| table.get(key).map(|item| secrets::read(&item, around, warnings));
     let (password, key, passphrase) = (secret("password"), secret("private_key"), secret("passphrase"));
     let enable = secret("enable");
+    // Public, and yet read from the same places: it is renewed like a secret.
+    let certificate = table.get("certificate").map(|item| secrets::read(&item, around, &mut Vec::new()));
+    if certificate.is_some() && key.is_none() {
+        table.refuse("has a certificate and no private_key for it", "give the key, or drop the certificate");
+    }
     if password.is_none() && key.is_none() {
         table.refuse("has nothing to log in with", "give a password or a private_key");
     }
@@ -199,6 +214,7 @@ fn credential(
             .get("logins_per_second")
             .and_then(|item| item.number(1..=10_000))
             .and_then(|rate| u32::try_from(rate).ok()),
+        certificate: certificate.flatten().map(|text| text.expose_secret().to_owned()),
     })
 }
 

@@ -111,11 +111,14 @@ fn ssh_settings(config: &Config) -> SshSettings {
 }
 
 fn login_problems(path: &Path, errors: &[SshSetupError]) -> ConfigErrors {
-    let problem = |error: &SshSetupError| Problem {
-        file: path.display().to_string(),
-        key: format!("credentials.{}", error.credential),
-        problem: error.problem.to_string(),
-        ..Problem::default()
+    let problem = |error: &SshSetupError| {
+        let (key, problem) = match error {
+            SshSetupError::Credential { credential, problem } => {
+                (format!("credentials.{credential}"), problem.to_string())
+            }
+            SshSetupError::KnownHosts { .. } => ("ssh".to_owned(), error.to_string()),
+        };
+        Problem { file: path.display().to_string(), key, problem, ..Problem::default() }
     };
     Problems(errors.iter().map(problem).collect())
 }

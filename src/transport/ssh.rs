@@ -14,7 +14,7 @@ use tokio::io::BufReader;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::credential::Credential;
-use crate::device::{CredentialId, Device};
+use crate::device::{CredentialId, Device, Route};
 use crate::dialogue::{Channel, Errand};
 use crate::failure::{FailureKind, Stage};
 
@@ -22,9 +22,13 @@ use super::{OUTPUT_LIMIT, Trace, Transport, TransportError};
 use client::Client;
 use facts::{Record, SharedFacts};
 use host_key::HostKeyCheck;
+use jumps::Jumps;
 use keys::Login;
-use known_hosts::KnownHosts;
-use wire::Line;
+use known_hosts::{Known, KnownHosts};
+use login::Attempt;
+use offers::Offers;
+use peer::Peer;
+use wire::{Line, Wire};
 
 mod algorithms;
 mod client;
@@ -33,9 +37,12 @@ mod errors;
 mod exec;
 mod facts;
 mod host_key;
+mod jumps;
 mod keys;
 mod known_hosts;
 mod login;
+mod offers;
+mod peer;
 mod shell;
 mod text;
 mod wire;
@@ -45,9 +52,6 @@ pub use keys::{SetupProblem, SshSetupError};
 /// How long the orderly end of a visit may take. The answer is safe by then; the wait only spares the device a reset
 /// connection and a VTY line that hangs until its timeout.
 const GOODBYE: Duration = Duration::from_millis(500);
-
-/// What russh's own silence limit is above the visit's deadline: it must never be the first to strike.
-const SILENCE_MARGIN: Duration = Duration::from_secs(5);
 
 /// One session's packets are small; larger reads go past this buffer. It halves the system calls of a login.
 const READ_BUFFER: usize = 4096;
@@ -78,6 +82,8 @@ impl SshSettings {
 pub struct SshTransport {
     logins: BTreeMap<CredentialId, Login>,
     hosts: Arc<KnownHosts>,
+    offers: Offers,
+    jumps: Jumps,
     output_limit: usize,
 }
 
@@ -85,12 +91,12 @@ impl SshTransport {
     /// Decodes the private keys and reads the known_hosts files. Blocks: a passphrase costs a tenth of a second.
     ///
     /// # Errors
-    /// One for each credential that can't be used. known_hosts lines that can't be read are warned about with file and
-    /// line; they are no error.
+    /// One for each credential that can't be used, and for each known_hosts file that is there and can't be read. Lines
+    /// of it that can't be understood are warned about with file and line; they are no error.
     pub fn new(settings: SshSettings) -> Result<Self, Vec<SshSetupError>> {
         let logins = prepare_logins(settings.credentials)?;
-        let hosts = Arc::new(KnownHosts::load(settings.known_hosts, &settings.extra_known_hosts));
-        Ok(Self { logins, hosts, output_limit: settings.output_limit })
+        let hosts = Arc::new(KnownHosts::load(settings.known_hosts, &settings.extra_known_hosts)?);
+        Ok(Self::with(logins, hosts, settings.output_limit))
     }
 
     /// A transport with other settings that takes this one's place at a reload. While both are in use they share what
@@ -103,8 +109,12 @@ impl SshTransport {
             return Self::new(settings);
         }
         let logins = prepare_logins(settings.credentials)?;
-        self.hosts.read_again(&settings.extra_known_hosts);
-        Ok(Self { logins, hosts: Arc::clone(&self.hosts), output_limit: settings.output_limit })
+        self.hosts.read_again(&settings.extra_known_hosts)?;
+        Ok(Self::with(logins, Arc::clone(&self.hosts), settings.output_limit))
+    }
+
+    fn with(logins: BTreeMap<CredentialId, Login>, hosts: Arc<KnownHosts>, output_limit: usize) -> Self {
+        Self { logins, hosts, offers: Offers::default(), jumps: Jumps::default(), output_limit }
     }
 }
 
@@ -144,24 +154,22 @@ impl Transport for SshTransport {
         let facts = SharedFacts::default();
         facts.with(|facts| facts.session = trace.session.take());
         let record = Record { trace, facts: facts.clone() };
-        let Some(login) = self.logins.get(&device.credential) else {
-            let detail = format!("credential {} is not loaded", device.credential);
-            return Err(TransportError::new(FailureKind::Internal, Stage::Connect, detail));
-        };
-
+        let login = self.login(&device.credential)?;
         facts.with(|facts| {
             if let Some(session) = &mut facts.session {
                 login.password.iter().chain(&login.enable).for_each(|secret| session.hide(secret.clone()));
             }
         });
 
-        let line = Line::new(connect::connect(device).await?);
+        let peer = Peer::from(device);
+        let (mut line, wire) = self.reach(&device.route, &peer, &facts).await?;
         record.trace.enter(Stage::Kex);
         let login_by = Instant::now() + device.timeouts.login;
-        let mut session = self.exchange_keys(device, &line, &facts, login_by).await?;
+        let mut session = self.exchange_keys(&peer, wire, &facts, login_by).await?;
         record.trace.enter(Stage::Auth);
         let outcome = async {
-            login::log_in(&mut session, login, device, &facts, login_by).await?;
+            let attempt = Attempt { login, peer, facts: &facts, offers: &self.offers };
+            login::log_in(&mut session, attempt, login_by).await?;
             record.trace.enter(Stage::Command);
             let outputs = self.run(&session, errand, login, device, &facts).await?;
             record.trace.finish();
@@ -169,12 +177,34 @@ impl Transport for SshTransport {
         };
         let outcome = outcome.await;
         let patience = if outcome.is_ok() { Patience::UntilClosed } else { Patience::None };
-        let _ = timeout(GOODBYE, say_goodbye(session, &line, patience)).await;
+        if !facts.with(|facts| facts.waits_for_answer) {
+            let _ = timeout(GOODBYE, say_goodbye(session, &mut line, patience)).await;
+        }
         outcome
     }
 }
 
 impl SshTransport {
+    fn login(&self, credential: &CredentialId) -> Result<&Login, TransportError> {
+        self.logins.get(credential).ok_or_else(|| {
+            let detail = format!("credential {credential} is not loaded");
+            TransportError::new(FailureKind::Internal, Stage::Connect, detail)
+        })
+    }
+
+    /// A connection to the peer, by its route.
+    async fn reach(
+        &self,
+        route: &Route,
+        peer: &Peer<'_>,
+        facts: &SharedFacts,
+    ) -> Result<(Line, Wire), TransportError> {
+        match route {
+            Route::Direct => Ok(Line::over(connect::connect(peer).await?, facts.clone())),
+            Route::Via(hosts) => self.reach_through(hosts, peer, facts).await,
+        }
+    }
+
     /// Gives the commands on the errand's channel.
     async fn run(
         &self,
@@ -220,22 +250,29 @@ impl SshTransport {
     /// Identification, key exchange and host key check.
     async fn exchange_keys(
         &self,
-        device: &Device,
-        line: &Line,
+        peer: &Peer<'_>,
+        wire: Wire,
         facts: &SharedFacts,
         deadline: Instant,
     ) -> Result<Handle<Client>, TransportError> {
-        let name = known_hosts::name_of(&device.endpoint);
-        let known = self.hosts.lookup(&name);
-        let types: Vec<_> = known.iter().map(known_hosts::Known::algorithm).collect();
-        let config = algorithms::config(&types, device.timeouts.visit + SILENCE_MARGIN);
-        let check = HostKeyCheck { policy: device.host_keys, name, known, hosts: Arc::clone(&self.hosts) };
+        let name = known_hosts::name_of(peer.endpoint);
+        let host = peer.endpoint.host.to_lowercase();
+        let mut known = self.hosts.lookup(&name);
+        if host != name {
+            // As OpenSSH does: an authority for the name counts on every port.
+            known.extend(self.hosts.lookup(&host).into_iter().filter(Known::is_authority));
+        }
+        let authority = known.iter().any(Known::is_authority);
+        let types: Vec<_> = known.iter().filter(|k| !k.is_authority()).map(Known::algorithm).collect();
+        let config = algorithms::config(peer, &types, authority);
+        let check =
+            HostKeyCheck { policy: peer.host_keys, name, host, known, hosts: Arc::clone(&self.hosts) };
         let client = Client { facts: facts.clone(), check };
-        let wire = BufReader::with_capacity(READ_BUFFER, line.wire(facts.clone()));
+        let wire = BufReader::with_capacity(READ_BUFFER, wire);
         match timeout_at(deadline, russh::client::connect_stream(config, wire, client)).await {
             Ok(Ok(session)) => Ok(session),
-            Ok(Err(error)) => Err(errors::kex_failure(&error, facts, device)),
-            Err(_) => Err(errors::kex_timeout(facts, device)),
+            Ok(Err(error)) => Err(errors::kex_failure(&error, facts, peer)),
+            Err(_) => Err(errors::kex_timeout(facts, peer)),
         }
     }
 }
@@ -249,7 +286,7 @@ enum Patience {
 }
 
 /// Tells the device that the visit is over, so that it frees its line at once.
-async fn say_goodbye(session: Handle<Client>, line: &Line, patience: Patience) {
+async fn say_goodbye(session: Handle<Client>, line: &mut Line, patience: Patience) {
     if session.disconnect(russh::Disconnect::ByApplication, "", "").await.is_ok() {
         let _ = session.await;
         if matches!(patience, Patience::UntilClosed) {

@@ -142,6 +142,7 @@ fn the_shipped_sample_names_every_key() {
         "password",
         "private_key",
         "passphrase",
+        "certificate",
         "select",
         "type",
         "name",

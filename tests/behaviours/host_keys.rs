@@ -106,10 +106,10 @@ async fn a_server_with_several_keys_is_asked_for_the_known_one() {
 async fn a_key_that_cannot_be_pinned_gets_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(Setup::new(Manner::Usual)).await;
-    // A folder where the file should be.
+    let transport = transport(PASSWORD, folder.path());
+    // A folder where the file would be written.
     std::fs::create_dir(folder.path().join("known_hosts")).unwrap();
-    let error =
-        visit(&transport(PASSWORD, folder.path()), &with(&server, HostKeyPolicy::Learn)).await.0.unwrap_err();
+    let error = visit(&transport, &with(&server, HostKeyPolicy::Learn)).await.0.unwrap_err();
     assert_eq!((error.kind, error.stage), (FailureKind::Internal, Stage::Kex));
     assert!(
         error.detail.contains("can't be pinned") && error.detail.contains("known_hosts"),
@@ -117,4 +117,23 @@ async fn a_key_that_cannot_be_pinned_gets_no_secret() {
         error.detail
     );
     assert_eq!(server.seen().passwords.len(), 0);
+}
+
+#[test]
+fn a_file_that_is_there_and_cannot_be_read_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = SshTransport::new(settings(credential(Some(PASSWORD), None), folder.path())).unwrap();
+    // Folders, since root may read any file.
+    let (own, extra) = (folder.path().join("known_hosts"), folder.path().join("extra"));
+    std::fs::create_dir(&own).unwrap();
+    std::fs::create_dir(&extra).unwrap();
+    let mut settings = settings(credential(Some(PASSWORD), None), folder.path());
+    settings.extra_known_hosts = vec![extra.clone(), folder.path().join("not there")];
+    for errors in [SshTransport::new(settings.clone()).unwrap_err(), good.renew(settings).unwrap_err()] {
+        let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 2, "what isn't there is as good as empty: {told:?}");
+        for (told, file) in told.iter().zip([&extra, &own]) {
+            assert!(told.starts_with(&format!("{}: can't be read", file.display())), "{told}");
+        }
+    }
 }

@@ -173,7 +173,7 @@ mod hostile {
     use proptest::prelude::*;
     use versweep::inventory;
     use versweep::platform::Platforms;
-    use versweep::settings::{Layers, References, Source, SourceKind};
+    use versweep::settings::{JumpHosts, Layers, References, Source, SourceKind};
 
     fn read(name: &str, text: &str) {
         let folder = tempfile::tempdir().unwrap();
@@ -181,7 +181,9 @@ mod hostile {
         std::fs::write(&path, text).unwrap();
         let [file, key] = [String::new(), String::new()];
         let source = Source { name: name.to_owned(), kind: SourceKind::File { path }, file, line: 1, key };
+        let jumps = JumpHosts::new();
         let references = References {
+            jumps: &jumps,
             platforms: &Platforms::default(),
             platforms_complete: true,
             credentials: &BTreeSet::new(),

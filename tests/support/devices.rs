@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use versweep::credential::{Credential, KeyMaterial};
 use versweep::device::{
-    CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, Route, Timeouts,
+    CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, Route, SshAlgorithms,
+    Timeouts,
 };
 use versweep::transport::ssh::{SshSettings, SshTransport};
 
@@ -34,6 +35,7 @@ pub(crate) fn device_at(address: SocketAddr) -> Device {
         platform: PlatformChoice::Auto,
         credential: CredentialId::new("lab").unwrap(),
         host_keys: HostKeyPolicy::Learn,
+        algorithms: SshAlgorithms::Modern,
         timeouts: PATIENT,
         labels: Labels::default(),
     }
@@ -51,6 +53,7 @@ pub(crate) fn credential(password: Option<&str>, key: Option<(&str, Option<&str>
             text: text.into(),
             passphrase: passphrase.map(Into::into),
         }),
+        certificate: None,
     }
 }
 

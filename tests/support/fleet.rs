@@ -8,7 +8,7 @@ use versweep::change::{Change, ChangeKind};
 use versweep::clock::Timestamp;
 use versweep::device::{
     CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
-    Timeouts,
+    SshAlgorithms, Timeouts,
 };
 use versweep::facts::{Facts, Reading};
 use versweep::failure::{Failure, FailureKind, Stage};
@@ -31,6 +31,7 @@ pub(crate) fn device(name: &str, platform: PlatformChoice, labels: &[(&str, &str
         platform,
         credential: CredentialId::new("netops").unwrap(),
         host_keys: HostKeyPolicy::Learn,
+        algorithms: SshAlgorithms::Modern,
         timeouts: Timeouts {
             visit: Duration::from_secs(30),
             connect: Duration::from_secs(5),

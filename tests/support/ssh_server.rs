@@ -11,6 +11,7 @@ use russh::keys::{Algorithm, PrivateKey, PublicKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId, ChannelOpenFailure, Disconnect, MethodKind, MethodSet, SshId};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::devices::{PASSWORD, USER};
@@ -57,14 +58,27 @@ pub(crate) struct Seen {
     pub(crate) connections: usize,
     /// Sessions that are open now.
     pub(crate) open: usize,
+    /// Logins without a secret.
+    pub(crate) nones: usize,
     /// Passwords, in order.
     pub(crate) passwords: Vec<String>,
+    /// Answers by keyboard-interactive, in order.
+    pub(crate) answers: Vec<String>,
     /// Public keys that proved themselves, in order.
     pub(crate) keys: usize,
     /// Commands, in order.
     pub(crate) commands: Vec<String>,
+    /// Tunnels that were asked for.
+    pub(crate) tunnels: usize,
     /// Client identifications.
     pub(crate) clients: Vec<String>,
+}
+
+impl Seen {
+    /// How often a secret was sent, by whatever method.
+    pub(crate) fn secrets(&self) -> usize {
+        self.passwords.len() + self.answers.len()
+    }
 }
 
 /// What a server is made from.
@@ -74,6 +88,11 @@ pub(crate) struct Setup {
     pub(crate) answers: BTreeMap<String, Vec<u8>>,
     pub(crate) host_keys: Vec<PrivateKey>,
     pub(crate) authorized: Option<PublicKey>,
+    /// The methods it offers; with `None` among them it lets everybody in.
+    pub(crate) methods: Vec<MethodKind>,
+    /// The questions of keyboard-interactive, one a round; true for those whose answer is shown. The first answer must
+    /// be the password.
+    pub(crate) questions: Vec<(&'static str, bool)>,
 }
 
 impl Setup {
@@ -84,6 +103,8 @@ impl Setup {
             answers: BTreeMap::from([("show version".to_owned(), b"Version 1.0\n".to_vec())]),
             host_keys: vec![fresh_key()],
             authorized: None,
+            methods: vec![MethodKind::PublicKey, MethodKind::Password],
+            questions: vec![("Password: ", false)],
         }
     }
 
@@ -112,6 +133,8 @@ pub(crate) fn key_of(algorithm: Algorithm) -> PrivateKey {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
+    /// Told to break all connections.
+    breaker: Arc<Notify>,
     accepting: AbortHandle,
 }
 
@@ -138,12 +161,19 @@ impl Server {
     fn on(listener: TcpListener, setup: Setup) -> Self {
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let accepting = tokio::spawn(accept(listener, setup, Arc::clone(&seen))).abort_handle();
-        Self { address, seen, accepting }
+        let breaker = Arc::new(Notify::new());
+        let accept = accept(listener, setup, Arc::clone(&seen), Arc::clone(&breaker));
+        let accepting = tokio::spawn(accept).abort_handle();
+        Self { address, seen, breaker, accepting }
     }
 
     pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// Breaks all connections.
+    pub(crate) fn break_all(&self) {
+        self.breaker.notify_waiters();
     }
 
     /// Waits until no session is open any more.
@@ -162,13 +192,10 @@ pub(crate) async fn until(done: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it should have come to that by now");
 }
 
-async fn accept(listener: TcpListener, setup: Setup, seen: Arc<Mutex<Seen>>) {
-    let mut methods = MethodSet::empty();
-    methods.push(MethodKind::PublicKey);
-    methods.push(MethodKind::Password);
+async fn accept(listener: TcpListener, setup: Setup, seen: Arc<Mutex<Seen>>, breaker: Arc<Notify>) {
     let config = Arc::new(Config {
         server_id: SshId::Standard(Cow::Borrowed("SSH-2.0-TestServer_1.0")),
-        methods,
+        methods: MethodSet::from(setup.methods.as_slice()),
         keys: setup.host_keys.clone(),
         auth_rejection_time: Duration::ZERO,
         nodelay: true,
@@ -183,13 +210,13 @@ async fn accept(listener: TcpListener, setup: Setup, seen: Arc<Mutex<Seen>>) {
             seen.open += 1;
         }
         let config = Arc::clone(&config);
-        let (setup, seen) = (Arc::clone(&setup), Arc::clone(&seen));
+        let (setup, seen, breaker) = (Arc::clone(&setup), Arc::clone(&seen), Arc::clone(&breaker));
         let of_session = Arc::clone(&seen);
         tokio::spawn(async move {
             let silent = setup.manner == Manner::SilentAtLogin;
             let tcp = tcp.into_std().unwrap();
-            let ear = tcp.try_clone().unwrap();
-            let handler = Conversation { setup, seen: of_session };
+            let (ear, hand) = (tcp.try_clone().unwrap(), tcp.try_clone().unwrap());
+            let handler = Conversation { setup, seen: of_session, round: 0 };
             let session = async {
                 let tcp = tokio::net::TcpStream::from_std(tcp).unwrap();
                 if let Ok(session) = russh::server::run_stream(config, tcp, handler).await {
@@ -200,6 +227,7 @@ async fn accept(listener: TcpListener, setup: Setup, seen: Arc<Mutex<Seen>>) {
                 () = session => {}
                 // A handler that never answers keeps russh from reading, and so from seeing the client hang up.
                 () = hung_up(ear), if silent => {}
+                () = breaker.notified() => hand.shutdown(std::net::Shutdown::Both).unwrap(),
             }
             seen.lock().unwrap().open -= 1;
         });
@@ -216,6 +244,8 @@ async fn hung_up(tcp: std::net::TcpStream) {
 struct Conversation {
     setup: Arc<Setup>,
     seen: Arc<Mutex<Seen>>,
+    /// How many questions of keyboard-interactive have been answered.
+    round: usize,
 }
 
 fn refuse() -> Auth {
@@ -232,6 +262,36 @@ impl Handler for Conversation {
             _ if user == USER && password == PASSWORD => Ok(Auth::Accept),
             Manner::GivesUpOnAuth => Err(russh::Error::Disconnect),
             _ => Ok(refuse()),
+        }
+    }
+
+    async fn auth_none(&mut self, _: &str) -> Result<Auth, Self::Error> {
+        self.seen.lock().unwrap().nones += 1;
+        Ok(if self.setup.methods.contains(&MethodKind::None) { Auth::Accept } else { refuse() })
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        _: &str,
+        response: Option<russh::server::Response<'a>>,
+    ) -> Result<Auth, Self::Error> {
+        if let Some(response) = response {
+            let answers: Vec<String> =
+                response.map(|answer| String::from_utf8_lossy(&answer).into_owned()).collect();
+            self.seen.lock().unwrap().answers.extend(answers);
+            self.round += 1;
+        }
+        match self.setup.questions.get(self.round) {
+            Some((question, shown)) => Ok(Auth::Partial {
+                name: Cow::Borrowed(""),
+                instructions: Cow::Borrowed(""),
+                prompts: Cow::Owned(vec![(Cow::Borrowed(*question), *shown)]),
+            }),
+            None => {
+                let right = self.seen.lock().unwrap().answers.last().is_some_and(|last| last == PASSWORD);
+                Ok(if right && user == USER { Auth::Accept } else { refuse() })
+            }
         }
     }
 
@@ -267,6 +327,34 @@ impl Handler for Conversation {
             reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
         } else {
             reply.accept().await;
+        }
+        Ok(())
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.seen.lock().unwrap().tunnels += 1;
+        if self.setup.manner == Manner::RefusesChannels {
+            reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
+            return Ok(());
+        }
+        match tokio::net::TcpStream::connect((host, u16::try_from(port).unwrap())).await {
+            Ok(mut tcp) => {
+                reply.accept().await;
+                let mut stream = channel.into_stream();
+                tokio::spawn(async move {
+                    let _ = tokio::io::copy_bidirectional(&mut stream, &mut tcp).await;
+                });
+            }
+            Err(_) => reply.reject(ChannelOpenFailure::ConnectFailed).await,
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use versweep::activity::Judgement;
 use versweep::clock::Timestamp;
 use versweep::device::{
     CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
-    Timeouts,
+    SshAlgorithms, Timeouts,
 };
 use versweep::facts::{Facts, Reading};
 use versweep::failure::{Failure, FailureKind, Stage};
@@ -91,6 +91,7 @@ pub(crate) fn device(name: &str) -> Arc<Device> {
         platform: PlatformChoice::Auto,
         credential: CredentialId::new("test").unwrap(),
         host_keys: HostKeyPolicy::Learn,
+        algorithms: SshAlgorithms::Modern,
         timeouts: Timeouts { visit: limit, connect: limit, login: limit, command: limit },
         labels: Labels::default(),
     })

@@ -15,7 +15,7 @@ use crate::clock::SystemClock;
 use crate::credential::Credential;
 use crate::device::{
     CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
-    Timeouts,
+    SshAlgorithms, Timeouts,
 };
 use crate::observation::Outcome;
 use crate::platform::Platforms;
@@ -114,6 +114,7 @@ fn device(target: &Target, credential: &CredentialId, delay: Duration) -> anyhow
         credential: credential.clone(),
         // The baseline checks no host keys either; what checking costs is the conformance suite's matter.
         host_keys: HostKeyPolicy::Off,
+        algorithms: SshAlgorithms::Modern,
         timeouts: Timeouts { visit: limit, connect: limit, login: limit, command: limit },
         labels: Labels::default(),
     })
@@ -127,6 +128,7 @@ fn transport(id: CredentialId) -> anyhow::Result<SshTransport> {
         enable: None,
         private_key: None,
         logins_per_second: None,
+        certificate: None,
     };
     // Nothing is learned where keys are not checked, so that this file is neither read nor written.
     let known_hosts = PathBuf::from("/nonexistent/known_hosts");

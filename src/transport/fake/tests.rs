@@ -3,7 +3,9 @@ use super::*;
 use std::future::Future;
 use std::pin::pin;
 
-use crate::device::{CredentialId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, Route, Timeouts};
+use crate::device::{
+    CredentialId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, Route, SshAlgorithms, Timeouts,
+};
 
 fn device(name: &str) -> Device {
     Device {
@@ -13,6 +15,7 @@ fn device(name: &str) -> Device {
         platform: PlatformChoice::Auto,
         credential: CredentialId::new("lab").unwrap(),
         host_keys: HostKeyPolicy::Learn,
+        algorithms: SshAlgorithms::Modern,
         timeouts: Timeouts {
             visit: Duration::from_secs(30),
             connect: Duration::from_secs(5),

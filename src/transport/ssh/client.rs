@@ -21,10 +21,15 @@ impl Handler for Client {
     type Error = Error;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Error> {
+        let certificate = key.certificate();
         let key = key.public_key();
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         self.facts.with(|facts| facts.host_key = Some(format!("{} {fingerprint}", key.algorithm())));
-        match self.check.check(&key).await {
+        let checked = match certificate {
+            Some(certificate) => self.check.check_certificate(certificate),
+            None => self.check.check(&key).await,
+        };
+        match checked {
             Ok(note) => {
                 self.facts.with(|facts| facts.notes.extend(note));
                 Ok(true)
@@ -40,7 +45,13 @@ impl Handler for Client {
         let (kex, cipher, mac): (&str, &str, &str) =
             (names.kex.as_ref(), names.cipher.as_ref(), names.client_mac.as_ref());
         let algorithms = format!("{kex}, {}, {cipher}, {mac}", names.key);
-        self.facts.with(|facts| facts.algorithms = Some(algorithms));
+        let old = super::algorithms::legacy_among(&[kex, names.key.as_ref(), cipher, mac]);
+        self.facts.with(|facts| {
+            facts.algorithms = Some(algorithms);
+            if !old.is_empty() {
+                facts.notes.push(format!("legacy SSH was needed: {}", old.join(", ")));
+            }
+        });
         Ok(())
     }
 

@@ -7,22 +7,21 @@ use rustix::io::Errno;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
-use crate::device::{Device, Route};
 use crate::failure::{FailureKind, Stage};
 use crate::transport::TransportError;
 
+use super::peer::Peer;
 use super::text::{DETAIL_MAX, plain};
 
 /// How many of a name's addresses are tried. A name with more is a load balancer, not a device.
 const ADDRESSES_MAX: usize = 4;
 
-/// Connects to the device within its connect timeout: its addresses in turn, each with its share of the time left, so
+/// Connects to a server within its connect timeout: its addresses in turn, each with its share of the time left, so
 /// that a dead first address doesn't use up the others' time.
-pub(super) async fn connect(device: &Device) -> Result<TcpStream, TransportError> {
-    let Route::Direct = device.route;
-    let deadline = Instant::now() + device.timeouts.connect;
-    let addresses = addresses(device, deadline).await?;
-    let mut last = fail(FailureKind::Dns, format!("{} has no address", device.endpoint.host));
+pub(super) async fn connect(peer: &Peer<'_>) -> Result<TcpStream, TransportError> {
+    let deadline = Instant::now() + peer.timeouts.connect;
+    let addresses = addresses(peer, deadline).await?;
+    let mut last = fail(FailureKind::Dns, format!("{} has no address", peer.endpoint.host));
     for (tried, address) in addresses.iter().enumerate() {
         let left = deadline.saturating_duration_since(Instant::now());
         let share = left / u32::try_from(addresses.len() - tried).unwrap_or(1);
@@ -33,16 +32,16 @@ pub(super) async fn connect(device: &Device) -> Result<TcpStream, TransportError
                 return Ok(tcp);
             }
             Ok(Err(error)) => last = io_failure(Stage::Connect, &error, &format!("connecting to {address}")),
-            Err(_) => last = silent(device, *address),
+            Err(_) => last = silent(peer, *address),
         }
     }
     Err(last)
 }
 
-async fn addresses(device: &Device, deadline: Instant) -> Result<Vec<SocketAddr>, TransportError> {
-    let host = device.endpoint.host.as_str();
+async fn addresses(peer: &Peer<'_>, deadline: Instant) -> Result<Vec<SocketAddr>, TransportError> {
+    let host = peer.endpoint.host.as_str();
     // The lookup itself runs in a thread of its own and can't be cut short; its result is then thrown away.
-    match timeout_at(deadline, lookup_host((host, device.endpoint.port))).await {
+    match timeout_at(deadline, lookup_host((host, peer.endpoint.port))).await {
         Ok(Ok(found)) => Ok(found.take(ADDRESSES_MAX).collect()),
         Ok(Err(error)) => Err(fail(
             FailureKind::Dns,
@@ -50,13 +49,13 @@ async fn addresses(device: &Device, deadline: Instant) -> Result<Vec<SocketAddr>
         )),
         Err(_) => Err(fail(
             FailureKind::Timeout,
-            format!("no answer from the resolver for {host} within {:?}", device.timeouts.connect),
+            format!("no answer from the resolver for {host} within {:?}", peer.timeouts.connect),
         )),
     }
 }
 
-fn silent(device: &Device, address: SocketAddr) -> TransportError {
-    let limit = device.timeouts.connect;
+fn silent(peer: &Peer<'_>, address: SocketAddr) -> TransportError {
+    let limit = peer.timeouts.connect;
     let detail = format!(
         "no answer from {address} within the connect timeout of {limit:?}; is it up, is a filter between?"
     );

@@ -1,13 +1,15 @@
 //! What went wrong, in versweep's words.
 
-use russh::Error;
+use russh::{AlgorithmKind, Error};
 
-use crate::device::Device;
+use crate::device::SshAlgorithms;
 use crate::failure::{FailureKind, Stage};
 use crate::transport::TransportError;
 
+use super::algorithms;
 use super::connect::io_failure;
 use super::facts::{End, Ended, Facts, SharedFacts};
+use super::peer::Peer;
 use super::text::{DETAIL_MAX, plain};
 
 /// An error whose detail is made printable and bounded.
@@ -16,34 +18,34 @@ pub(super) fn fail(kind: FailureKind, stage: Stage, detail: &str) -> TransportEr
 }
 
 /// The key exchange came to nothing.
-pub(super) fn kex_failure(error: &Error, facts: &SharedFacts, device: &Device) -> TransportError {
+pub(super) fn kex_failure(error: &Error, facts: &SharedFacts, peer: &Peer<'_>) -> TransportError {
     facts.with(|facts| {
-        facts.refused_key.take().or_else(|| not_our_protocol(facts, device)).unwrap_or_else(|| {
+        facts.refused_key.take().or_else(|| not_our_protocol(facts, peer)).unwrap_or_else(|| {
             match (&facts.ended, error) {
-                (Some(ended), _) => kex_ended(ended, device),
-                (None, error) => kex_error(error, facts, device),
+                (Some(ended), _) => kex_ended(ended, peer),
+                (None, error) => kex_error(error, facts, peer),
             }
         })
     })
 }
 
 /// The login timeout passed before the key exchange was done.
-pub(super) fn kex_timeout(facts: &SharedFacts, device: &Device) -> TransportError {
-    let limit = device.timeouts.login;
+pub(super) fn kex_timeout(facts: &SharedFacts, peer: &Peer<'_>) -> TransportError {
+    let limit = peer.timeouts.login;
     facts.with(|facts| {
-        not_our_protocol(facts, device).unwrap_or_else(|| {
+        not_our_protocol(facts, peer).unwrap_or_else(|| {
             let came =
                 if facts.server.is_some() { "the key exchange wasn't done" } else { "no SSH banner came" };
             let detail =
-                format!("{came} within the login timeout of {limit:?}; is {} overloaded?", device.endpoint);
+                format!("{came} within the login timeout of {limit:?}; is {} overloaded?", peer.endpoint);
             fail(FailureKind::Timeout, Stage::Kex, &detail)
         })
     })
 }
 
 /// Something answers, but not with the second version of SSH.
-fn not_our_protocol(facts: &Facts, device: &Device) -> Option<TransportError> {
-    let at = &device.endpoint;
+fn not_our_protocol(facts: &Facts, peer: &Peer<'_>) -> Option<TransportError> {
+    let at = peer.endpoint;
     let detail = match &facts.server {
         Some(server) if server.starts_with("SSH-2.0-") || server.starts_with("SSH-1.99-") => return None,
         Some(server) => format!("{at} speaks only SSH protocol 1 ({server}): enable version 2 on the device"),
@@ -56,24 +58,19 @@ fn not_our_protocol(facts: &Facts, device: &Device) -> Option<TransportError> {
     Some(fail(FailureKind::Kex, Stage::Kex, &detail))
 }
 
-fn kex_ended(ended: &Ended, device: &Device) -> TransportError {
+fn kex_ended(ended: &Ended, peer: &Peer<'_>) -> TransportError {
     let kind = match ended.how {
         End::ServerGaveUp => FailureKind::Kex,
         _ => FailureKind::Disconnected,
     };
-    fail(kind, Stage::Kex, &format!("{} during key exchange with {}", ended.detail, device.endpoint))
+    fail(kind, Stage::Kex, &format!("{} during key exchange with {}", ended.detail, peer.endpoint))
 }
 
-fn kex_error(error: &Error, facts: &Facts, device: &Device) -> TransportError {
-    let at = &device.endpoint;
+fn kex_error(error: &Error, facts: &Facts, peer: &Peer<'_>) -> TransportError {
+    let at = peer.endpoint;
     let (kind, detail) = match error {
         Error::NoCommonAlgo { kind, ours, theirs } => {
-            let (ours, theirs) = (plain(&ours.join(","), 90), plain(&theirs.join(","), 90));
-            let kind = format!("{kind:?}").to_lowercase();
-            let detail = format!(
-                "no common {kind} algorithm: it offers {theirs}; versweep {ours}; enable a newer one"
-            );
-            (FailureKind::Kex, detail)
+            (FailureKind::Kex, no_common(kind, ours, theirs, peer.algorithms))
         }
         Error::IO(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
             return io_failure(Stage::Kex, error, &format!("key exchange with {at}"));
@@ -90,6 +87,27 @@ fn kex_error(error: &Error, facts: &Facts, device: &Device) -> TransportError {
         error => (FailureKind::Kex, format!("key exchange with {at} failed: {error}")),
     };
     fail(kind, Stage::Kex, &detail)
+}
+
+/// The two lists that have nothing in common, and what to do about it.
+fn no_common(kind: &AlgorithmKind, ours: &[String], theirs: &[String], offered: SshAlgorithms) -> String {
+    let what = match kind {
+        AlgorithmKind::Kex => "key exchange",
+        AlgorithmKind::Key => "host key type",
+        AlgorithmKind::Cipher => "cipher",
+        AlgorithmKind::Compression => "compression",
+        AlgorithmKind::Mac => "MAC",
+    };
+    let hint = match offered {
+        SshAlgorithms::Modern if theirs.iter().any(|name| algorithms::is_legacy(name)) => {
+            "set legacy_ssh = true for this device"
+        }
+        SshAlgorithms::Modern => "enable a newer one on the device",
+        SshAlgorithms::Legacy => "versweep has none of these: enable another on the device",
+    };
+    // The device's list is the one that nobody knows by heart; ours is in the documentation as well.
+    let (ours, theirs) = (plain(&ours.join(","), 80), plain(&theirs.join(","), 110));
+    format!("no common {what}: we offer {ours}, device offers {theirs}; {hint}")
 }
 
 /// The connection was lost at a later stage.

@@ -36,6 +36,8 @@ pub(super) struct Facts {
     pub(super) refused_key: Option<TransportError>,
     /// What the server said when it refused a channel.
     pub(super) refused_channel: Option<String>,
+    /// The server waits for an answer that will never be given, and russh with it: no good-bye can be said.
+    pub(super) waits_for_answer: bool,
     /// How the session ended, once it has.
     pub(super) ended: Option<Ended>,
     /// Further notes for the trace.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use russh::keys::{HashAlg, PublicKey};
+use russh::keys::{Certificate, HashAlg, PublicKey};
 
+use crate::clock::{Clock, SystemClock};
 use crate::device::HostKeyPolicy;
 use crate::failure::{FailureKind, Stage};
 use crate::transport::TransportError;
 
-use super::known_hosts::{Known, KnownHosts, PinError, Verdict, judge};
+use super::known_hosts::{Known, KnownHosts, PinError, Verdict, judge, revoked};
 use super::text::{DETAIL_MAX, plain};
 
 /// One visit's check.
@@ -17,6 +18,8 @@ pub(super) struct HostKeyCheck {
     pub(super) policy: HostKeyPolicy,
     /// The server's name in known_hosts.
     pub(super) name: String,
+    /// The server's host name, without a port: what a certificate is for.
+    pub(super) host: String,
     /// What was known under that name when the visit began.
     pub(super) known: Vec<Known>,
     pub(super) hosts: Arc<KnownHosts>,
@@ -46,6 +49,35 @@ impl HostKeyCheck {
         }
     }
 
+    /// Whether to go on with a key that a certificate vouches for. Servers are asked for one only where an authority is
+    /// known, so that one that isn't good is a failure, not a key to be learned; unless the key itself is known as well.
+    pub(super) fn check_certificate(
+        &self,
+        certificate: &Certificate,
+    ) -> Result<Option<String>, TransportError> {
+        let key = PublicKey::from(certificate.public_key().clone());
+        let verdict = judge(&self.known, &key);
+        let keys = [certificate.public_key(), certificate.signature_key()];
+        if let Some(known) = keys.into_iter().find_map(|key| revoked(&self.known, key)) {
+            return Err(refuse(format!("the host key of {} is revoked: {}", self.name, known.place())));
+        }
+        let now = u64::try_from(SystemClock.now().timestamp()).unwrap_or_default();
+        match (certificate_problem(certificate, &self.known, &self.host, now), verdict) {
+            (None, _) => Ok(Some(format!("host certificate \"{}\"", plain(certificate.key_id(), 80)))),
+            (Some(problem), Verdict::Known) => {
+                Ok(Some(format!("host certificate not good ({problem}), but the key is known")))
+            }
+            (Some(problem), _) if self.policy == HostKeyPolicy::Off => {
+                let note = format!("host certificate taken unchecked (host_keys = \"off\"): {problem}");
+                tracing::warn!(server = %self.name, "{note}");
+                Ok(Some(note))
+            }
+            (Some(problem), _) => {
+                Err(refuse(format!("the host certificate of {} is not good: {problem}", self.name)))
+            }
+        }
+    }
+
     async fn learn(&self, key: &PublicKey, shown: &str) -> Result<Option<String>, TransportError> {
         match self.hosts.pin(&self.name, key).await {
             Ok(()) => Ok(Some(format!("host key {shown} learned"))),
@@ -67,6 +99,28 @@ impl HostKeyCheck {
             known.place()
         ))
     }
+}
+
+/// What is wrong with a host certificate, if anything is (OpenSSH's PROTOCOL.certkeys).
+fn certificate_problem(certificate: &Certificate, known: &[Known], host: &str, now: u64) -> Option<String> {
+    let authorities: Vec<_> = known.iter().filter(|k| k.is_authority()).map(Known::fingerprint).collect();
+    let by = certificate.signature_key().fingerprint(HashAlg::Sha256);
+    if !certificate.cert_type().is_host() {
+        return Some("it is one of a user".to_owned());
+    }
+    if !authorities.contains(&by) {
+        return Some(format!("no @cert-authority line has the key that signed it, {by}"));
+    }
+    if now < certificate.valid_after() || now >= certificate.valid_before() {
+        return Some("its time is not now; renew it, or check the clocks".to_owned());
+    }
+    if !certificate.valid_principals().iter().any(|name| name.eq_ignore_ascii_case(host)) {
+        return Some(format!("it is not for the name {host}"));
+    }
+    if certificate.critical_options().iter().next().is_some() {
+        return Some("it has critical options, which host certificates have none of".to_owned());
+    }
+    certificate.validate_at(now, &authorities).err().map(|error| format!("its signature is wrong ({error})"))
 }
 
 fn word(verdict: &Verdict) -> &'static str {

@@ -1,22 +1,34 @@
 //! Credentials made ready to log in with: private keys are decoded once, since a passphrase costs a tenth of a second.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use russh::keys::{self, PrivateKey};
+use russh::keys::{self, Certificate, PrivateKey};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::credential::{Credential, KeyMaterial};
 use crate::device::CredentialId;
 
-/// Why a credential can't be used.
+/// Why no transport can be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("credential {credential}: {problem}")]
-pub struct SshSetupError {
-    /// Which credential.
-    pub credential: CredentialId,
-    /// What is wrong with it.
-    pub problem: SetupProblem,
+pub enum SshSetupError {
+    /// A credential can't be used.
+    #[error("credential {credential}: {problem}")]
+    Credential {
+        /// Which credential.
+        credential: CredentialId,
+        /// What is wrong with it.
+        problem: SetupProblem,
+    },
+    /// A known_hosts file is there and can't be read. Going on without it would learn anew whatever key a server shows.
+    #[error("{}: can't be read ({problem}): check its owner and mode, or name another file", file.display())]
+    KnownHosts {
+        /// Which file.
+        file: PathBuf,
+        /// What the operating system says.
+        problem: String,
+    },
 }
 
 /// What can be wrong with a credential.
@@ -34,12 +46,23 @@ pub enum SetupProblem {
     /// The key's text is none that can be read.
     #[error("the private key can't be read: it must be an OpenSSH, PKCS#8, PKCS#1 or PuTTY private key")]
     UnknownFormat,
+    /// The certificate's text is none that can be read.
+    #[error("the certificate can't be read: it must be what ssh-keygen -s writes, id-cert.pub")]
+    BadCertificate,
+    /// The certificate belongs to another key.
+    #[error("the certificate is not of this private key: give the two that belong together")]
+    OtherCertificate,
+    /// An RSA key's certificate.
+    #[error("certificates of RSA keys can't be used: take an Ed25519 or ECDSA key")]
+    RsaCertificate,
 }
 
 /// A credential, ready for use.
 pub(super) struct Login {
     pub(super) username: String,
     pub(super) key: Option<Arc<PrivateKey>>,
+    /// Of that key.
+    pub(super) certificate: Option<Certificate>,
     pub(super) password: Option<SecretString>,
     pub(super) enable: Option<SecretString>,
 }
@@ -53,18 +76,35 @@ impl fmt::Debug for Login {
 impl Login {
     /// Decodes the credential's key.
     pub(super) fn prepare(credential: &Credential) -> Result<Self, SshSetupError> {
-        let refuse = |problem| SshSetupError { credential: credential.id.clone(), problem };
+        let refuse = |problem| SshSetupError::Credential { credential: credential.id.clone(), problem };
         if credential.password.is_none() && credential.private_key.is_none() {
             return Err(refuse(SetupProblem::Nothing));
         }
         let key = credential.private_key.as_ref().map(decode).transpose().map_err(refuse)?;
+        let certificate = match (&credential.certificate, &key) {
+            (Some(text), Some(key)) => Some(certificate(text, key).map_err(refuse)?),
+            _ => None,
+        };
         Ok(Self {
+            certificate,
             username: credential.username.clone(),
             key: key.map(Arc::new),
             password: credential.password.clone(),
             enable: credential.enable.clone(),
         })
     }
+}
+
+fn certificate(text: &str, key: &PrivateKey) -> Result<Certificate, SetupProblem> {
+    let certificate = Certificate::from_openssh(text.trim()).map_err(|_| SetupProblem::BadCertificate)?;
+    if certificate.public_key() != key.public_key().key_data() {
+        return Err(SetupProblem::OtherCertificate);
+    }
+    // The library would sign with SHA-2 under the name of SHA-1, which servers refuse.
+    if key.algorithm().is_rsa() {
+        return Err(SetupProblem::RsaCertificate);
+    }
+    Ok(certificate)
 }
 
 fn decode(material: &KeyMaterial) -> Result<PrivateKey, SetupProblem> {

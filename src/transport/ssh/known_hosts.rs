@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use russh::keys::ssh_key::Fingerprint;
 use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{Algorithm, HashAlg, PublicKey};
@@ -16,16 +17,29 @@ use tracing::warn;
 
 use crate::device::Endpoint;
 
+use super::keys::SshSetupError;
+
 mod pattern;
 mod pins;
 
 pub(super) use pins::PinError;
 
+/// What a line says of its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It is the server's own.
+    Trusted,
+    /// `@cert-authority`: it signs the certificates of servers.
+    Authority,
+    /// `@revoked`: never to be trusted, as whatever.
+    Revoked,
+}
+
 /// A key that stands in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Known {
     key: Arc<KeyData>,
-    revoked: bool,
+    standing: Standing,
     file: Arc<Path>,
     /// Counted from 1.
     line: usize,
@@ -34,6 +48,15 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn algorithm(&self) -> Algorithm {
         self.key.algorithm()
+    }
+
+    /// Whether it signs certificates.
+    pub(super) fn is_authority(&self) -> bool {
+        self.standing == Standing::Authority
+    }
+
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.key.fingerprint(HashAlg::Sha256)
     }
 
     /// The fingerprint and where the key stands.
@@ -59,15 +82,21 @@ pub(super) enum Verdict {
 /// Judges a key by those known for its server.
 pub(super) fn judge(known: &[Known], key: &PublicKey) -> Verdict {
     let same = |entry: &&Known| *entry.key == *key.key_data();
-    if let Some(entry) = known.iter().filter(|entry| entry.revoked).find(same) {
-        return Verdict::Revoked(entry.clone());
+    if let Some(entry) = revoked(known, key.key_data()) {
+        return Verdict::Revoked(entry);
     }
-    let mut trusted = known.iter().filter(|entry| !entry.revoked);
+    let mut trusted = known.iter().filter(|entry| entry.standing == Standing::Trusted);
     if trusted.clone().any(|entry| same(&entry)) {
         return Verdict::Known;
     }
     let same_type = trusted.clone().find(|entry| entry.key.algorithm() == key.key_data().algorithm());
     same_type.or_else(|| trusted.next()).map_or(Verdict::Unknown, |entry| Verdict::Changed(entry.clone()))
+}
+
+/// The line that revokes this key, whether it is a server's or an authority's.
+pub(super) fn revoked(known: &[Known], key: &KeyData) -> Option<Known> {
+    let mut revoked = known.iter().filter(|entry| entry.standing == Standing::Revoked);
+    revoked.find(|entry| *entry.key == *key).cloned()
 }
 
 /// All known host keys.
@@ -91,12 +120,15 @@ struct Table {
 }
 
 impl KnownHosts {
-    /// Reads versweep's own file and the others. What can't be read or understood is warned about and left out: under
+    /// Reads versweep's own file and the others. A line that can't be understood is warned about and left out: under
     /// `strict` its devices fail, under `learn` they are learned anew.
-    pub(super) fn load(own: PathBuf, others: &[PathBuf]) -> Self {
+    ///
+    /// # Errors
+    /// One for each file that is there and can't be read.
+    pub(super) fn load(own: PathBuf, others: &[PathBuf]) -> Result<Self, Vec<SshSetupError>> {
         let own: Arc<Path> = own.into();
-        let table = Table::load(&own, others);
-        Self { own, table: Mutex::new(table), pins: pins::Pins::default() }
+        let table = Table::load(&own, others)?;
+        Ok(Self { own, table: Mutex::new(table), pins: pins::Pins::default() })
     }
 
     /// Whether this is the file that learned keys go to.
@@ -105,10 +137,14 @@ impl KnownHosts {
     }
 
     /// Reads all files anew. No key is being written meanwhile, so none is lost. Blocks.
-    pub(super) fn read_again(&self, others: &[PathBuf]) {
+    ///
+    /// # Errors
+    /// As [`KnownHosts::load`]; what was known stays known.
+    pub(super) fn read_again(&self, others: &[PathBuf]) -> Result<(), Vec<SshSetupError>> {
         let _turn = self.pins.turn();
-        let table = Table::load(&self.own, others);
+        let table = Table::load(&self.own, others)?;
         self.with_table(|present| *present = table);
+        Ok(())
     }
 
     /// The keys known under a server's name.
@@ -128,26 +164,29 @@ pub(super) fn name_of(endpoint: &Endpoint) -> String {
 }
 
 impl Table {
-    fn load(own: &Arc<Path>, others: &[PathBuf]) -> Self {
+    fn load(own: &Arc<Path>, others: &[PathBuf]) -> Result<Self, Vec<SshSetupError>> {
         let mut table = Self::default();
+        let mut errors = Vec::new();
         for path in others {
-            table.read(&Arc::from(path.as_path()));
+            errors.extend(table.read(&Arc::from(path.as_path())).err());
         }
-        table.own_lines = table.read(own);
-        table
+        match table.read(own) {
+            Ok(lines) => table.own_lines = lines,
+            Err(error) => errors.push(error),
+        }
+        if errors.is_empty() { Ok(table) } else { Err(errors) }
     }
 
     /// Reads a file; the number of its lines. A file that isn't there is as good as an empty one.
-    fn read(&mut self, file: &Arc<Path>) -> usize {
+    fn read(&mut self, file: &Arc<Path>) -> Result<usize, SshSetupError> {
         let text = match std::fs::read(file) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return 0,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
             Err(error) => {
-                warn!(
-                    "{}: can't be read ({error}), its host keys are unknown; check its owner and mode",
-                    file.display()
-                );
-                return 0;
+                return Err(SshSetupError::KnownHosts {
+                    file: file.to_path_buf(),
+                    problem: error.to_string(),
+                });
             }
         };
         for (index, line) in text.lines().enumerate() {
@@ -156,7 +195,7 @@ impl Table {
                 self.add_line(line, file, index + 1);
             }
         }
-        text.lines().count()
+        Ok(text.lines().count())
     }
 
     fn add_line(&mut self, text: &str, file: &Arc<Path>, line: usize) {
@@ -168,15 +207,13 @@ impl Table {
                 return warn!("{}:{line}: not a known_hosts line ({error}), left out", file.display());
             }
         };
-        if entry.marker() == Some(&Marker::CertAuthority) {
-            return warn!(
-                "{}:{line}: host certificates aren't supported yet, @cert-authority left out",
-                file.display()
-            );
-        }
-        let revoked = entry.marker() == Some(&Marker::Revoked);
+        let standing = match entry.marker() {
+            None => Standing::Trusted,
+            Some(Marker::CertAuthority) => Standing::Authority,
+            Some(Marker::Revoked) => Standing::Revoked,
+        };
         let key = Arc::new(entry.public_key().key_data().clone());
-        let known = Known { key, revoked, file: Arc::clone(file), line };
+        let known = Known { key, standing, file: Arc::clone(file), line };
         match entry.host_patterns() {
             HostPatterns::Patterns(names) if names.iter().all(|name| pattern::is_plain(name)) => {
                 for name in names {

@@ -1,4 +1,5 @@
-//! Authentication: the key first, then the password, each once (rule 2).
+//! Authentication (rule 2): the key first, then the password, by whichever method the server offers, each once. A server
+//! that grants `none` is content with less.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use russh::{Error, MethodKind, MethodSet};
 use secrecy::ExposeSecret;
 use tokio::time::{Instant, timeout_at};
 
-use crate::device::Device;
+use crate::device::SshAlgorithms;
 use crate::failure::{FailureKind, Stage};
 use crate::transport::TransportError;
 
@@ -16,23 +17,37 @@ use super::client::Client;
 use super::errors::{fail, lost};
 use super::facts::{End, SharedFacts};
 use super::keys::Login;
+use super::offers::{Offer, Offers};
+use super::peer::Peer;
+
+mod keyboard;
+
+/// One login: whom to, with what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    pub(super) login: &'a Login,
+    pub(super) peer: Peer<'a>,
+    pub(super) facts: &'a SharedFacts,
+    pub(super) offers: &'a Offers,
+}
 
 /// Logs in before the deadline.
 pub(super) async fn log_in(
     session: &mut Handle<Client>,
-    login: &Login,
-    device: &Device,
-    facts: &SharedFacts,
+    attempt: Attempt<'_>,
     deadline: Instant,
 ) -> Result<(), TransportError> {
-    let attempt = Attempt { login, device, facts };
-    timeout_at(deadline, attempt.run(session)).await.unwrap_or_else(|_| {
-        let limit = device.timeouts.login;
+    let result = timeout_at(deadline, attempt.run(session)).await.unwrap_or_else(|_| {
+        let limit = attempt.peer.timeouts.login;
         let detail = format!(
             "no answer to the login within the login timeout of {limit:?}; does its AAA server answer?"
         );
         Err(fail(FailureKind::Timeout, Stage::Auth, &detail))
-    })
+    });
+    if result.is_err() {
+        attempt.offers.forget(&attempt.peer);
+    }
+    result
 }
 
 /// What the server said to one method.
@@ -42,49 +57,102 @@ enum Answer {
     Refused(MethodSet, bool),
 }
 
-struct Attempt<'a> {
-    login: &'a Login,
-    device: &'a Device,
-    facts: &'a SharedFacts,
-}
-
 impl Attempt<'_> {
     async fn run(&self, session: &mut Handle<Client>) -> Result<(), TransportError> {
-        let mut offered = None;
-        if let Some(key) = &self.login.key {
-            match self.by_key(session, key).await? {
-                Answer::LoggedIn => return self.note("logged in by public key"),
+        let mut offer = self.offers.of(&self.peer);
+        // With only a key there is nothing to choose: it is tried, and refused at the same price.
+        if offer.methods.is_none() && self.login.password.is_some() {
+            let result = session.authenticate_none(self.login.username.as_str()).await;
+            match self.answer("login without a secret", result)? {
+                Answer::LoggedIn => {
+                    return self.note("logged in without a secret: the server grants \"none\"");
+                }
+                Answer::Refused(methods, _) => offer.methods = Some(methods),
+            }
+        }
+        let mut offered = offer.methods.clone();
+        let mut key_tried = false;
+        if let Some(key) = &self.login.key
+            && offered.as_ref().is_none_or(|methods| methods.contains(&MethodKind::PublicKey))
+        {
+            match self.by_key(session, key, &mut offer).await? {
+                Answer::LoggedIn => {
+                    self.offers.remember(&self.peer, offer);
+                    return self.note("logged in by public key");
+                }
                 Answer::Refused(methods, half) => {
-                    if self.login.password.is_none() || !methods.contains(&MethodKind::Password) {
+                    if self.login.password.is_none() || secret_method(&methods).is_none() {
                         return Err(self.refused("public key", &methods, half));
                     }
-                    offered = Some(half);
+                    key_tried = true;
+                    offered = Some(methods);
                 }
             }
         }
-        if let Some(password) = &self.login.password {
-            let user = self.login.username.as_str();
-            let result = session.authenticate_password(user, password.expose_secret()).await;
-            match self.answer("password", result)? {
-                Answer::LoggedIn if offered.is_some() => {
-                    return self.note("logged in by password after the public key");
-                }
-                Answer::LoggedIn => return self.note("logged in by password"),
-                Answer::Refused(methods, half) => return Err(self.refused("password", &methods, half)),
+        let offered = offered.unwrap_or_else(MethodSet::empty);
+        let method = self.by_password(session, &offered).await?;
+        self.offers.remember(&self.peer, offer);
+        self.note(&if key_tried {
+            format!("logged in by {method} after the public key")
+        } else {
+            format!("logged in by {method}")
+        })
+    }
+
+    /// The one attempt that sends the password; the name of the method that took it.
+    async fn by_password(
+        &self,
+        session: &mut Handle<Client>,
+        offered: &MethodSet,
+    ) -> Result<&'static str, TransportError> {
+        let (Some(password), Some(method)) = (&self.login.password, secret_method(offered)) else {
+            return Err(self.nothing_fits(offered));
+        };
+        let (name, answer) = match method {
+            Secret::Password => {
+                let user = self.login.username.as_str();
+                let result = session.authenticate_password(user, password.expose_secret()).await;
+                ("password", self.answer("password", result)?)
+            }
+            Secret::Keyboard => ("keyboard-interactive", self.by_keyboard(session, password).await?),
+        };
+        match answer {
+            Answer::LoggedIn => Ok(name),
+            Answer::Refused(methods, half) => {
+                let what = if name == "password" { "password" } else { "password by keyboard-interactive" };
+                Err(self.refused(what, &methods, half))
             }
         }
-        Err(self.refused("nothing", &MethodSet::empty(), false))
     }
 
     async fn by_key(
         &self,
         session: &mut Handle<Client>,
         key: &Arc<PrivateKey>,
+        offer: &mut Offer,
     ) -> Result<Answer, TransportError> {
-        let hash = if key.algorithm().is_rsa() { Some(rsa_hash(session).await) } else { None };
+        if let Some(certificate) = &self.login.certificate {
+            let user = self.login.username.as_str();
+            let result = session.authenticate_openssh_cert(user, Arc::clone(key), certificate.clone()).await;
+            return self.answer("certificate", result);
+        }
+        let hash = if key.algorithm().is_rsa() { self.rsa_hash(session, offer).await } else { None };
         let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
         let result = session.authenticate_publickey(self.login.username.as_str(), key).await;
         self.answer("public key", result)
+    }
+
+    /// The hash that an RSA key signs with.
+    async fn rsa_hash(&self, session: &Handle<Client>, offer: &mut Offer) -> Option<HashAlg> {
+        // russh waits a second for the announcement; it is waited for in vain once only.
+        let announced =
+            if offer.silent_on_rsa { None } else { session.best_supported_rsa_hash().await.ok().flatten() };
+        offer.silent_on_rsa = announced.is_none();
+        if announced.flatten().is_none() && self.peer.algorithms == SshAlgorithms::Modern {
+            let note = "the server announces no RSA signatures with SHA-2: legacy_ssh = true allows SHA-1";
+            self.facts.with(|facts| facts.notes.push(note.to_owned()));
+        }
+        signature_hash(announced.flatten(), self.peer.algorithms)
     }
 
     /// Sorts out what russh gives: a session that ended during authentication also looks like a refusal there.
@@ -94,6 +162,8 @@ impl Attempt<'_> {
             Ok(AuthResult::Failure { remaining_methods, partial_success })
                 if !remaining_methods.is_empty() =>
             {
+                let offered = format!("{method} refused, offered: {}", names(&remaining_methods));
+                self.facts.with(|facts| facts.notes.push(offered));
                 Ok(Answer::Refused(remaining_methods, partial_success))
             }
             Ok(AuthResult::Failure { .. }) | Err(_) => Err(self.ended(method)),
@@ -108,16 +178,15 @@ impl Attempt<'_> {
             None | Some(End::TooManyAuthFailures | End::ServerGaveUp | End::Farewell | End::Closed) => {
                 let how =
                     ended.map_or_else(|| "it offers no further method".to_owned(), |ended| ended.detail);
-                self.auth(&format!("{} refused the {method}: {how}", self.device.endpoint))
+                self.auth(&format!("{} refused the {method}: {how}", self.peer.endpoint))
             }
             Some(End::Busy | End::Broken) => lost(Stage::Auth, self.facts, "during the login"),
         }
     }
 
     fn refused(&self, method: &str, offered: &MethodSet, half: bool) -> TransportError {
-        let offered: Vec<&str> = offered.iter().map(Into::into).collect();
-        let offered = offered.join(", ");
-        let (at, user) = (&self.device.endpoint, &self.login.username);
+        let offered = names(offered);
+        let (at, user) = (self.peer.endpoint, &self.login.username);
         self.auth(&if half {
             format!("{at} wants more than the {method} of user {user}; it goes on with: {offered}")
         } else {
@@ -125,8 +194,19 @@ impl Attempt<'_> {
         })
     }
 
+    /// The server offers no method that this credential has anything for: nothing was sent.
+    fn nothing_fits(&self, offered: &MethodSet) -> TransportError {
+        let has = match (&self.login.key, &self.login.password) {
+            (Some(_), Some(_)) => "a key and a password",
+            (Some(_), None) => "a key",
+            _ => "a password",
+        };
+        let offered = names(offered);
+        self.auth(&format!("{} offers only: {offered}; the credential has {has}", self.peer.endpoint))
+    }
+
     fn auth(&self, what: &str) -> TransportError {
-        let hint = format!("{what}; check credential {}", self.device.credential);
+        let hint = format!("{what}; check credential {}", self.peer.credential);
         fail(FailureKind::Auth, Stage::Auth, &hint)
     }
 
@@ -136,8 +216,61 @@ impl Attempt<'_> {
     }
 }
 
-/// The best hash that the server says it takes. One that says nothing, or only SHA-1, gets SHA-512 all the same: SHA-1
-/// signatures are for those who ask for them.
-async fn rsa_hash(session: &Handle<Client>) -> HashAlg {
-    session.best_supported_rsa_hash().await.ok().flatten().flatten().unwrap_or(HashAlg::Sha512)
+/// The best hash that the server says it takes; `None` is SHA-1, which only devices with `legacy_ssh` get: those that
+/// announce nothing are older than SHA-2 signatures. Without it SHA-512 is tried all the same.
+fn signature_hash(announced: Option<HashAlg>, algorithms: SshAlgorithms) -> Option<HashAlg> {
+    match (announced, algorithms) {
+        (Some(hash), _) => Some(hash),
+        (None, SshAlgorithms::Legacy) => None,
+        (None, SshAlgorithms::Modern) => Some(HashAlg::Sha512),
+    }
+}
+
+/// The methods that carry a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Secret {
+    Password,
+    Keyboard,
+}
+
+/// The method that the password goes by. `password` where both are offered: it asks for nothing else, and it costs a
+/// round trip less.
+fn secret_method(offered: &MethodSet) -> Option<Secret> {
+    if offered.contains(&MethodKind::Password) {
+        Some(Secret::Password)
+    } else if offered.contains(&MethodKind::KeyboardInteractive) {
+        Some(Secret::Keyboard)
+    } else {
+        None
+    }
+}
+
+fn names(methods: &MethodSet) -> String {
+    if methods.is_empty() {
+        return "nothing that versweep knows".to_owned();
+    }
+    let names: Vec<&str> = methods.iter().map(Into::into).collect();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sha1_signatures_are_for_old_devices_that_announce_nothing_better() {
+        use SshAlgorithms::{Legacy, Modern};
+        assert_eq!(signature_hash(Some(HashAlg::Sha256), Legacy), Some(HashAlg::Sha256));
+        assert_eq!(signature_hash(None, Legacy), None);
+        assert_eq!(signature_hash(None, Modern), Some(HashAlg::Sha512));
+    }
+
+    #[test]
+    fn the_password_has_one_method_at_most() {
+        use MethodKind::{KeyboardInteractive, Password, PublicKey};
+        let method = |methods: &[MethodKind]| secret_method(&MethodSet::from(methods));
+        assert_eq!(method(&[PublicKey, KeyboardInteractive, Password]), Some(Secret::Password));
+        assert_eq!(method(&[PublicKey, KeyboardInteractive]), Some(Secret::Keyboard));
+        assert_eq!(method(&[PublicKey]), None);
+    }
 }

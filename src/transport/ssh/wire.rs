@@ -1,8 +1,9 @@
-//! The TCP connection under a session, held so that it can be cut from outside.
+//! The connection under a session, held so that it can be cut from outside.
 //!
 //! russh runs a session in a task of its own, which outlives the future that started it: a visit that is dropped during
-//! key exchange would leave task and socket behind. So the visit keeps a [`Line`] on the same socket. Dropping it shuts
-//! the socket down in both directions; russh's next read or write fails, its task ends, the descriptor is closed.
+//! key exchange would leave task and socket behind. So the visit keeps a [`Line`] on the same connection. Dropping it
+//! shuts the socket down in both directions, or ends the tunnel through a jump host; russh's next read or write fails,
+//! its task ends, the descriptor is closed.
 
 use std::io;
 use std::pin::Pin;
@@ -10,32 +11,50 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rustix::net::Shutdown;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::facts::SharedFacts;
 
 /// The visit's end of a connection: as long as it lives, the connection may.
 #[derive(Debug)]
-pub(super) struct Line {
-    tcp: Arc<TcpStream>,
+pub(super) enum Line {
+    /// A socket of its own.
+    Tcp(Arc<TcpStream>),
+    /// A channel of a jump host's connection, carried by a task that ends with this.
+    Tunnel(AbortOnDropHandle<()>),
 }
 
 impl Line {
-    pub(super) fn new(tcp: TcpStream) -> Self {
-        Self { tcp: Arc::new(tcp) }
+    /// A line on a socket, and the stream for russh, which notes the server's first bytes in `facts`.
+    pub(super) fn over(tcp: TcpStream, facts: SharedFacts) -> (Self, Wire) {
+        let tcp = Arc::new(tcp);
+        let wire = Wire { carrier: Carrier::Tcp(Arc::clone(&tcp)), facts, listening: true };
+        (Self::Tcp(tcp), wire)
     }
 
-    /// The stream for russh, which notes the server's first bytes in `facts`.
-    pub(super) fn wire(&self, facts: SharedFacts) -> Wire {
-        Wire { tcp: Arc::clone(&self.tcp), facts, listening: true }
+    /// The same through a jump host: `carrying` is the task at the other end of the stream.
+    pub(super) fn through(
+        stream: DuplexStream,
+        carrying: AbortOnDropHandle<()>,
+        facts: SharedFacts,
+    ) -> (Self, Wire) {
+        (Self::Tunnel(carrying), Wire { carrier: Carrier::Tunnel(stream), facts, listening: true })
     }
 
     /// Waits until the peer has closed its side; whatever still comes is thrown away.
-    pub(super) async fn closed_by_peer(&self) {
+    pub(super) async fn closed_by_peer(&mut self) {
+        let tcp = match self {
+            Self::Tcp(tcp) => tcp,
+            Self::Tunnel(carrying) => {
+                let _ = carrying.await;
+                return;
+            }
+        };
         let mut rest = [0_u8; 4096];
-        while self.tcp.readable().await.is_ok() {
-            match self.tcp.try_read(&mut rest) {
+        while tcp.readable().await.is_ok() {
+            match tcp.try_read(&mut rest) {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -47,18 +66,26 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // It fails when the peer has gone already, which is just as well.
-        let _ = rustix::net::shutdown(&*self.tcp, Shutdown::Both);
+        if let Self::Tcp(tcp) = self {
+            // It fails when the peer has gone already, which is just as well.
+            let _ = rustix::net::shutdown(&**tcp, Shutdown::Both);
+        }
     }
 }
 
 /// russh's end of a connection.
 #[derive(Debug)]
 pub(super) struct Wire {
-    tcp: Arc<TcpStream>,
+    carrier: Carrier,
     facts: SharedFacts,
     /// Whether the identification line has yet to come.
     listening: bool,
+}
+
+#[derive(Debug)]
+enum Carrier {
+    Tcp(Arc<TcpStream>),
+    Tunnel(DuplexStream),
 }
 
 impl AsyncRead for Wire {
@@ -67,30 +94,42 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.tcp.poll_read_ready(cx))?;
-            match self.tcp.try_read(buf.initialize_unfilled()) {
-                Ok(count) => {
-                    let start = buf.filled().len();
-                    buf.advance(count);
-                    if self.listening {
-                        let heard = buf.filled().get(start..).unwrap_or_default();
-                        self.listening = self.facts.with(|facts| facts.hear(heard))?;
-                    }
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+        let start = buf.filled().len();
+        match &mut self.carrier {
+            Carrier::Tcp(tcp) => ready!(poll_tcp(tcp, cx, buf))?,
+            Carrier::Tunnel(stream) => ready!(Pin::new(stream).poll_read(cx, buf))?,
+        }
+        if self.listening {
+            let heard = buf.filled().get(start..).unwrap_or_default();
+            self.listening = self.facts.with(|facts| facts.hear(heard))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn poll_tcp(tcp: &TcpStream, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    loop {
+        ready!(tcp.poll_read_ready(cx))?;
+        match tcp.try_read(buf.initialize_unfilled()) {
+            Ok(count) => {
+                buf.advance(count);
+                return Poll::Ready(Ok(()));
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Poll::Ready(Err(error)),
         }
     }
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let tcp = match &mut self.carrier {
+            Carrier::Tcp(tcp) => tcp,
+            Carrier::Tunnel(stream) => return Pin::new(stream).poll_write(cx, buf),
+        };
         loop {
-            ready!(self.tcp.poll_write_ready(cx))?;
-            match self.tcp.try_write(buf) {
+            ready!(tcp.poll_write_ready(cx))?;
+            match tcp.try_write(buf) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
             }
@@ -98,10 +137,16 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A socket has no buffer of its own here, and what is in a tunnel is on its way.
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(rustix::net::shutdown(&*self.tcp, Shutdown::Write).map_err(io::Error::from))
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.carrier {
+            Carrier::Tcp(tcp) => {
+                Poll::Ready(rustix::net::shutdown(&**tcp, Shutdown::Write).map_err(io::Error::from))
+            }
+            Carrier::Tunnel(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 }

@@ -11,7 +11,7 @@ use russh::keys::PublicKey;
 use russh::keys::ssh_key::public::KeyData;
 use tokio::sync::oneshot;
 
-use super::{Known, KnownHosts, Verdict, judge};
+use super::{Known, KnownHosts, Standing, Verdict, judge};
 
 /// Keys that wait to be written.
 #[derive(Debug, Default)]
@@ -110,7 +110,7 @@ impl KnownHosts {
             let entries = table.exact.entry(pin.name.clone()).or_default();
             if entries.iter().all(|known| *known.key != *pin.key.key_data()) {
                 let key = Arc::new(pin.key.key_data().clone());
-                entries.push(Known { key, revoked: false, file: Arc::clone(&self.own), line });
+                entries.push(Known { key, standing: Standing::Trusted, file: Arc::clone(&self.own), line });
                 table.own_lines = line;
             }
         });

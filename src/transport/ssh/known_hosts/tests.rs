@@ -22,7 +22,7 @@ fn load(text: &str) -> (tempfile::TempDir, KnownHosts) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("known_hosts");
     std::fs::write(&path, text).unwrap();
-    (folder, KnownHosts::load(path, &[]))
+    (folder, KnownHosts::load(path, &[]).unwrap())
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn bad_lines_are_left_out_and_the_rest_is_read() {
 async fn a_hundred_at_once_are_all_pinned_and_survive() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state/known_hosts");
-    let hosts = Arc::new(KnownHosts::load(path.clone(), &[]));
+    let hosts = Arc::new(KnownHosts::load(path.clone(), &[]).unwrap());
     let keys: Vec<_> = (0..100).map(|_| ed25519()).collect();
     let mut pins = tokio::task::JoinSet::new();
     for (index, key) in keys.iter().cloned().enumerate() {
@@ -98,7 +98,7 @@ async fn a_hundred_at_once_are_all_pinned_and_survive() {
     while let Some(pinned) = pins.join_next().await {
         pinned.unwrap().unwrap();
     }
-    let again = KnownHosts::load(path.clone(), &[]);
+    let again = KnownHosts::load(path.clone(), &[]).unwrap();
     for (index, key) in keys.iter().enumerate() {
         assert_eq!(judge(&again.lookup(&format!("r{index}")), key), Verdict::Known);
         // The place told in memory is the line in the file.
@@ -124,14 +124,16 @@ async fn a_torn_last_line_does_not_swallow_the_next_key() {
     let (folder, hosts) = load("r9 ssh-ed25519 AAAAC3Nza");
     let key = ed25519();
     hosts.pin("r1", &key).await.unwrap();
-    let again = KnownHosts::load(folder.path().join("known_hosts"), &[]);
+    let again = KnownHosts::load(folder.path().join("known_hosts"), &[]).unwrap();
     assert_eq!(judge(&again.lookup("r1"), &key), Verdict::Known);
 }
 
 #[tokio::test]
 async fn a_file_that_cannot_be_written_pins_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let hosts = KnownHosts::load(folder.path().to_owned(), &[]);
+    let path = folder.path().join("known_hosts");
+    let hosts = KnownHosts::load(path.clone(), &[]).unwrap();
+    std::fs::create_dir(path).unwrap();
     let key = ed25519();
     assert!(matches!(hosts.pin("r1", &key).await, Err(pins::PinError::File(_))));
     assert_eq!(judge(&hosts.lookup("r1"), &key), Verdict::Unknown);
