@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -47,6 +47,7 @@ pub struct Daemon {
     couriers: Vec<CourierHandle>,
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
+    hangup: Signal,
 }
 
 impl Daemon {
@@ -56,6 +57,8 @@ impl Daemon {
     /// Whatever keeps the daemon from starting: [`ConfigErrors`](crate::config::ConfigErrors), a port in use, a store
     /// that can't be opened, too few file descriptors for the worker cap.
     pub async fn build(path: &Path) -> anyhow::Result<Self> {
+        // Before all that takes time: an early SIGHUP would end the process.
+        let hangup = signal(SignalKind::hangup()).context("SIGHUP can't be listened for")?;
         tune_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let world = World::load(path, &clock, None)?;
@@ -77,6 +80,7 @@ impl Daemon {
             couriers,
             listeners,
             addresses,
+            hangup,
         })
     }
 
@@ -91,7 +95,7 @@ impl Daemon {
     /// # Errors
     /// Whatever the daemon can't go on without: the recorder, a sweep, the alarm clock.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { path, clock, world, engine, recorder, couriers, listeners, addresses } = self;
+        let Self { path, clock, world, engine, recorder, couriers, listeners, addresses, hangup } = self;
         let RecorderHandle { notes, snapshot, outbox: _, pulse, mut done } = recorder;
         let alarms = Alarms::start().await?;
         let sweeps_stop = Stop::default();
@@ -125,7 +129,7 @@ impl Daemon {
         announce_ready(&world.load(), &addresses);
 
         let mut reloader = Reloader { path, clock, world, engine, notes, exporter, reloaded };
-        let ended = live(&mut reloader, &mut rooms, &mut done, reload_asked, &stop).await;
+        let ended = live(&mut reloader, &mut rooms, &mut done, hangup, reload_asked, &stop).await;
 
         notify::stopping();
         readiness.send_replace(Readiness::Stopping);
@@ -151,10 +155,10 @@ async fn live(
     reloader: &mut Reloader,
     rooms: &mut Rooms<SshTransport>,
     recorder: &mut JoinHandle<Result<(), RecorderError>>,
+    mut hangup: Signal,
     mut reload_asked: mpsc::Receiver<ReloadRequest>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             biased;
@@ -300,6 +304,8 @@ fn read_live(
     reload: watch::Receiver<ReloadStatus>,
 ) -> http::ReadLive {
     let (world, workers) = (Arc::clone(world), Arc::clone(&engine.workers));
+    // Another path in a later configuration waits for a restart.
+    let store = world.load().config.store.clone();
     let sinks: Vec<_> =
         couriers.iter().map(|courier| (courier.name.clone(), courier.status.clone())).collect();
     Arc::new(move || {
@@ -309,7 +315,7 @@ fn read_live(
             sinks: sinks.iter().map(|(name, status)| (name.clone(), status.borrow().clone())).collect(),
             sources: world.sources.clone(),
             reload: Some(reload.borrow().clone()),
-            store_bytes: crate::store::size_on_disk(&world.config.store),
+            store_bytes: crate::store::size_on_disk(&store),
             ..Live::default()
         }
     })
