@@ -1,7 +1,6 @@
 //! How versweep behaves, one file per behaviour; nothing here needs an installed server.
 
 #[cfg(test)]
-#[expect(dead_code, reason = "tests/real.rs uses the rest of it")]
 #[path = "support/daemon.rs"]
 mod daemon;
 #[cfg(test)]

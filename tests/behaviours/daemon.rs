@@ -335,6 +335,35 @@ fn sweeps_that_overlap_share_the_devices() {
     assert!(daemon.stop().success());
 }
 
+/// No login to a device with another host key, until the operator does what the message says.
+#[test]
+fn a_changed_host_key_costs_no_login_until_it_is_accepted() {
+    let site = Site::new(2);
+    let mut daemon = site.daemon();
+    until_all_are_known(&daemon, &site);
+    let other = &site.devices()[1];
+    site.set_fault(other, Some(Fault::HostKey));
+    let reason = format!("failure_info{{device=\"{}\",reason=\"host_key\"}} 1", other.name());
+    eventually("the key is refused", || daemon.page("/metrics").contains(&reason));
+    let logins = other.password_attempts();
+    two_more_sweeps(&daemon);
+    assert_eq!(other.password_attempts(), logins, "no secret is sent");
+    let devices = site.ask("devices");
+    let listed = devices.iter().find(|listed| listed["device"] == other.name()).unwrap();
+    let detail = listed["failure"]["detail"].as_str().expect("what to do");
+    let place = detail.split_once("(").and_then(|(_, rest)| rest.split_once(')')).expect("FILE:LINE").0;
+    let (file, line) = place.rsplit_once(':').unwrap();
+    assert!(detail.ends_with("and reload"), "{detail}");
+
+    let known = std::fs::read_to_string(file).unwrap();
+    let line: usize = line.parse().unwrap();
+    let kept = known.lines().enumerate().filter(|(index, _)| index + 1 != line).map(|(_, line)| line);
+    std::fs::write(file, kept.flat_map(|line| [line, "\n"]).collect::<String>()).unwrap();
+    daemon.signal("HUP");
+    eventually("it logs in again", || of_device(&daemon.page("/metrics"), "up", other) == Some(1.0));
+    assert!(daemon.stop().success());
+}
+
 /// A sink that can't take its events holds up nothing; what waits is delivered once it can.
 #[test]
 fn a_dead_sink_holds_up_nothing_and_gets_its_events_in_the_end() {
