@@ -41,6 +41,9 @@ mod dashboards;
 #[path = "behaviours/diff.rs"]
 mod diff;
 #[cfg(test)]
+#[path = "behaviours/gentle.rs"]
+mod gentle;
+#[cfg(test)]
 #[path = "behaviours/host_keys.rs"]
 mod host_keys;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use versweep::known::SweepRecord;
 use versweep::observation::{Observation, Outcome};
 use versweep::probe::Prober;
 use versweep::status::SweepStatus;
-use versweep::sweep::{Engine, Outlet, Plan, RecorderEnded, Stop, run};
+use versweep::sweep::{Care, Engine, Outlet, Plan, RecorderEnded, Stop, run};
 use versweep::transport::fake::{FakeAnswer, FakeTransport, Script};
 
 use crate::visits;
@@ -51,7 +51,15 @@ fn plan(transport: &FakeTransport, devices: &[Arc<Device>], spread: Duration) ->
         clock: Arc::new(SystemClock),
     };
     let (name, reason, devices) = ("all".into(), Reason::Schedule, devices.to_vec());
-    Plan { name, reason, devices, spread, prober: Arc::new(prober) }
+    Plan {
+        name,
+        reason,
+        devices,
+        spread,
+        prober: Arc::new(prober),
+        before: Arc::default(),
+        care: Care::default(),
+    }
 }
 
 /// A sweep that goes on, with a recorder that only listens.

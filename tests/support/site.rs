@@ -54,7 +54,7 @@ impl Site {
             "[web]\nlisten = ['{web}']\n[store]\npath = 'versweep.db'\n[workers]\nmax = {workers}\n\
              [credentials.lab]\nusername = 'versweep'\npassword = {{ file = 'password' }}\n\
              [defaults]\ncredential = 'lab'\ntimeout = '60s'\nlogin_timeout = '4s'\ncommand_timeout = '50s'\n\
-             [changes]\ndown_after = 2\n[daemon]\ngrace = '40s'\n\
+             [changes]\ndown_after = 2\nconfirm_after = '0s'\n[holdoff]\nfirst = '0s'\n[daemon]\ngrace = '40s'\n\
              [[inventory]]\ntype = 'file'\npath = 'devices.toml'\n\
              [[sink]]\ntype = 'jsonl'\npath = 'events.jsonl'\n\
              [[sweep]]\nname = 'all'\n{when}\n"
