@@ -13,6 +13,8 @@ pub struct Credential {
     pub username: String,
     /// The password, where one is configured.
     pub password: Option<SecretString>,
+    /// What raises the user's rights on devices whose profile asks for it, where one is configured.
+    pub enable: Option<SecretString>,
     /// The private key, where one is configured.
     pub private_key: Option<KeyMaterial>,
     /// The login budget, all devices and sweeps together; none is no limit beside the workers.

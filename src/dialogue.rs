@@ -226,6 +226,12 @@ impl Dialogue {
         Some(sent.step.text())
     }
 
+    /// How many commands have yet to be given, the logout included.
+    #[must_use]
+    pub fn steps_left(&self) -> usize {
+        self.steps.len()
+    }
+
     /// The last of what the device has said that is not in an output yet, bounded.
     #[must_use]
     pub fn unread(&self, max: usize) -> String {

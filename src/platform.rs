@@ -9,11 +9,13 @@ use std::sync::Arc;
 use regex::Regex;
 
 use crate::device::PlatformKey;
+use crate::dialogue::{Channel, Errand, Rules};
 use crate::version::Scheme;
 
 mod builtin;
 mod compile;
 mod file;
+mod shell;
 
 /// One platform's profile, compiled.
 #[derive(Debug)]
@@ -34,6 +36,10 @@ pub struct Profile {
     pub commands: Vec<String>,
     /// How its versions are ordered.
     pub scheme: Scheme,
+    /// Where the commands are given.
+    pub channel: Channel,
+    /// What a visit to a device of this platform is for.
+    pub errand: Arc<Errand>,
     /// The TOML that it was compiled from, to print, copy and adapt.
     pub source: Arc<str>,
     pub(crate) recognise: Recognise,
@@ -181,6 +187,15 @@ impl Platforms {
         self.iter().find(|profile| profile.key.as_str().eq_ignore_ascii_case(name)).or_else(|| {
             self.iter().find(|profile| profile.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name)))
         })
+    }
+
+    /// What a visit to a device of an unknown platform is for: `command`, by exec where its answer is one that some
+    /// profile recognises, else in a shell of the usual manners.
+    #[must_use]
+    pub fn common_errand(&self, command: &str) -> Errand {
+        let marker = self.iter().flat_map(|profile| profile.recognise.any.iter().cloned()).collect();
+        let commands = Arc::from([command.to_owned()]);
+        Errand { commands, channel: Channel::Auto, marker, rules: Arc::new(Rules::default()) }
     }
 
     /// All keys, sorted.

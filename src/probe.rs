@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::clock::Clock;
 use crate::device::{Device, PlatformChoice, PlatformKey};
+use crate::dialogue::Errand;
 use crate::facts::Reading;
 use crate::failure::{Failure, FailureKind, Stage};
 use crate::observation::{Observation, Outcome, RawText, SweepId};
@@ -39,8 +40,16 @@ impl<T: Transport> Prober<T> {
     /// Visits one device within its hard deadline. Whatever happens to the device is in the observation: a device's
     /// failure is data.
     pub async fn device(&self, device: &Device, sweep: SweepId) -> Visit {
+        self.visit(device, sweep, Trace::begin()).await
+    }
+
+    /// The same, with the words of both sides kept in the trace.
+    pub async fn explain(&self, device: &Device, sweep: SweepId) -> Visit {
+        self.visit(device, sweep, Trace::recording()).await
+    }
+
+    async fn visit(&self, device: &Device, sweep: SweepId, mut trace: Trace) -> Visit {
         let began = Instant::now();
-        let mut trace = Trace::begin();
         let outcome = self.ask(device, &mut trace).await;
         let observation = Observation {
             device: device.id.clone(),
@@ -55,23 +64,23 @@ impl<T: Transport> Prober<T> {
     }
 
     async fn ask(&self, device: &Device, trace: &mut Trace) -> Outcome {
-        let commands = match self.commands(&device.platform) {
-            Ok(commands) => commands,
+        let errand = match self.errand(&device.platform) {
+            Ok(errand) => errand,
             Err(failure) => return Outcome::Failed { failure, raw: None },
         };
         let limit = device.timeouts.visit;
-        match timeout(limit, self.transport.visit(device, &commands, trace)).await {
+        match timeout(limit, self.transport.visit(device, &errand, trace)).await {
             Ok(Ok(outputs)) => self.read(&device.platform, outputs, trace),
             Ok(Err(error)) => failed(error),
             Err(_elapsed) => deadline_passed(device, trace),
         }
     }
 
-    fn commands(&self, choice: &PlatformChoice) -> Result<Vec<String>, Failure> {
+    fn errand(&self, choice: &PlatformChoice) -> Result<Arc<Errand>, Failure> {
         match choice {
-            PlatformChoice::Auto => Ok(vec![COMMON_COMMAND.to_owned()]),
+            PlatformChoice::Auto => Ok(Arc::new(self.platforms.common_errand(COMMON_COMMAND))),
             PlatformChoice::Named(key) => match self.platforms.get(key) {
-                Some(profile) => Ok(profile.commands.clone()),
+                Some(profile) => Ok(Arc::clone(&profile.errand)),
                 None => Err(no_profile(key)),
             },
         }

@@ -26,6 +26,7 @@ mod fault;
 mod misbehave;
 mod platform;
 mod server;
+mod shell;
 mod stream;
 
 use crate::clock::{Clock, SystemClock};

@@ -9,11 +9,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::device::Device;
+use crate::dialogue::Errand;
 use crate::failure::{FailureKind, Stage};
 use crate::observation::StageTimes;
 
 pub mod fake;
+mod session;
 pub mod ssh;
+
+pub use session::{Exchange, Session};
 
 /// The most bytes that one command may print before the visit fails as `output_limit`.
 pub const OUTPUT_LIMIT: usize = 1024 * 1024;
@@ -25,14 +29,14 @@ pub const OUTPUT_LIMIT: usize = 1024 * 1024;
 /// timeouts; at most `output_limit` bytes a command; and when the future is dropped, at whatever point, the
 /// connection is closed and nothing is left running.
 pub trait Transport: Send + Sync + 'static {
-    /// Logs in to `device`, runs `commands` in order, returns their outputs in that order.
+    /// Logs in to `device`, gives the errand's commands in order on its channel, returns their outputs in that order.
     ///
     /// `trace` is filled while the visit goes on, so that it tells how far the visit came even when the caller drops
     /// the future at its deadline.
     fn visit(
         &self,
         device: &Device,
-        commands: &[String],
+        errand: &Errand,
         trace: &mut Trace,
     ) -> impl Future<Output = Result<Vec<String>, TransportError>> + Send;
 }
@@ -74,6 +78,8 @@ pub struct Trace {
     pub host_key: Option<String>,
     /// Further facts, one a line, for the explanation of a visit.
     pub notes: Vec<String>,
+    /// What was said on both sides, where that is to be recorded: see [`Trace::recording`].
+    pub session: Option<Session>,
 }
 
 impl Trace {
@@ -89,7 +95,14 @@ impl Trace {
             algorithms: None,
             host_key: None,
             notes: Vec::new(),
+            session: None,
         }
+    }
+
+    /// The same, for a visit whose words on both sides are to be kept.
+    #[must_use]
+    pub fn recording() -> Self {
+        Self { session: Some(Session::default()), ..Self::begin() }
     }
 
     /// Ends the present stage and enters the next one.

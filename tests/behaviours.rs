@@ -10,6 +10,9 @@ mod devices;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[cfg(test)]
+#[path = "support/shell_server.rs"]
+mod shell_server;
+#[cfg(test)]
 #[path = "support/site.rs"]
 mod site;
 #[cfg(test)]
@@ -68,6 +71,9 @@ mod metrics;
 #[path = "behaviours/parse.rs"]
 mod parse;
 #[cfg(test)]
+#[path = "behaviours/probe.rs"]
+mod probe;
+#[cfg(test)]
 #[path = "behaviours/recorder.rs"]
 mod recorder;
 #[cfg(test)]
@@ -79,6 +85,9 @@ mod secrets;
 #[cfg(test)]
 #[path = "behaviours/sessions.rs"]
 mod sessions;
+#[cfg(test)]
+#[path = "behaviours/shell.rs"]
+mod shell;
 #[cfg(test)]
 #[path = "behaviours/sim.rs"]
 mod sim;

@@ -30,6 +30,9 @@ mod prometheus;
 #[path = "real/routers.rs"]
 mod routers;
 #[cfg(test)]
+#[path = "real/shells.rs"]
+mod shells;
+#[cfg(test)]
 #[path = "real/sshd.rs"]
 mod sshd;
 #[cfg(test)]

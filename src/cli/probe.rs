@@ -1,6 +1,7 @@
 //! `versweep probe`: one device, explained stage by stage (rule 20).
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -12,6 +13,9 @@ use crate::daemon::World;
 use crate::event::clean;
 use crate::observation::{Outcome, SweepId};
 use crate::probe::Visit;
+use crate::transport::Trace;
+
+mod record;
 
 /// How much of an answer is shown.
 const LINES_SHOWN: usize = 60;
@@ -24,6 +28,9 @@ pub(crate) struct Args {
     config: ConfigFile,
     /// The device's name in the inventory
     device: String,
+    /// Write what was said on both sides to this file, as JSON, without secrets
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 impl Args {
@@ -37,7 +44,7 @@ impl Args {
         let sweep = SweepId::starting(SystemClock.now());
         let visit = tokio::select! {
             () = stop.cancelled() => return Ok(Exit::Failed),
-            visit = kit.prober.device(device, sweep) => visit,
+            visit = kit.prober.explain(device, sweep) => visit,
         };
         let mut out = io::stdout().lock();
         writeln!(
@@ -49,6 +56,11 @@ impl Args {
             device.credential
         )?;
         explain(&mut out, &visit)?;
+        if let (Some(file), Some(session)) = (&self.record, &visit.trace.session) {
+            record::write(file, device, &visit, session)
+                .with_context(|| format!("cannot write the record to {}", file.display()))?;
+            writeln!(out, "recorded in {}: look through it before you give it away", file.display())?;
+        }
         Ok(if matches!(visit.observation.outcome, Outcome::Answered { .. }) {
             Exit::Done
         } else {
@@ -94,13 +106,39 @@ fn explain(out: &mut impl Write, visit: &Visit) -> io::Result<()> {
             if let Some(booted) = facts.boot_time(observation.at) {
                 writeln!(out, "  booted   {}", booted.format("%Y-%m-%d %H:%M:%S UTC"))?;
             }
-            transcript(out, raw)
+            words(out, trace, Some(raw))
         }
         Outcome::Failed { failure, raw } => {
             writeln!(out, "failed: {} at {}: {}", failure.kind, failure.stage, clean(&failure.detail))?;
-            raw.as_ref().map_or(Ok(()), |raw| transcript(out, raw))
+            words(out, trace, raw.as_deref())
         }
     }
+}
+
+/// What was said in a shell on both sides; by exec only the answer, since the commands are the profile's.
+fn words(out: &mut impl Write, trace: &Trace, raw: Option<&str>) -> io::Result<()> {
+    let Some(session) = trace.session.as_ref().filter(|session| session.has_shell) else {
+        return raw.map_or(Ok(()), |raw| transcript(out, raw));
+    };
+    let prompt = session
+        .prompt
+        .as_deref()
+        .map_or_else(|| "not learned".to_owned(), |prompt| clean(prompt).to_string());
+    writeln!(out, "shell: prompt {prompt}, {} pages turned", session.pager_turns)?;
+    let mut lines = 0;
+    for exchange in session.exchanges() {
+        if !exchange.send.is_empty() {
+            writeln!(out, "  > {}", exchange.send.trim_end_matches(['\r', '\n']).escape_debug())?;
+        }
+        for line in exchange.recv.lines().filter(|line| !line.trim().is_empty()) {
+            lines += 1;
+            if lines <= LINES_SHOWN {
+                writeln!(out, "  < {}", clean(line.trim_end()))?;
+            }
+        }
+    }
+    let left = lines.saturating_sub(LINES_SHOWN);
+    if left > 0 { writeln!(out, "  < and {left} lines more") } else { Ok(()) }
 }
 
 fn transcript(out: &mut impl Write, raw: &str) -> io::Result<()> {

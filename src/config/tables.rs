@@ -178,10 +178,11 @@ fn credential(
     around: &Surroundings<'_>,
     warnings: &mut Vec<String>,
 ) -> Option<Credential> {
-    table.only(&["username", "password", "private_key", "passphrase", "logins_per_second"]);
+    table.only(&["username", "password", "private_key", "passphrase", "enable", "logins_per_second"]);
     let username = table.require("username", "the user to log in as").and_then(|item| username(&item));
     let mut secret = |key: &str| table.get(key).map(|item| secrets::read(&item, around, warnings));
     let (password, key, passphrase) = (secret("password"), secret("private_key"), secret("passphrase"));
+    let enable = secret("enable");
     if password.is_none() && key.is_none() {
         table.refuse("has nothing to log in with", "give a password or a private_key");
     }
@@ -192,6 +193,7 @@ fn credential(
         id: id.clone(),
         username: username?.to_owned(),
         password: password.flatten(),
+        enable: enable.flatten(),
         private_key: key.flatten().map(|text| KeyMaterial { text, passphrase: passphrase.flatten() }),
         logins_per_second: table
             .get("logins_per_second")

@@ -1,11 +1,14 @@
 //! From the typed profile to the compiled one: everything is checked, all errors are told at once.
 
+use std::sync::Arc;
+
 use regex::{Regex, RegexBuilder};
 use toml::Spanned;
 
 use super::file::{ExampleError, ExampleFile, MarkerFile, PatternFile, ProfileFile};
-use super::{Field, Marker, Pattern, Profile, ProfileError, Recognise};
+use super::{Field, Marker, Pattern, Profile, ProfileError, Recognise, shell};
 use crate::device::PlatformKey;
+use crate::dialogue::Errand;
 use crate::failure::FailureKind;
 use crate::parse;
 
@@ -52,6 +55,16 @@ fn read(file: &str, text: &str) -> Result<(Profile, Vec<Spanned<ExampleFile>>), 
         }
     };
     check_names(&typed, &mut errors);
+    let recognise = Recognise {
+        any: errors.regexes("recognise.any", &typed.recognise.any),
+        none: errors.regexes("recognise.none", &typed.recognise.none),
+    };
+    let errand = Errand {
+        commands: typed.commands.get_ref().clone().into(),
+        channel: shell::channel(typed.channel),
+        marker: recognise.any.clone().into(),
+        rules: Arc::new(shell::rules(&typed.shell, &mut errors)),
+    };
     let profile = Profile {
         key: PlatformKey::new(typed.key.get_ref()),
         revision: typed.revision,
@@ -62,10 +75,9 @@ fn read(file: &str, text: &str) -> Result<(Profile, Vec<Spanned<ExampleFile>>), 
         commands: typed.commands.into_inner(),
         scheme: typed.ordering,
         source: text.into(),
-        recognise: Recognise {
-            any: errors.regexes("recognise.any", &typed.recognise.any),
-            none: errors.regexes("recognise.none", &typed.recognise.none),
-        },
+        recognise,
+        channel: errand.channel,
+        errand: Arc::new(errand),
         whole: typed.whole.iter().filter_map(|typed| marker(typed, &mut errors)).collect(),
         unknown_command: errors.regexes("errors.unknown_command", &typed.errors.unknown_command),
         denied: errors.regexes("errors.denied", &typed.errors.denied),
@@ -180,7 +192,7 @@ fn kind_of(error: ExampleError) -> FailureKind {
 }
 
 /// Collects what is wrong in one file.
-struct Errors<'a> {
+pub(super) struct Errors<'a> {
     file: &'a str,
     text: &'a str,
     found: Vec<ProfileError>,
@@ -191,7 +203,7 @@ impl<'a> Errors<'a> {
         Self { file, text, found: Vec::new() }
     }
 
-    fn add(&mut self, offset: Option<usize>, key: &str, problem: impl Into<String>) {
+    pub(super) fn add(&mut self, offset: Option<usize>, key: &str, problem: impl Into<String>) {
         let line = offset.and_then(|offset| self.text.get(..offset)).map(|before| {
             let newlines = before.bytes().filter(|byte| *byte == b'\n').count();
             newlines + 1
@@ -201,7 +213,7 @@ impl<'a> Errors<'a> {
     }
 
     /// `^` and `$` match at lines, so that patterns can be anchored without a prefix.
-    fn regex(&mut self, key: &str, typed: &Spanned<String>) -> Option<Regex> {
+    pub(super) fn regex(&mut self, key: &str, typed: &Spanned<String>) -> Option<Regex> {
         let built = RegexBuilder::new(typed.get_ref()).multi_line(true).size_limit(REGEX_SIZE_MAX).build();
         match built {
             Ok(regex) => Some(regex),

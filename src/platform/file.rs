@@ -18,6 +18,10 @@ pub(super) struct ProfileFile {
     pub(super) commands: Spanned<Vec<String>>,
     pub(super) ordering: Scheme,
     #[serde(default)]
+    pub(super) channel: ChannelFile,
+    #[serde(default)]
+    pub(super) shell: ShellFile,
+    #[serde(default)]
     pub(super) recognise: RecogniseFile,
     #[serde(default)]
     pub(super) whole: Vec<MarkerFile>,
@@ -82,4 +86,50 @@ pub(super) enum ExampleError {
     Command,
     Denied,
     Parse,
+}
+
+/// Where the commands are given.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ChannelFile {
+    Exec,
+    Shell,
+    #[default]
+    Auto,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShellFile {
+    pub(super) columns: Option<Spanned<u32>>,
+    pub(super) rows: Option<Spanned<u32>>,
+    pub(super) submit: Option<SubmitFile>,
+    pub(super) prompt: Option<Spanned<String>>,
+    pub(super) setup: Option<Spanned<Vec<String>>>,
+    pub(super) enable: Option<Spanned<String>>,
+    pub(super) logout: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) pager: Vec<ReplyFile>,
+    #[serde(default)]
+    pub(super) page: Vec<ReplyFile>,
+    #[serde(default)]
+    pub(super) confirm: Vec<ReplyFile>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum SubmitFile {
+    #[serde(rename = "lf")]
+    Lf,
+    #[serde(rename = "cr")]
+    Cr,
+    #[serde(rename = "crlf")]
+    CrLf,
+}
+
+/// What a line matches, and what is sent then.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReplyFile {
+    pub(super) when: Spanned<String>,
+    pub(super) send: Spanned<String>,
 }

@@ -65,6 +65,37 @@ fn a_users_profile_is_added_and_one_of_a_known_key_replaces_it() {
 }
 
 #[test]
+fn the_manners_of_a_shell_are_read() {
+    let shell = r#"
+channel = "shell"
+[shell]
+columns = 200
+submit = "crlf"
+prompt = '^\S+[>#]$'
+setup = ["page off"]
+logout = "quit"
+[[shell.confirm]]
+when = 'save'
+send = "n"
+[recognise]"#;
+    let platforms =
+        Platforms::builtin().with_user_profiles(files(&MINE.replace("[recognise]", shell))).unwrap();
+    let errand = &platforms.find("acme_os").unwrap().errand;
+    assert_eq!(errand.channel, crate::dialogue::Channel::Shell);
+    let rules = &errand.rules;
+    assert_eq!((rules.columns, rules.rows, rules.submit.as_str()), (200, 1000, "\r\n"));
+    assert_eq!((rules.setup.len(), rules.confirmations.len(), rules.logout.as_str()), (1, 1, "quit"));
+    for (from, to, problem) in [
+        ("columns = 200", "columns = 7", "shell.columns: 7, allowed are 40 to 2000"),
+        ("'save'", "'('", "shell.confirm.when: not a pattern"),
+        ("\"page off\"", "\"\"", "shell.setup: at most 8 commands"),
+    ] {
+        let errors = errors_of(&MINE.replace("[recognise]", &shell.replace(from, to)));
+        assert!(errors.len() == 1 && errors[0].contains(problem), "{errors:?}");
+    }
+}
+
+#[test]
 fn each_error_names_file_line_key_and_what_is_allowed() {
     let expect = |from: &str, to: &str, message: &str| {
         let text = MINE.replace(from, to);
@@ -104,7 +135,7 @@ fn each_error_names_file_line_key_and_what_is_allowed() {
     expect(
         "vendor",
         "vendr",
-        "mine.toml:5: unknown field `vendr`, expected one of `key`, `revision`, `name`, `vendor`, `os`, `aliases`, `commands`, `ordering`, `recognise`, `whole`, `errors`, `pattern`, `example`",
+        "mine.toml:5: unknown field `vendr`, expected one of `key`, `revision`, `name`, `vendor`, `os`, `aliases`, `commands`, `ordering`, `channel`, `shell`, `recognise`, `whole`, `errors`, `pattern`, `example`",
     );
     expect(
         "version = \"3.1.4\"",

@@ -9,7 +9,7 @@ use russh::keys::{Algorithm, PrivateKey, PublicKey};
 use russh::server::{
     Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
 };
-use russh::{Channel, ChannelId, Disconnect, MethodKind, MethodSet, Preferred, SshId, cipher, kex};
+use russh::{Channel, ChannelId, Disconnect, MethodKind, MethodSet, Preferred, Pty, SshId, cipher, kex};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::BufReader;
 use tokio::sync::mpsc;
@@ -20,6 +20,7 @@ use super::device::SimDevice;
 use super::fault::Fault;
 use super::misbehave;
 use super::platform::AfterExec;
+use super::shell::{Reply, SimShell};
 use super::stream::SharedStream;
 use crate::clock::{Clock, SystemClock};
 
@@ -78,9 +79,14 @@ pub(super) async fn serve(
     let Ok(mut session) = greeted else { return };
     let handle = session.handle();
     let answering = async {
-        while let Some((channel, command)) = commands.recv().await {
+        let mut talk = Talk { device: &device, manners: &manners, fault, handle: &handle, shell: None };
+        while let Some((channel, asked)) = commands.recv().await {
             // An error means that the session is over, and then the other branch ends this one.
-            let _ = answer(&device, &manners, fault, &handle, channel, &command).await;
+            let _ = match asked {
+                Asked::Exec(command) => talk.exec(channel, &command).await,
+                Asked::Shell => talk.open_shell(channel).await,
+                Asked::Typed(bytes) => talk.typed(channel, &bytes).await,
+            };
         }
         std::future::pending::<()>().await;
     };
@@ -97,38 +103,102 @@ pub(super) async fn serve(
 #[derive(Debug)]
 pub(super) struct Gone;
 
-async fn answer(
-    device: &SimDevice,
-    manners: &Manners,
+/// What a client wants on a channel.
+enum Asked {
+    Exec(String),
+    Shell,
+    Typed(Vec<u8>),
+}
+
+/// The device's side of a session.
+struct Talk<'a> {
+    device: &'a SimDevice,
+    manners: &'a Manners,
     fault: Option<Fault>,
-    handle: &Handle,
-    channel: ChannelId,
-    command: &str,
-) -> Result<(), Gone> {
-    tokio::time::sleep(device.vary(manners.command_delay, manners.jitter)).await;
-    let answer = answers::answer(&device.subject(SystemClock.now()), command);
-    let platform = device.platform();
-    let output = answer.output.into_bytes();
-    match fault {
-        Some(Fault::Drip) => misbehave::drip(handle, channel, output).await?,
-        Some(Fault::Flood) => misbehave::flood(handle, channel, &output).await?,
-        Some(Fault::Garbage) => say(handle, channel, device.noise(misbehave::GARBAGE_BYTES)).await?,
-        _ => say(handle, channel, output).await?,
+    handle: &'a Handle,
+    shell: Option<SimShell>,
+}
+
+impl Talk<'_> {
+    async fn answer(&self, command: &str) -> answers::Answer {
+        tokio::time::sleep(self.device.vary(self.manners.command_delay, self.manners.jitter)).await;
+        answers::answer(&self.device.subject(SystemClock.now()), command)
     }
-    if !answer.error.is_empty() {
-        // 1 is standard error (RFC 4254, section 5.2).
-        handle.extended_data(channel, 1, answer.error.into_bytes()).await.map_err(|_| Gone)?;
+
+    /// Says it as the device's illness lets it.
+    async fn deliver(&self, channel: ChannelId, output: String) -> Result<(), Gone> {
+        let output = output.into_bytes();
+        match self.fault {
+            Some(Fault::Drip) => misbehave::drip(self.handle, channel, output).await,
+            Some(Fault::Flood) => misbehave::flood(self.handle, channel, &output).await,
+            Some(Fault::Garbage) => {
+                say(self.handle, channel, self.device.noise(misbehave::GARBAGE_BYTES)).await
+            }
+            _ => say(self.handle, channel, output).await,
+        }
     }
-    if platform.after_exec() == AfterExec::SendsStatus {
-        handle.exit_status_request(channel, answer.status).await.map_err(|()| Gone)?;
+
+    async fn exec(&self, channel: ChannelId, command: &str) -> Result<(), Gone> {
+        let (handle, platform) = (self.handle, self.device.platform());
+        let answer = self.answer(command).await;
+        self.deliver(channel, answer.output).await?;
+        if !answer.error.is_empty() {
+            // 1 is standard error (RFC 4254, section 5.2).
+            handle.extended_data(channel, 1, answer.error.into_bytes()).await.map_err(|_| Gone)?;
+        }
+        if platform.after_exec() == AfterExec::SendsStatus {
+            handle.exit_status_request(channel, answer.status).await.map_err(|()| Gone)?;
+        }
+        self.close(channel).await?;
+        if platform.after_exec() == AfterExec::ClosesConnection {
+            self.hang_up().await?;
+        }
+        Ok(())
     }
-    handle.eof(channel).await.map_err(|()| Gone)?;
-    handle.close(channel).await.map_err(|()| Gone)?;
-    if platform.after_exec() == AfterExec::ClosesConnection {
-        let bye = handle.disconnect(Disconnect::ByApplication, String::new(), String::new());
-        bye.await.map_err(|_| Gone)?;
+
+    async fn open_shell(&mut self, channel: ChannelId) -> Result<(), Gone> {
+        let shell = SimShell::new(self.device.platform(), self.device.hostname());
+        let greeting = shell.greeting();
+        self.shell = Some(shell);
+        say(self.handle, channel, greeting.into_bytes()).await
     }
-    Ok(())
+
+    async fn typed(&mut self, channel: ChannelId, bytes: &[u8]) -> Result<(), Gone> {
+        for byte in bytes {
+            match self.shell.as_mut().and_then(|shell| shell.typed(*byte)) {
+                None => {}
+                Some(Reply::Show(text)) => say(self.handle, channel, text.into_bytes()).await?,
+                Some(Reply::Run(command)) => {
+                    let answer = self.answer(&command).await;
+                    let text = format!("{}{}", answer.output, answer.error);
+                    let page = self.shell.as_mut().map(|shell| shell.page(&text)).unwrap_or_default();
+                    self.deliver(channel, page).await?;
+                    if self.fault == Some(Fault::Garbage) {
+                        // The device goes on to its prompt all the same.
+                        let prompt = self.shell.as_ref().map(SimShell::fresh_prompt).unwrap_or_default();
+                        say(self.handle, channel, prompt.into_bytes()).await?;
+                    }
+                }
+                Some(Reply::End(text)) => {
+                    self.shell = None;
+                    say(self.handle, channel, text.into_bytes()).await?;
+                    self.close(channel).await?;
+                    return self.hang_up().await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn close(&self, channel: ChannelId) -> Result<(), Gone> {
+        self.handle.eof(channel).await.map_err(|()| Gone)?;
+        self.handle.close(channel).await.map_err(|()| Gone)
+    }
+
+    async fn hang_up(&self) -> Result<(), Gone> {
+        let bye = self.handle.disconnect(Disconnect::ByApplication, String::new(), String::new());
+        bye.await.map_err(|_| Gone)
+    }
 }
 
 pub(super) async fn say(handle: &Handle, channel: ChannelId, bytes: Vec<u8>) -> Result<(), Gone> {
@@ -176,7 +246,7 @@ struct Visitor {
     device: Arc<SimDevice>,
     manners: Arc<Manners>,
     fault: Option<Fault>,
-    asked: mpsc::Sender<(ChannelId, String)>,
+    asked: mpsc::Sender<(ChannelId, Asked)>,
     /// The channel request that a hanging device never answers. Dropping it would refuse it.
     held: Option<ChannelOpenHandle>,
     stop: CancellationToken,
@@ -244,14 +314,37 @@ impl Handler for Visitor {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         let command = String::from_utf8_lossy(command).into_owned();
-        match self.asked.try_send((id, command)) {
+        match self.asked.try_send((id, Asked::Exec(command))) {
             Ok(()) => session.channel_success(id),
             Err(_) => session.channel_failure(id),
         }
     }
 
     async fn shell_request(&mut self, id: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
-        session.channel_failure(id)
+        match self.asked.try_send((id, Asked::Shell)) {
+            Ok(()) => session.channel_success(id),
+            Err(_) => session.channel_failure(id),
+        }
+    }
+
+    async fn pty_request(
+        &mut self,
+        id: ChannelId,
+        _: &str,
+        _: u32,
+        _: u32,
+        _: u32,
+        _: u32,
+        _: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_success(id)
+    }
+
+    async fn data(&mut self, id: ChannelId, typed: &[u8], _: &mut Session) -> Result<(), Self::Error> {
+        // A full queue holds the session back; it is emptied as the answers go out. A closed one is the session's end.
+        let _ = self.asked.send((id, Asked::Typed(typed.to_vec()))).await;
+        Ok(())
     }
 
     async fn subsystem_request(

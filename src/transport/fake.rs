@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::device::{Device, DeviceId};
+use crate::dialogue::Errand;
 use crate::failure::{FailureKind, Stage};
 
 use super::{OUTPUT_LIMIT, Trace, Transport, TransportError};
@@ -271,10 +272,10 @@ impl Transport for FakeTransport {
     async fn visit(
         &self,
         device: &Device,
-        commands: &[String],
+        errand: &Errand,
         trace: &mut Trace,
     ) -> Result<Vec<String>, TransportError> {
-        let (_inside, number) = self.enter(device, commands);
+        let (_inside, number) = self.enter(device, &errand.commands);
         let answer = self.answer(&device.id, number);
         if answer.then == Then::Stuck {
             return pending().await;
@@ -291,7 +292,8 @@ impl Transport for FakeTransport {
         late.unwrap_or_else(|_| Err(timed_out(device, trace.stage())))?;
         trace.enter(Stage::Command);
         stage(device, &answer, Stage::Command, device.timeouts.command).await?;
-        let outputs = commands.iter().map(|command| text(&answer.then, command)).collect::<Result<_, _>>()?;
+        let outputs =
+            errand.commands.iter().map(|command| text(&answer.then, command)).collect::<Result<_, _>>()?;
         trace.finish();
         Ok(outputs)
     }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::credential::Credential;
 use crate::device::{CredentialId, Device};
+use crate::dialogue::{Channel, Errand};
 use crate::failure::{FailureKind, Stage};
 
 use super::{OUTPUT_LIMIT, Trace, Transport, TransportError};
@@ -35,6 +36,7 @@ mod host_key;
 mod keys;
 mod known_hosts;
 mod login;
+mod shell;
 mod text;
 mod wire;
 
@@ -136,15 +138,22 @@ impl Transport for SshTransport {
     async fn visit(
         &self,
         device: &Device,
-        commands: &[String],
+        errand: &Errand,
         trace: &mut Trace,
     ) -> Result<Vec<String>, TransportError> {
         let facts = SharedFacts::default();
+        facts.with(|facts| facts.session = trace.session.take());
         let record = Record { trace, facts: facts.clone() };
         let Some(login) = self.logins.get(&device.credential) else {
             let detail = format!("credential {} is not loaded", device.credential);
             return Err(TransportError::new(FailureKind::Internal, Stage::Connect, detail));
         };
+
+        facts.with(|facts| {
+            if let Some(session) = &mut facts.session {
+                login.password.iter().chain(&login.enable).for_each(|secret| session.hide(secret.clone()));
+            }
+        });
 
         let line = Line::new(connect::connect(device).await?);
         record.trace.enter(Stage::Kex);
@@ -154,7 +163,7 @@ impl Transport for SshTransport {
         let outcome = async {
             login::log_in(&mut session, login, device, &facts, login_by).await?;
             record.trace.enter(Stage::Command);
-            let outputs = exec::run_all(&session, commands, device, self.output_limit, &facts).await?;
+            let outputs = self.run(&session, errand, login, device, &facts).await?;
             record.trace.finish();
             Ok(outputs)
         };
@@ -166,6 +175,48 @@ impl Transport for SshTransport {
 }
 
 impl SshTransport {
+    /// Gives the commands on the errand's channel.
+    async fn run(
+        &self,
+        session: &Handle<Client>,
+        errand: &Errand,
+        login: &Login,
+        device: &Device,
+        facts: &SharedFacts,
+    ) -> Result<Vec<String>, TransportError> {
+        let limit = self.output_limit;
+        let by_shell = || shell::run_all(session, errand, login, device, limit, facts);
+        if errand.channel == Channel::Shell {
+            return by_shell().await;
+        }
+        let by_exec = exec::run_all(session, &errand.commands, device, limit, facts).await;
+        let why = match &by_exec {
+            Ok(outputs) if !errand.is_sound(&outputs.join("\n")) => {
+                "exec gave another answer than the profile knows"
+            }
+            Err(error) if error.kind == FailureKind::Denied => "the device refused exec",
+            _ => return by_exec,
+        };
+        if errand.channel == Channel::Exec {
+            return by_exec;
+        }
+        if session.is_closed() {
+            facts.with(|facts| {
+                facts.notes.push(format!("{why} and the connection ended: no shell was tried"))
+            });
+            return by_exec;
+        }
+        facts.with(|facts| facts.notes.push(format!("{why}: a shell was tried")));
+        match by_shell().await {
+            // What exec gave is at least an answer: what is wrong with it will be told.
+            Err(error) if by_exec.is_ok() => {
+                facts.with(|facts| facts.notes.push(format!("the shell came to nothing: {}", error.detail)));
+                by_exec
+            }
+            result => result,
+        }
+    }
+
     /// Identification, key exchange and host key check.
     async fn exchange_keys(
         &self,

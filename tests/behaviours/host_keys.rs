@@ -2,6 +2,7 @@
 
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use versweep::device::{Device, HostKeyPolicy};
+use versweep::dialogue::Errand;
 use versweep::failure::{FailureKind, Stage};
 use versweep::transport::ssh::SshTransport;
 use versweep::transport::{Trace, Transport, TransportError};
@@ -11,7 +12,7 @@ use crate::ssh_server::{Manner, Server, Setup, fresh_key, key_of};
 
 async fn visit(transport: &SshTransport, device: &Device) -> (Result<Vec<String>, TransportError>, Trace) {
     let mut trace = Trace::begin();
-    let result = transport.visit(device, &["show version".to_owned()], &mut trace).await;
+    let result = transport.visit(device, &Errand::by_exec(["show version".to_owned()]), &mut trace).await;
     (result, trace)
 }
 

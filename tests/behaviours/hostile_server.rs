@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use versweep::device::Device;
+use versweep::dialogue::Errand;
 use versweep::failure::{FailureKind, Stage};
 use versweep::transport::ssh::{SetupProblem, SshTransport};
 use versweep::transport::{Trace, Transport, TransportError};
@@ -24,7 +25,7 @@ async fn ask(
 ) -> (Result<Vec<String>, TransportError>, Trace) {
     let mut trace = Trace::begin();
     let commands: Vec<String> = commands.iter().map(|command| (*command).to_owned()).collect();
-    let result = transport.visit(device, &commands, &mut trace).await;
+    let result = transport.visit(device, &Errand::by_exec(commands), &mut trace).await;
     (result, trace)
 }
 

@@ -6,6 +6,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use versweep::device::Device;
+use versweep::dialogue::Errand;
 use versweep::failure::{FailureKind, Stage};
 use versweep::transport::fake::{FakeAnswer, FakeTransport};
 use versweep::transport::ssh::SshTransport;
@@ -149,8 +150,8 @@ impl World for Ssh {
     }
 }
 
-fn commands(list: &[&str]) -> Vec<String> {
-    list.iter().map(|command| (*command).to_owned()).collect()
+fn commands(list: &[&str]) -> Errand {
+    Errand::by_exec(list.iter().map(|command| (*command).to_owned()).collect::<Vec<_>>())
 }
 
 async fn visit<W: World>(

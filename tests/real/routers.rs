@@ -17,13 +17,13 @@ use crate::sshd_server::{Sshd, authorize, current_user, keygen};
 const JOURNAL: &str = "/run/systemd/journal/socket";
 
 /// FRR's bgpd, which serves vtysh by itself: no zebra, no port, nothing outside its own folder.
-struct Frr {
+pub(crate) struct Frr {
     child: Child,
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Frr {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("bgpd.conf"), "").unwrap();
@@ -68,7 +68,7 @@ impl Drop for Frr {
 }
 
 /// The version that Debian packaged, without its revision: 8.4.4 of 8.4.4-1.1~deb12u2.
-fn packaged_frr() -> String {
+pub(crate) fn packaged_frr() -> String {
     let output = Command::new("dpkg-query").args(["-W", "-f=${Version}", "frr"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().split('-').next().unwrap().to_owned()
 }

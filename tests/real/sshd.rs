@@ -4,6 +4,7 @@ use std::path::Path;
 
 use versweep::credential::Credential;
 use versweep::device::Device;
+use versweep::dialogue::Errand;
 use versweep::failure::{FailureKind, Stage};
 use versweep::transport::ssh::SshTransport;
 use versweep::transport::{Trace, Transport, TransportError};
@@ -21,7 +22,7 @@ async fn ask(
     command: &str,
 ) -> (Result<Vec<String>, TransportError>, Trace) {
     let mut trace = Trace::begin();
-    let result = transport.visit(device, &[command.to_owned()], &mut trace).await;
+    let result = transport.visit(device, &Errand::by_exec([command.to_owned()]), &mut trace).await;
     (result, trace)
 }
 

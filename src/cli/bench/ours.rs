@@ -124,6 +124,7 @@ fn transport(id: CredentialId) -> anyhow::Result<SshTransport> {
         id: id.clone(),
         username: USERNAME.to_owned(),
         password: Some(SecretString::from(PASSWORD)),
+        enable: None,
         private_key: None,
         logins_per_second: None,
     };

@@ -23,8 +23,8 @@ fn device(name: &str) -> Device {
     }
 }
 
-fn show_version() -> Vec<String> {
-    vec!["show version".to_owned()]
+fn show_version() -> Errand {
+    Errand::by_exec(vec!["show version".to_owned()])
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,8 +76,9 @@ async fn counts_the_peak_and_forgets_dropped_visits() {
     let (a, b) = (device("r1"), device("r2"));
     let (mut trace_a, mut trace_b) = (Trace::begin(), Trace::begin());
     {
-        let mut first = pin!(fake.visit(&a, &[], &mut trace_a));
-        let mut second = pin!(fake.visit(&b, &[], &mut trace_b));
+        let errand = Errand::default();
+        let mut first = pin!(fake.visit(&a, &errand, &mut trace_a));
+        let mut second = pin!(fake.visit(&b, &errand, &mut trace_b));
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(first.as_mut().poll(&mut cx).is_pending());
         assert!(second.as_mut().poll(&mut cx).is_pending());
@@ -93,7 +94,7 @@ async fn two_visits_at_once_to_one_device_panic() {
     let fake = FakeTransport::new().otherwise(FakeAnswer::stuck());
     let device = device("r1");
     let (mut one, mut two) = (Trace::begin(), Trace::begin());
-    tokio::join!(async { fake.visit(&device, &[], &mut one).await.unwrap() }, async {
-        fake.visit(&device, &[], &mut two).await.unwrap()
+    tokio::join!(async { fake.visit(&device, &Errand::default(), &mut one).await.unwrap() }, async {
+        fake.visit(&device, &Errand::default(), &mut two).await.unwrap()
     });
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::device::Device;
 use crate::failure::{FailureKind, Stage};
-use crate::transport::TransportError;
+use crate::transport::{Session, TransportError};
 
 use super::client::Client;
 use super::errors::{fail, lost};
@@ -16,7 +16,7 @@ use super::facts::{End, SharedFacts};
 use super::text::plain;
 
 /// How much of a broken-off output is kept.
-const PARTIAL_MAX: usize = 64 * 1024;
+pub(super) const PARTIAL_MAX: usize = 64 * 1024;
 
 /// How long after the end of the output the exit status and the channel's close are waited for: some devices send
 /// neither.
@@ -85,7 +85,10 @@ struct Progress {
 
 impl Exec<'_> {
     async fn run(&mut self, session: &Handle<Client>) -> Result<(), TransportError> {
-        let mut channel = session.channel_open_session().await.map_err(|error| self.not_opened(&error))?;
+        let opened = session.channel_open_session().await;
+        let what = format!("\"{}\"", self.command);
+        let mut channel = opened.map_err(|error| not_opened(&error, &what, self.facts))?;
+        self.record(|session| session.sent(format!("{}\n", self.command).as_bytes()));
         if channel.exec(true, self.command).await.is_err() {
             return Err(self.broken_off());
         }
@@ -123,6 +126,7 @@ impl Exec<'_> {
     }
 
     fn take(&mut self, data: &[u8]) -> Result<(), TransportError> {
+        self.record(|session| session.received(data));
         let room = self.limit.saturating_sub(self.output.len());
         if let Some(part) = data.get(..room).filter(|part| part.len() < data.len()) {
             self.output.extend_from_slice(part);
@@ -153,22 +157,12 @@ impl Exec<'_> {
         farewell && !self.output.is_empty()
     }
 
-    fn not_opened(&self, error: &Error) -> TransportError {
-        let Error::ChannelOpenFailure(reason) = error else {
-            let doing = format!(
-                "before \"{}\" could be sent; does it take several commands a session?",
-                self.command
-            );
-            return lost(Stage::Command, self.facts, &doing);
-        };
-        let kind = match reason {
-            ChannelOpenFailure::AdministrativelyProhibited => FailureKind::Denied,
-            _ => FailureKind::Command,
-        };
-        let said = self.facts.with(|facts| facts.refused_channel.take()).unwrap_or_default();
-        let detail =
-            format!("the device opened no channel ({reason:?}: \"{said}\"); may this user run commands?");
-        fail(kind, Stage::Command, &detail)
+    fn record(&self, act: impl FnOnce(&mut Session)) {
+        self.facts.with(|facts| {
+            if let Some(session) = &mut facts.session {
+                act(session);
+            }
+        });
     }
 
     fn refused(&self) -> TransportError {
@@ -187,4 +181,20 @@ impl Exec<'_> {
         let kept = self.output.get(..PARTIAL_MAX).unwrap_or(&self.output);
         (!kept.is_empty()).then(|| String::from_utf8_lossy(kept).into_owned())
     }
+}
+
+/// Why no channel was opened for `what`.
+pub(super) fn not_opened(error: &Error, what: &str, facts: &SharedFacts) -> TransportError {
+    let Error::ChannelOpenFailure(reason) = error else {
+        let doing = format!("before {what} could be asked for; does it take several commands a session?");
+        return lost(Stage::Command, facts, &doing);
+    };
+    let kind = match reason {
+        ChannelOpenFailure::AdministrativelyProhibited => FailureKind::Denied,
+        _ => FailureKind::Command,
+    };
+    let said = facts.with(|facts| facts.refused_channel.take()).unwrap_or_default();
+    let detail =
+        format!("the device opened no channel ({reason:?}: \"{said}\"); may this user run commands?");
+    fail(kind, Stage::Command, &detail)
 }

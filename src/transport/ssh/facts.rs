@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::transport::{Trace, TransportError};
+use crate::transport::{Session, Trace, TransportError};
 
 use super::text::plain;
 
@@ -40,6 +40,8 @@ pub(super) struct Facts {
     pub(super) ended: Option<Ended>,
     /// Further notes for the trace.
     pub(super) notes: Vec<String>,
+    /// The words of both sides, where they are recorded.
+    pub(super) session: Option<Session>,
 }
 
 /// How a session ended, seen from this side.
@@ -112,6 +114,7 @@ impl Drop for Record<'_> {
             trace.algorithms = facts.algorithms.take();
             trace.host_key = facts.host_key.take();
             trace.notes.append(&mut facts.notes);
+            trace.session = facts.session.take().or(trace.session.take());
         });
     }
 }

@@ -41,6 +41,7 @@ pub(super) struct Login {
     pub(super) username: String,
     pub(super) key: Option<Arc<PrivateKey>>,
     pub(super) password: Option<SecretString>,
+    pub(super) enable: Option<SecretString>,
 }
 
 impl fmt::Debug for Login {
@@ -61,6 +62,7 @@ impl Login {
             username: credential.username.clone(),
             key: key.map(Arc::new),
             password: credential.password.clone(),
+            enable: credential.enable.clone(),
         })
     }
 }
