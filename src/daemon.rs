@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -49,6 +49,7 @@ pub struct Daemon {
     couriers: Vec<CourierHandle>,
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
+    hangup: Signal,
 }
 
 impl Daemon {
@@ -58,6 +59,8 @@ impl Daemon {
     /// Whatever keeps the daemon from starting: [`ConfigErrors`](crate::config::ConfigErrors), a port in use, a store
     /// that can't be opened, too few file descriptors for the worker cap.
     pub async fn build(path: &Path) -> anyhow::Result<Self> {
+        // Before all that takes time: an early SIGHUP would end the process.
+        let hangup = signal(SignalKind::hangup()).context("SIGHUP can't be listened for")?;
         tune_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let world = World::load(path, &clock, None)?;
@@ -79,6 +82,7 @@ impl Daemon {
             couriers,
             listeners,
             addresses,
+            hangup,
         })
     }
 
@@ -93,7 +97,7 @@ impl Daemon {
     /// # Errors
     /// Whatever the daemon can't go on without: the recorder, a sweep, the alarm clock.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { path, clock, world, engine, recorder, couriers, listeners, addresses } = self;
+        let Self { path, clock, world, engine, recorder, couriers, listeners, addresses, hangup } = self;
         let RecorderHandle { notes, snapshot, outbox: _, pulse, mut done } = recorder;
         let alarms = Alarms::start().await?;
         let sweeps_stop = Stop::default();
@@ -128,7 +132,7 @@ impl Daemon {
         announce_ready(&world.load(), &addresses);
 
         let mut reloader = Reloader { path, clock, world, engine, notes, exporter, reloaded };
-        let ended = live(&mut reloader, &mut rooms, &mut done, reload_asked, &stop).await;
+        let ended = live(&mut reloader, &mut rooms, &mut done, hangup, reload_asked, &stop).await;
 
         notify::stopping();
         readiness.send_replace(Readiness::Stopping);
@@ -154,10 +158,10 @@ async fn live(
     reloader: &mut Reloader,
     rooms: &mut Rooms<SshTransport>,
     recorder: &mut JoinHandle<Result<(), RecorderError>>,
+    mut hangup: Signal,
     mut reload_asked: mpsc::Receiver<ReloadRequest>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
             biased;
@@ -305,6 +309,8 @@ fn read_live(
     held_off: HeldOff,
 ) -> http::ReadLive {
     let (world, workers, gates) = (Arc::clone(world), Arc::clone(&engine.workers), Arc::clone(&engine.gates));
+    // Another path in a later configuration waits for a restart.
+    let store = world.load().config.store.clone();
     let sinks: Vec<_> =
         couriers.iter().map(|courier| (courier.name.clone(), courier.status.clone())).collect();
     Arc::new(move || {
@@ -316,7 +322,7 @@ fn read_live(
             sinks: sinks.iter().map(|(name, status)| (name.clone(), status.borrow().clone())).collect(),
             sources: world.sources.clone(),
             reload: Some(reload.borrow().clone()),
-            store_bytes: crate::store::size_on_disk(&world.config.store),
+            store_bytes: crate::store::size_on_disk(&store),
             ..Live::default()
         }
     })

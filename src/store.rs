@@ -29,8 +29,9 @@ use crate::known::{Known, SweepRecord};
 use crate::observation::RawText;
 use crate::status::Totals;
 
-/// How many of the latest changes a start loads and a snapshot shows.
-pub const RECENT_CHANGES: usize = 100;
+/// How many of the latest changes a start loads and a snapshot shows: as many as `/api/v1/changes` may be asked for, so
+/// that a campaign over a whole fleet doesn't push each other device's last change out. They take some 2 MB.
+pub const RECENT_CHANGES: usize = 5000;
 
 /// The database, open for writing. While it lives no other process can open it for writing.
 #[derive(Debug)]

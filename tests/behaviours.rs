@@ -38,6 +38,9 @@ mod crash;
 #[path = "behaviours/daemon.rs"]
 mod daemon_run;
 #[cfg(test)]
+#[path = "behaviours/daemon_stop.rs"]
+mod daemon_stop;
+#[cfg(test)]
 #[path = "behaviours/dashboards.rs"]
 mod dashboards;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use secrecy::SecretString;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::Exit;
@@ -44,6 +45,7 @@ impl Args {
         fs::write(&config, self.config())?;
         let daemon = Daemon::build(&config).await?;
         self.announce(&fleet, daemon.addresses(), &folder.0)?;
+        end_with_terminal(&stop)?;
         let ended = daemon.run(stop).await;
         fleet.stop().await;
         ended.map(|()| Exit::Done)
@@ -134,6 +136,16 @@ path = "events.jsonl"
         }
         out.flush()
     }
+}
+
+/// A terminal that is closed ends the demo as Ctrl-C does; the daemon alone would reload.
+fn end_with_terminal(stop: &CancellationToken) -> io::Result<()> {
+    let (mut hangup, stop) = (signal(SignalKind::hangup())?, stop.clone());
+    tokio::spawn(async move {
+        hangup.recv().await;
+        stop.cancel();
+    });
+    Ok(())
 }
 
 /// Writes a file that only its owner can read, as the daemon wants its secrets.

@@ -122,7 +122,7 @@ impl Claims {
     }
 }
 
-/// The exclusive right to visit a device. Given back when dropped, but not before [`BETWEEN_VISITS`] has passed.
+/// The exclusive right to visit a device. Given back when dropped, but not within a second of when it was taken.
 #[derive(Debug)]
 pub struct Claim {
     claims: Arc<Claims>,

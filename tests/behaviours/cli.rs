@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use versweep::sim::{Fault, SimDevice};
 
-use crate::daemon::{PATIENCE, eventually, get, sample};
+use crate::daemon::{eventually, get, sample};
 use crate::site::{Site, json_lines, versweep};
 
 fn text(bytes: &[u8]) -> String {
@@ -319,10 +319,9 @@ impl Drop for Child {
     }
 }
 
-#[test]
-fn the_demo_is_the_whole_product_and_leaves_nothing_behind() {
-    let mut command: Command =
-        versweep(&["demo", "--devices", "20", "--listen", "127.0.0.1:0", "--every", "1"]);
+/// A demo that serves, with its address and its folder.
+fn demo() -> (Child, std::net::SocketAddr, std::path::PathBuf) {
+    let mut command = versweep(&["demo", "--devices", "20", "--listen", "127.0.0.1:0", "--every", "1"]);
     let mut demo = Child(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
     let mut lines = BufReader::new(demo.0.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut after = |word: &str| {
@@ -330,32 +329,45 @@ fn the_demo_is_the_whole_product_and_leaves_nothing_behind() {
         let rest = line.split_once(word).unwrap().1;
         rest.split_whitespace().next().unwrap().to_owned()
     };
-    let folder = after("gone when this ends: ");
+    let folder = after("gone when this ends: ").into();
     let address = after("open http://").trim_end_matches('/').parse().unwrap();
-    assert!(Path::new(&folder).join("versweep.db").exists());
-    let page = || get(address, "/metrics").map(|answer| answer.body).unwrap_or_default();
-    let began = tokio::time::Instant::now();
-    eventually("devices are known", || {
-        page().lines().filter(|line| line.starts_with("versweep_device_version_info{")).count() >= 15
-    });
-    eventually("an upgrade is found", || {
-        sample(&page(), "versweep_device_version_changes_total{").is_some()
-            && page().lines().filter_map(|line| line.strip_prefix("versweep_changes_total{kind=\"")).any(
-                |line| {
-                    ["upgrade", "downgrade"].iter().any(|kind| line.starts_with(kind))
-                        && !line.ends_with(" 0")
-                },
-            )
-    });
-    assert!(began.elapsed() < PATIENCE);
-    let status = Command::new("kill").args(["-INT", &demo.0.id().to_string()]).status().unwrap();
-    assert!(status.success());
+    (demo, address, folder)
+}
+
+/// Sends the demo that signal: it ends well and leaves neither folder nor listener.
+fn assert_ends_by(
+    signal: &str,
+    (mut demo, address, folder): (Child, std::net::SocketAddr, std::path::PathBuf),
+) {
+    assert!(folder.join("versweep.db").exists());
+    let pid = demo.0.id().to_string();
+    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     let mut ended = None;
     eventually("the demo ends", || {
         ended = demo.0.try_wait().unwrap();
         ended.is_some()
     });
     assert_eq!(ended.unwrap().code(), Some(0));
-    assert!(!Path::new(&folder).exists(), "its folder is gone");
+    assert!(!folder.exists(), "its folder is gone");
     assert!(std::net::TcpStream::connect(address).is_err(), "and nobody listens");
+}
+
+#[test]
+fn the_demo_is_the_whole_product_and_leaves_nothing_behind() {
+    let (demo, address, folder) = demo();
+    let page = || get(address, "/metrics").map(|answer| answer.body).unwrap_or_default();
+    eventually("devices are known", || {
+        page().lines().filter(|line| line.starts_with("versweep_device_version_info{")).count() >= 15
+    });
+    eventually("a new version is found", || {
+        let found = |kind: &str| sample(&page(), &format!("versweep_changes_total{{kind=\"{kind}\"}}"));
+        found("upgrade") > Some(0.0) || found("downgrade") > Some(0.0)
+    });
+    assert_ends_by("-INT", (demo, address, folder));
+}
+
+/// Otherwise it would go on without anybody, and keep the port.
+#[test]
+fn a_demo_ends_with_its_terminal() {
+    assert_ends_by("-HUP", demo());
 }

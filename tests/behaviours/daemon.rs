@@ -4,8 +4,8 @@
 use serde_json::Value;
 use versweep::sim::{Fault, SimDevice};
 
-use crate::daemon::{Daemon, eventually, get, request, sample};
-use crate::site::{SLOW, Site};
+use crate::daemon::{Daemon, eventually, request, sample};
+use crate::site::Site;
 
 fn version_series(device: &SimDevice, version: &str) -> (String, String) {
     let name = device.name();
@@ -13,7 +13,7 @@ fn version_series(device: &SimDevice, version: &str) -> (String, String) {
 }
 
 /// Whether the page has exactly one version of the device, and this one.
-fn shows(page: &str, device: &SimDevice, version: &str) -> bool {
+pub(crate) fn shows(page: &str, device: &SimDevice, version: &str) -> bool {
     let (series, label) = version_series(device, version);
     let lines: Vec<&str> = page.lines().filter(|line| line.starts_with(&series)).collect();
     assert!(lines.len() <= 1, "two versions of one device: {lines:?}");
@@ -28,7 +28,7 @@ fn of_device(page: &str, metric: &str, device: &SimDevice) -> Option<f64> {
     sample(page, &format!("versweep_device_{metric}{{device=\"{}\"", device.name()))
 }
 
-fn sweeps_total(daemon: &Daemon) -> f64 {
+pub(crate) fn sweeps_total(daemon: &Daemon) -> f64 {
     sample(&daemon.page("/metrics"), "versweep_sweeps_total{sweep=\"all\"}").unwrap()
 }
 
@@ -39,7 +39,7 @@ fn two_more_sweeps(daemon: &Daemon) {
     eventually("more sweeps", || sweeps_total(daemon) >= enough);
 }
 
-fn until_all_are_known(daemon: &Daemon, site: &Site) {
+pub(crate) fn until_all_are_known(daemon: &Daemon, site: &Site) {
     eventually("every device is known", || shows_all(&daemon.page("/metrics"), site));
 }
 
@@ -55,7 +55,7 @@ const VERSIONS: [&str; 3] = ["upgrade", "downgrade", "other"];
 
 /// That the change was told once: by the counter, by `versweep changes`, by the file of events; and `versweep devices`
 /// has the version.
-fn assert_told_once(daemon: &Daemon, site: &Site, device: &SimDevice, before: &str, after: &str) {
+pub(crate) fn assert_told_once(daemon: &Daemon, site: &Site, device: &SimDevice, before: &str, after: &str) {
     eventually("the change is in the file of events", || {
         !about(&site.events(), device, &VERSIONS).is_empty()
     });
@@ -213,111 +213,6 @@ fn a_reload_takes_a_good_configuration_and_refuses_a_bad_one() {
     assert!(daemon.stop().success());
 }
 
-/// A site whose devices take their time, with a daemon that sweeps on demand and has begun to.
-fn in_the_middle_of_a_sweep(devices: usize, workers: usize) -> (Site, Daemon) {
-    let config = versweep::sim::SimConfig { devices, command_delay: SLOW, ..Default::default() };
-    let site = Site::with(config);
-    site.write("versweep.toml", &site.config("schedule = 'never'", workers));
-    let daemon = site.daemon();
-    assert_eq!(get(site.web(), "/-/healthy").unwrap().status, 200);
-    assert_eq!(request(site.web(), "POST", "/-/sweep").unwrap().status, 202);
-    let busy = f64::from(u32::try_from(workers).unwrap());
-    eventually("the workers are busy", || {
-        sample(&daemon.page("/metrics"), "versweep_workers_busy") == Some(busy)
-    });
-    (site, daemon)
-}
-
-#[test]
-fn a_sweep_on_request_is_refused_while_it_runs() {
-    let (site, mut daemon) = in_the_middle_of_a_sweep(2, 2);
-    let refused = request(site.web(), "POST", "/-/sweep").unwrap();
-    assert_eq!((refused.status, refused.body.as_str()), (409, "all: the sweep is running already\n"));
-    assert_eq!(request(site.web(), "POST", "/-/sweep?sweep=none").unwrap().status, 404);
-    let page = daemon.page("/metrics");
-    assert_eq!(sample(&page, "versweep_sweep_running{sweep=\"all\"}"), Some(1.0));
-    assert_eq!(sample(&page, "versweep_sweep_devices{sweep=\"all\",state=\"busy\"}"), Some(2.0));
-    eventually("the sweep ends", || sweeps_total(&daemon) >= 1.0);
-    assert_eq!(request(site.web(), "POST", "/-/sweep").unwrap().status, 202, "and then it may run again");
-    assert!(daemon.stop().success());
-}
-
-#[test]
-fn a_stop_in_the_middle_of_a_sweep_drains_it() {
-    let (site, mut daemon) = in_the_middle_of_a_sweep(12, 3);
-    let status = daemon.stop();
-    let log = daemon.log().join("\n");
-    assert_eq!(status.code(), Some(0), "{log}");
-    assert!(log.contains("graceful=true"), "{log}");
-    let sessions = site.fleet().sessions();
-    let reader = versweep::store::Reader::open(&site.path("versweep.db")).unwrap();
-    let sweeps = reader.sweeps(9).unwrap();
-    assert_eq!((sweeps.len(), sweeps[0].complete, sweeps[0].failed), (1, false, 0), "{sweeps:?}");
-    assert_eq!(sweeps[0].answered, sessions.logins, "every visit that was begun was ended and recorded");
-    assert!((3..12).contains(&sessions.logins), "{sessions:?}");
-    eventually("no session is left", || site.fleet().sessions().open == 0);
-}
-
-#[test]
-fn a_second_signal_leaves_at_once() {
-    let site = Site::new(2);
-    for device in site.devices() {
-        site.set_fault(device, Some(Fault::Hang));
-    }
-    let mut daemon = site.daemon();
-    eventually("both hang", || sample(&daemon.page("/metrics"), "versweep_workers_busy") == Some(2.0));
-    daemon.signal("TERM");
-    eventually("it drains", || {
-        daemon.log().iter().any(|line| line.contains("a second signal leaves at once"))
-    });
-    assert_eq!(get(site.web(), "/-/ready").unwrap().status, 503, "not ready, and still there to be scraped");
-    let began = tokio::time::Instant::now();
-    daemon.signal("INT");
-    assert_eq!(daemon.wait().code(), Some(1));
-    assert!(began.elapsed().as_secs() < 20, "the grace is 40 s");
-    eventually("the log says so", || daemon.log().iter().any(|line| line.contains("not gracefully")));
-}
-
-#[test]
-fn the_end_of_the_grace_breaks_visits_off() {
-    let site = Site::new(2);
-    for device in site.devices() {
-        site.set_fault(device, Some(Fault::Hang));
-    }
-    site.write("versweep.toml", &site.config("every = '1s'", 8).replace("grace = '40s'", "grace = '1s'"));
-    let mut daemon = site.daemon();
-    eventually("both hang", || sample(&daemon.page("/metrics"), "versweep_workers_busy") == Some(2.0));
-    assert_eq!(daemon.stop().code(), Some(0));
-    assert!(daemon.log().iter().any(|line| line.contains("graceful=false")), "{:?}", daemon.log());
-    let reader = versweep::store::Reader::open(&site.path("versweep.db")).unwrap();
-    let sweep = &reader.sweeps(9).unwrap()[0];
-    assert_eq!(
-        (sweep.complete, sweep.answered, sweep.failed),
-        (false, 0, 0),
-        "what was broken off leaves no trace"
-    );
-}
-
-/// A reload removes a sweep in the middle of its run, another one brings it back: single flight holds all the same.
-#[test]
-fn a_sweep_that_leaves_and_comes_back_never_runs_twice_at_once() {
-    let (site, mut daemon) = in_the_middle_of_a_sweep(6, 2);
-    let with = site.config("schedule = 'never'", 2);
-    for config in [with.replace("name = 'all'", "name = 'other'"), with] {
-        site.write("versweep.toml", &config);
-        assert_eq!(request(site.web(), "POST", "/-/reload").unwrap().status, 200);
-    }
-    assert_eq!(request(site.web(), "POST", "/-/sweep").unwrap().status, 202, "it is asked for");
-    assert_eq!(request(site.web(), "POST", "/-/sweep").unwrap().status, 409, "and that once");
-    eventually("both runs have ended", || sweeps_total(&daemon) >= 2.0);
-    assert!(daemon.stop().success());
-    let sweeps = versweep::store::Reader::open(&site.path("versweep.db")).unwrap().sweeps(9).unwrap();
-    let [second, first] = &sweeps[..] else { panic!("two runs: {sweeps:?}") };
-    assert!(Some(second.started) >= first.ended, "{sweeps:?}");
-    assert!(first.complete && second.complete, "{sweeps:?}");
-    assert_eq!(site.fleet().sessions().peak_on_one_device, 1);
-}
-
 /// Two sweeps over the same devices, each as often as it may: the devices see one visit at a time.
 #[test]
 fn sweeps_that_overlap_share_the_devices() {
@@ -332,6 +227,35 @@ fn sweeps_that_overlap_share_the_devices() {
     assert!(shows_all(&page, &site));
     assert!(!page.contains("failure_info{"), "nobody was turned away: {page}");
     assert_eq!(site.fleet().sessions().peak_on_one_device, 1);
+    assert!(daemon.stop().success());
+}
+
+/// No login to a device with another host key, until the operator does what the message says.
+#[test]
+fn a_changed_host_key_costs_no_login_until_it_is_accepted() {
+    let site = Site::new(2);
+    let mut daemon = site.daemon();
+    until_all_are_known(&daemon, &site);
+    let other = &site.devices()[1];
+    site.set_fault(other, Some(Fault::HostKey));
+    let reason = format!("failure_info{{device=\"{}\",reason=\"host_key\"}} 1", other.name());
+    eventually("the key is refused", || daemon.page("/metrics").contains(&reason));
+    let logins = other.password_attempts();
+    two_more_sweeps(&daemon);
+    assert_eq!(other.password_attempts(), logins, "no secret is sent");
+    let devices = site.ask("devices");
+    let listed = devices.iter().find(|listed| listed["device"] == other.name()).unwrap();
+    let detail = listed["failure"]["detail"].as_str().expect("what to do");
+    let place = detail.split_once("(").and_then(|(_, rest)| rest.split_once(')')).expect("FILE:LINE").0;
+    let (file, line) = place.rsplit_once(':').unwrap();
+    assert!(detail.ends_with("and reload"), "{detail}");
+
+    let known = std::fs::read_to_string(file).unwrap();
+    let line: usize = line.parse().unwrap();
+    let kept = known.lines().enumerate().filter(|(index, _)| index + 1 != line).map(|(_, line)| line);
+    std::fs::write(file, kept.flat_map(|line| [line, "\n"]).collect::<String>()).unwrap();
+    daemon.signal("HUP");
+    eventually("it logs in again", || of_device(&daemon.page("/metrics"), "up", other) == Some(1.0));
     assert!(daemon.stop().success());
 }
 

@@ -181,6 +181,22 @@ async fn a_running_sweep_is_shown_beside_the_one_that_ended_before() {
     stop(recorder).await;
 }
 
+/// A campaign over a whole fleet must not push the changes of other devices out of what is shown.
+#[tokio::test]
+async fn hundreds_of_changes_stay_shown_also_after_a_restart() {
+    let (_folder, path) = place();
+    let recorder = start(&path);
+    visited(&recorder.notes, (0..1200).map(|n| answered("a", n, &format!("17.{n}.1")))).await;
+    flush(&recorder.notes).await;
+    assert_eq!(recorder.snapshot.load().recent_changes.len(), 1199);
+    stop(recorder).await;
+    let recorder = start(&path);
+    flush(&recorder.notes).await;
+    let shown = recorder.snapshot.load_full();
+    assert_eq!((shown.recent_changes.len(), shown.recent_changes[0].after.as_str()), (1199, "17.1199.1"));
+    stop(recorder).await;
+}
+
 #[tokio::test]
 async fn a_device_that_was_not_visited_is_counted_and_that_is_all() {
     let (_folder, path) = place();

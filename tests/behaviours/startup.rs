@@ -8,7 +8,7 @@ use std::path::Path;
 use versweep::clock::{Clock as _, SystemClock};
 use versweep::store::{Reader, Store};
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, eventually};
 use crate::site::versweep;
 
 /// A folder with a configuration without devices, whose store is at `store`.
@@ -189,4 +189,18 @@ fn a_killed_daemon_starts_again_at_once() {
     assert!(daemon.stop().success());
     let sweeps = Reader::open(&place.path("versweep.db")).unwrap().sweeps(100).unwrap();
     assert!(sweeps.iter().all(|sweep| sweep.ended.is_some_and(|ended| ended <= SystemClock.now())));
+}
+
+/// A configuration manager writes the file, starts the daemon and sends it a SIGHUP before it is ready.
+#[test]
+fn a_hangup_during_the_start_is_a_reload_and_no_end() {
+    let place = Place::new("versweep.db", false);
+    let config = place.path("versweep.toml");
+    let mut daemon = Daemon::spawn(&config, place.web);
+    // Once the store is open the start has begun and is not over.
+    eventually("it starts", || place.path("versweep.db.lock").exists());
+    daemon.signal("HUP");
+    daemon.wait_ready();
+    eventually("it reloads", || daemon.log().iter().any(|line| line.contains("configuration reloaded")));
+    assert!(daemon.stop().success());
 }

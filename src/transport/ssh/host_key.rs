@@ -94,7 +94,7 @@ impl HostKeyCheck {
 
     fn changed(&self, shown: &str, known: &Known) -> TransportError {
         refuse(format!(
-            "the host key changed: {} now shows {shown}; no login was tried. if that is right, remove the known {}",
+            "the host key changed: {} now shows {shown}; no login was tried. if that is right, remove the known {} and reload",
             self.name,
             known.place()
         ))
