@@ -24,6 +24,9 @@ mod visits;
 #[path = "real/disk_full.rs"]
 mod disk_full;
 #[cfg(test)]
+#[path = "real/fakenos.rs"]
+mod fakenos;
+#[cfg(test)]
 #[path = "real/prometheus.rs"]
 mod prometheus;
 #[cfg(test)]
