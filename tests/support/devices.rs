@@ -46,6 +46,7 @@ pub(crate) fn credential(password: Option<&str>, key: Option<(&str, Option<&str>
         username: USER.to_owned(),
         password: password.map(Into::into),
         enable: None,
+        logins_per_second: None,
         private_key: key.map(|(text, passphrase)| KeyMaterial {
             text: text.into(),
             passphrase: passphrase.map(Into::into),
