@@ -95,10 +95,14 @@ impl Queue {
             let known_good = !lane.any_good || self.good.contains(&device.id);
             let next = match gates.ask(&credential, &device.id, known_good) {
                 Answer::NotBefore(instant) => {
+                    claim.unused();
                     wait = wait.min(instant);
                     continue;
                 }
-                Answer::Held => None,
+                Answer::Held => {
+                    claim.unused();
+                    None
+                }
                 Answer::Go(pass) => Some((claim, pass)),
             };
             let Some((_, device)) = lane.waiting.remove(index) else { continue };

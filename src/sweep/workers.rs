@@ -100,7 +100,8 @@ impl Claims {
     /// Claims a device, unless someone visits it now.
     pub fn claim(self: &Arc<Self>, device: &DeviceId) -> Option<Claim> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let claim = || Claim { claims: Arc::clone(self), device: device.clone(), taken: Instant::now() };
+        let claim =
+            || Claim { claims: Arc::clone(self), device: device.clone(), taken: Some(Instant::now()) };
         held.insert(device.clone()).then(claim)
     }
 
@@ -126,15 +127,22 @@ impl Claims {
 pub struct Claim {
     claims: Arc<Claims>,
     device: DeviceId,
-    taken: Instant,
+    taken: Option<Instant>,
+}
+
+impl Claim {
+    /// Gives the claim back at once: the device was not visited after all.
+    pub fn unused(mut self) {
+        self.taken = None;
+    }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         let (claims, device) = (Arc::clone(&self.claims), self.device.clone());
-        let free = self.taken + BETWEEN_VISITS;
-        match Handle::try_current() {
-            Ok(runtime) if free > Instant::now() => {
+        let free = self.taken.map(|taken| taken + BETWEEN_VISITS).filter(|free| *free > Instant::now());
+        match (Handle::try_current(), free) {
+            (Ok(runtime), Some(free)) => {
                 runtime.spawn(async move {
                     sleep_until(free).await;
                     claims.release(&device);
