@@ -32,8 +32,13 @@ unit: ## all tests that need nothing but a compiler
 	cargo test --locked
 
 .PHONY: real
-real: packages ## all tests against real servers
+real: packages target/venv/bin/fakenos ## all tests against real servers
 	cargo test --locked --test real -- --ignored --test-threads=2
+
+# An emulator of network devices, by others, in Python; it touches nothing outside its folder.
+target/venv/bin/fakenos:
+	python3 -m venv target/venv
+	target/venv/bin/pip install --quiet fakenos==1.2.1
 
 .PHONY: docs
 docs: ## builds the API documentation, warnings are errors

@@ -27,6 +27,9 @@ mod certificates;
 #[path = "real/disk_full.rs"]
 mod disk_full;
 #[cfg(test)]
+#[path = "real/fakenos.rs"]
+mod fakenos;
+#[cfg(test)]
 #[path = "real/jumps.rs"]
 mod jumps;
 #[cfg(test)]

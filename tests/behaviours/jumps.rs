@@ -128,7 +128,7 @@ async fn a_dropped_visit_takes_only_its_channel_along() {
     let transport = transport(folder.path(), PASSWORD);
     let bastion = usual().await;
     let silent = Server::start(Setup::new(Manner::SilentAtCommand)).await;
-    let (stuck, commands) = (behind(&[&bastion], &silent), ["show version".to_owned()]);
+    let (stuck, commands) = (behind(&[&bastion], &silent), Errand::by_exec(["show version".to_owned()]));
     let mut trace = Trace::begin();
     tokio::select! {
         ended = transport.visit(&stuck, &commands, &mut trace) => panic!("it should hang: {ended:?}"),
