@@ -9,13 +9,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::breaker;
 use crate::credential::Credential;
 use crate::device::{CredentialId, Selector};
 use crate::document::{Document, Problem, Section};
+use crate::holdoff;
 use crate::platform::Platforms;
 use crate::settings::{JumpHosts, Layers, References, Source};
 use crate::timetable::Timetable;
 
+mod care;
 mod jumps;
 mod secrets;
 mod sweeps;
@@ -67,6 +70,12 @@ pub struct Config {
     pub per_device_metrics: bool,
     /// Failed visits in a row that make a device unreachable.
     pub down_after: u32,
+    /// After which time a changed version is read a second time; `None` takes the first reading.
+    pub confirm_after: Option<Duration>,
+    /// When a credential's breaker opens.
+    pub breaker: breaker::Rules,
+    /// How long dead devices are left alone.
+    pub holdoff: holdoff::Rules,
     /// The whole of a graceful stop.
     pub grace: Duration,
     /// Where devices come from, in the order of the file.
@@ -166,7 +175,9 @@ pub fn draft_str(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<S
 }
 
 /// The tables that a configuration may have.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 18] = [
+    "breaker",
+    "holdoff",
     "web",
     "store",
     "workers",
@@ -198,7 +209,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
     let metrics = root.section("metrics");
     metrics.only(&["per_device", "info_labels"]);
     let changes = root.section("changes");
-    changes.only(&["down_after"]);
+    changes.only(&["down_after", "confirm", "confirm_after"]);
     let daemon = root.section("daemon");
     daemon.only(&["grace"]);
 
@@ -228,6 +239,9 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         info_labels: tables::info_labels(&metrics),
         per_device_metrics: metrics.get("per_device").and_then(|item| item.boolean()).unwrap_or(true),
         down_after: down_after(&changes),
+        confirm_after: care::confirm_after(&changes),
+        breaker: care::breaker(root),
+        holdoff: care::holdoff(root),
         grace: tables::duration(&daemon, "grace", 30 * SECOND, [SECOND, HOUR]),
         inventory: tables::sources(root, folder),
         layers: tables::layers(root, &references, &mut warnings),

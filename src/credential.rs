@@ -17,6 +17,8 @@ pub struct Credential {
     pub private_key: Option<KeyMaterial>,
     /// An OpenSSH certificate of that key, as it was read.
     pub certificate: Option<String>,
+    /// The login budget, all devices and sweeps together; none is no limit beside the workers.
+    pub logins_per_second: Option<u32>,
 }
 
 /// A private key as it was read: decoded by the transport, which knows the formats.

@@ -19,7 +19,9 @@ use crate::activity::{Note, Notes};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::courier::{self, CourierHandle};
+use crate::holdoff;
 use crate::http::{self, App, Readiness, ReloadRequest};
+use crate::known::Snapshot;
 use crate::limits;
 use crate::metrics::{Exporter, Live};
 use crate::recorder::{Recorder, RecorderError, RecorderHandle};
@@ -70,7 +72,7 @@ impl Daemon {
         flushed(&recorder.notes).await?;
         Ok(Self {
             path: path.to_owned(),
-            engine: Engine::new(config.workers),
+            engine: Engine::with_gates(config.workers, world.gate_rules()),
             clock,
             world: Arc::new(ArcSwap::from_pointee(world)),
             recorder,
@@ -101,6 +103,7 @@ impl Daemon {
             notes: notes.clone(),
             clock: Arc::clone(&clock),
             alarms: alarms.clone(),
+            snapshot: Arc::clone(&snapshot),
             stop: sweeps_stop.clone(),
         });
         let (reload_requests, reload_asked) = mpsc::channel(1);
@@ -109,10 +112,10 @@ impl Daemon {
         let (readiness, readiness_seen) = watch::channel(Readiness::Loading);
         let exporter = Arc::new(ArcSwap::from_pointee(exporter(&world.load().config)));
         let app = App {
-            snapshot,
+            snapshot: Arc::clone(&snapshot),
             sweeps: rooms.handles(),
             exporter: Arc::clone(&exporter),
-            live: read_live(&world, &engine, &couriers, reload_status),
+            live: read_live(&world, &engine, &couriers, reload_status, HeldOff::new(&snapshot, &clock)),
             reload: reload_requests,
             readiness: readiness_seen,
             clock: Arc::clone(&clock),
@@ -229,6 +232,7 @@ impl Reloader {
         };
         told.await.map_err(|_| "the recorder has ended".to_owned())?;
         self.engine.workers.resize(new.config.workers);
+        self.engine.gates.set_rules(new.gate_rules());
         self.exporter.store(Arc::new(exporter(&new.config)));
         let sweeps = new.config.sweeps.clone();
         self.world.store(Arc::new(new));
@@ -298,14 +302,17 @@ fn read_live(
     engine: &Engine,
     couriers: &[CourierHandle],
     reload: watch::Receiver<ReloadStatus>,
+    held_off: HeldOff,
 ) -> http::ReadLive {
-    let (world, workers) = (Arc::clone(world), Arc::clone(&engine.workers));
+    let (world, workers, gates) = (Arc::clone(world), Arc::clone(&engine.workers), Arc::clone(&engine.gates));
     let sinks: Vec<_> =
         couriers.iter().map(|courier| (courier.name.clone(), courier.status.clone())).collect();
     Arc::new(move || {
         let world = world.load();
         Live {
             workers: crate::metrics::Workers { limit: workers.limit(), busy: workers.busy() },
+            gates: gates.status(),
+            held_off: held_off.count(&world.config.holdoff),
             sinks: sinks.iter().map(|(name, status)| (name.clone(), status.borrow().clone())).collect(),
             sources: world.sources.clone(),
             reload: Some(reload.borrow().clone()),
@@ -313,6 +320,22 @@ fn read_live(
             ..Live::default()
         }
     })
+}
+
+/// Counts the devices that are held off now.
+struct HeldOff {
+    snapshot: Arc<ArcSwap<Snapshot>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl HeldOff {
+    fn new(snapshot: &Arc<ArcSwap<Snapshot>>, clock: &Arc<dyn Clock>) -> Self {
+        Self { snapshot: Arc::clone(snapshot), clock: Arc::clone(clock) }
+    }
+
+    fn count(&self, rules: &holdoff::Rules) -> usize {
+        rooms::held_off(&self.snapshot.load(), rules, self.clock.now()).len()
+    }
 }
 
 fn announce_ready(world: &World<SshTransport>, addresses: &[SocketAddr]) {

@@ -18,9 +18,12 @@ pub mod text;
 pub mod version;
 
 // floor 1: thought, pure
+pub mod breaker;
+pub mod budget;
 pub mod dialogue;
 pub mod diff;
 pub mod document;
+pub mod holdoff;
 pub mod parse;
 pub mod platform;
 pub mod settings;

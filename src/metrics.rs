@@ -22,7 +22,7 @@ use tokio::task::spawn_blocking;
 
 use crate::known::Snapshot;
 use crate::metrics::page::{Part, PartWriter};
-use crate::status::{ReloadStatus, SinkStatus, SourceStatus, SweepStatus};
+use crate::status::{GateStatus, ReloadStatus, SinkStatus, SourceStatus, SweepStatus};
 
 /// The one content type of the text format, exactly as the format's description has it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -40,6 +40,10 @@ pub struct Live {
     pub sweeps: Vec<(Arc<str>, SweepStatus)>,
     /// The cap on devices visited at once, and how much of it is in use.
     pub workers: Workers,
+    /// The gate of each credential that was used or has a budget.
+    pub gates: Vec<GateStatus>,
+    /// Devices that no schedule visits now, because they failed too often.
+    pub held_off: usize,
     /// Each sink by name.
     pub sinks: Vec<(String, SinkStatus)>,
     /// Each inventory source.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::change::ChangeKind;
 use crate::clock::Timestamp;
+use crate::device::CredentialId;
 use crate::failure::{FailureKind, Stage};
 use crate::observation::SweepId;
 
@@ -49,6 +50,17 @@ pub struct SinkStatus {
     pub pending: u64,
     /// When the oldest of them happened.
     pub oldest_pending: Option<Timestamp>,
+}
+
+/// One credential's gate, as the outside sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GateStatus {
+    /// The credential.
+    pub credential: CredentialId,
+    /// Whether its breaker is open.
+    pub open: bool,
+    /// Its logins a second, where it has a budget.
+    pub logins_per_second: Option<f64>,
 }
 
 /// The last refresh of one inventory source.

@@ -1,43 +1,65 @@
 //! Many devices: each takes a permit, then a task of its own; results leave as they come, in any order. A slow device
 //! holds one permit and nothing else.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info};
+use tracing::{error, info};
 
 use crate::activity::{Note, Notes, Reason};
 use crate::device::{Device, DeviceId};
 use crate::failure::{Failure, FailureKind, Stage};
-use crate::known::SweepRecord;
-use crate::observation::{Observation, Outcome, StageTimes, SweepId};
+use crate::known::{Snapshot, SweepRecord};
+use crate::observation::SweepId;
 use crate::probe::Prober;
 use crate::status::SweepStatus;
 use crate::transport::Transport;
 
+mod gates;
+mod queue;
+mod tail;
+mod visit;
 mod workers;
 
+pub use gates::{GateRules, Gates};
+pub use tail::Care;
 pub use workers::{Claim, Claims, Permit, Workers};
 
-/// What all sweeps share: the worker cap and the claims on devices.
+use queue::{Next, Queue, Ready};
+use tail::Again;
+use visit::{Busy, Visiting, defect, tell, unvisited};
+
+/// What all sweeps share: the worker cap, the claims on devices, the gates of credentials.
 #[derive(Debug, Clone)]
 pub struct Engine {
     /// The cap on visits at once.
     pub workers: Arc<Workers>,
     /// The devices being visited.
     pub claims: Arc<Claims>,
+    /// Login budgets and breakers.
+    pub gates: Arc<Gates>,
 }
 
 impl Engine {
-    /// An engine with that many workers.
+    /// An engine with that many workers, and no limit on logins beside them.
     #[must_use]
     pub fn new(workers: usize) -> Self {
-        Self { workers: Arc::new(Workers::new(workers)), claims: Arc::default() }
+        Self::with_gates(workers, GateRules::default())
+    }
+
+    /// An engine with that many workers, whose credentials keep to these rules.
+    #[must_use]
+    pub fn with_gates(workers: usize, rules: GateRules) -> Self {
+        Self {
+            workers: Arc::new(Workers::new(workers)),
+            claims: Arc::default(),
+            gates: Arc::new(Gates::new(rules)),
+        }
     }
 }
 
@@ -53,6 +75,10 @@ pub struct Plan<T> {
     pub spread: Duration,
     /// How it visits.
     pub prober: Arc<Prober<T>>,
+    /// What was known when it began: who answered, and with which version.
+    pub before: Arc<Snapshot>,
+    /// Which devices it visits a second time.
+    pub care: Care,
 }
 
 /// Where a run tells what it does.
@@ -126,13 +152,19 @@ pub async fn run<T: Transport>(
     outlet.note(Note::SweepStarted(record.clone()), stop).await?;
 
     let mut flight = Flight::new(engine.clone(), record.id, &plan, outlet.clone());
-    let all_begun = flight.visit_all(starts(plan.devices, plan.spread), stop).await?;
-    let all_ended = flight.drain(stop).await?;
+    let first = Queue::spread(plan.devices, plan.spread, tail::good(&plan.before));
+    let mut whole = flight.visit(first, stop).await?;
+    // A second visit only now, so that none of them keeps a device from its first.
+    if whole && !flight.tail.is_empty() {
+        let again = flight.second_visits(tail::good(&plan.before));
+        whole = flight.visit(again, stop).await?;
+    }
+    flight.give_up_the_tail().await?;
 
     let status = outlet.status.borrow().clone();
     record.answered = status.answered as u64;
     record.failed = status.failed as u64;
-    record.complete = all_begun && all_ended;
+    record.complete = whole;
     record.ended = Some(plan.prober.clock.now());
     outlet.note(Note::SweepEnded(record.clone()), stop).await?;
     outlet.status.send_modify(|status| status.running = None);
@@ -141,63 +173,31 @@ pub async fn run<T: Transport>(
     Ok(record)
 }
 
-/// How long a sweep whose devices are all being visited by others waits before it looks again, should nothing wake it.
-const IDLE: Duration = Duration::from_secs(3600);
-
-/// A device and when it may be visited.
-type Due = (Instant, Arc<Device>);
-
-/// Orders devices by a stable hash and spreads their starts, so that neither a restart nor the alphabet sends the
-/// whole fleet, or one whole site, at once (rule 5).
-fn starts(devices: Vec<Arc<Device>>, spread: Duration) -> VecDeque<Due> {
-    let now = Instant::now();
-    let mut placed: Vec<(u32, Arc<Device>)> =
-        devices.into_iter().map(|device| (place(&device.id), device)).collect();
-    placed.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.id.cmp(&b.1.id)));
-    placed.into_iter().map(|(place, device)| (now + spread.mul_f64(fraction(place)), device)).collect()
-}
-
-/// A device's place in every sweep: FNV-1a, the same in every release and on every machine, which the standard hasher
-/// does not promise. By itself it gives names that differ in their last letters nearly the same place, so that a site's
-/// switches would be visited at once; MurmurHash3's last step mixes what it gives.
-fn place(device: &DeviceId) -> u32 {
-    let hash = device.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    // The upper 32 bits are all that is left.
-    (mixed >> 32) as u32
-}
-
-/// Where in 0..1 a place lies.
-fn fraction(place: u32) -> f64 {
-    f64::from(place) / (f64::from(u32::MAX) + 1.0)
-}
-
-/// Waits until a device is due, a worker is free and nobody else visits the device. Nothing leaves the queue before all
-/// three hold, so this may be dropped at any point. `None` when the queue is empty.
-async fn next_visit(engine: &Engine, queue: &mut VecDeque<Due>) -> Option<(Arc<Device>, Claim, Permit)> {
+/// Waits until a device is due and free, its credential may log in, and a worker is there. Nothing leaves the queue
+/// before all of that holds, so this may be dropped at any point. `None` when the queue is empty.
+async fn next_visit(engine: &Engine, queue: &mut Queue) -> Option<Begin> {
     loop {
-        sleep_until(queue.front()?.0).await;
+        sleep_until(queue.first_due()?).await;
         let permit = engine.workers.take().await;
-        let now = Instant::now();
-        let mut due_now = queue.iter().take_while(|(due, _)| *due <= now).enumerate();
-        let claimed =
-            due_now.find_map(|(index, (_, device))| Some((index, engine.claims.claim(&device.id)?)));
-        if let Some((index, claim)) = claimed {
-            let (_, device) = queue.remove(index)?;
-            return Some((device, claim, permit));
-        }
-        // Every device that is due is being visited by another sweep; the worker is free for others meanwhile.
+        let (until, for_claims) = match queue.next(&engine.gates, &engine.claims) {
+            Next::Visit(ready) => return Some(Begin::Visit(ready, permit)),
+            Next::Held(device) => return Some(Begin::Held(device)),
+            Next::Wait { until, for_claims } => (until, for_claims),
+        };
+        // The worker is free for others meanwhile.
         drop(permit);
-        let due_now = || queue.iter().take_while(|(due, _)| *due <= now);
-        let next_due = queue.get(due_now().count()).map_or(now + IDLE, |(due, _)| *due);
         tokio::select! {
-            () = engine.claims.released(|held| due_now().all(|(_, device)| held.contains(&device.id))) => {}
-            () = sleep_until(next_due) => {}
+            () = sleep_until(until) => {}
+            () = engine.claims.released(|held| queue.is_blocked(held)), if for_claims => {}
         }
     }
+}
+
+/// What comes next in a sweep.
+enum Begin {
+    Visit(Ready, Permit),
+    /// Not visited: its credential's breaker is open.
+    Held(Arc<Device>),
 }
 
 /// The visits of one run that are under way.
@@ -206,49 +206,112 @@ struct Flight<T> {
     sweep: SweepId,
     prober: Arc<Prober<T>>,
     outlet: Outlet,
-    visits: JoinSet<Result<(), RecorderEnded>>,
+    before: Arc<Snapshot>,
+    care: Care,
+    visits: JoinSet<Result<Option<Again>, RecorderEnded>>,
     /// Who is visited by which task, for the one case that a task can't tell itself: its panic.
     visited_by: HashMap<Id, DeviceId>,
+    /// Devices to visit a second time, with what the first visit brought.
+    tail: HashMap<DeviceId, Again>,
 }
 
 impl<T: Transport> Flight<T> {
     fn new(engine: Engine, sweep: SweepId, plan: &Plan<T>, outlet: Outlet) -> Self {
-        let prober = Arc::clone(&plan.prober);
-        Self { engine, sweep, prober, outlet, visits: JoinSet::new(), visited_by: HashMap::new() }
+        Self {
+            engine,
+            sweep,
+            prober: Arc::clone(&plan.prober),
+            outlet,
+            before: Arc::clone(&plan.before),
+            care: plan.care,
+            visits: JoinSet::new(),
+            visited_by: HashMap::new(),
+            tail: HashMap::new(),
+        }
+    }
+
+    /// Visits a queue of devices. Returns whether all were visited.
+    async fn visit(&mut self, queue: Queue, stop: &Stop) -> Result<bool, RecorderEnded> {
+        let all_begun = self.visit_all(queue, stop).await?;
+        let all_ended = self.drain(stop).await?;
+        Ok(all_begun && all_ended)
     }
 
     /// Begins a visit to each device as its time, a free device and a free worker come together. Returns whether all
     /// were begun.
-    async fn visit_all(&mut self, mut queue: VecDeque<Due>, stop: &Stop) -> Result<bool, RecorderEnded> {
+    async fn visit_all(&mut self, mut queue: Queue, stop: &Stop) -> Result<bool, RecorderEnded> {
         let engine = self.engine.clone();
         while !queue.is_empty() {
             tokio::select! {
                 biased;
                 () = stop.drain.cancelled() => return Ok(false),
                 Some(ended) = self.visits.join_next_with_id() => self.ended(ended).await?,
-                Some((device, claim, permit)) = next_visit(&engine, &mut queue) => self.begin(device, claim, permit),
+                Some(begin) = next_visit(&engine, &mut queue) => match begin {
+                    Begin::Visit(ready, permit) => self.begin(ready, permit),
+                    Begin::Held(device) => self.held(device).await?,
+                },
             }
         }
         Ok(true)
     }
 
-    fn begin(&mut self, device: Arc<Device>, claim: Claim, permit: Permit) {
+    fn begin(&mut self, ready: Ready, permit: Permit) {
+        let Ready { device, claim, pass } = ready;
         let visit = Visiting {
             prober: Arc::clone(&self.prober),
             outlet: self.outlet.clone(),
             sweep: self.sweep,
             device: Arc::clone(&device),
+            before: Arc::clone(&self.before),
+            care: self.care,
+            first: self.tail.remove(&device.id),
         };
         self.outlet.status.send_modify(|status| status.busy += 1);
         let busy = Busy(self.outlet.status.clone());
         let task = self.visits.spawn(async move {
-            let told = visit.run().await;
+            let told = visit.run(pass).await;
             drop(busy);
             drop(claim);
             drop(permit);
             told
         });
         self.visited_by.insert(task.id(), device.id.clone());
+    }
+
+    /// A device whose breaker is open costs no login and keeps its last version. What its first visit brought, if this
+    /// was to be the second, is told as it is.
+    async fn held(&mut self, device: Arc<Device>) -> Result<(), RecorderEnded> {
+        if let Some(again) = self.tail.remove(&device.id) {
+            return self.tell_first(again).await;
+        }
+        let detail = format!(
+            "not visited: credential {} was refused on several devices, and its breaker is open",
+            device.credential
+        );
+        let failure = Failure { kind: FailureKind::Breaker, stage: Stage::Auth, detail };
+        let at = self.prober.clock.now();
+        tell(&self.outlet, unvisited(device.id.clone(), self.sweep, at, failure)).await
+    }
+
+    /// The queue of second visits.
+    fn second_visits(&self, good: HashSet<DeviceId>) -> Queue {
+        let devices = self.tail.values().map(|again| (again.due, Arc::clone(&again.device)));
+        Queue::due(devices.collect(), good)
+    }
+
+    /// Tells what first visits brought whose second one never came, because the sweep was stopped.
+    async fn give_up_the_tail(&mut self) -> Result<(), RecorderEnded> {
+        for again in std::mem::take(&mut self.tail).into_values() {
+            self.tell_first(again).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_first(&self, again: Again) -> Result<(), RecorderEnded> {
+        match again.alone() {
+            Some(observation) => tell(&self.outlet, observation).await,
+            None => Ok(()),
+        }
     }
 
     /// Waits for the visits under way. Returns whether all came to their own end.
@@ -270,12 +333,13 @@ impl<T: Transport> Flight<T> {
 
     async fn ended(
         &mut self,
-        ended: Result<(Id, Result<(), RecorderEnded>), tokio::task::JoinError>,
+        ended: Result<(Id, Result<Option<Again>, RecorderEnded>), tokio::task::JoinError>,
     ) -> Result<(), RecorderEnded> {
         match ended {
             Ok((id, told)) => {
                 self.visited_by.remove(&id);
-                told
+                self.tail.extend(told?.map(|again| (again.device.id.clone(), again)));
+                Ok(())
             }
             Err(broken) => {
                 let device = self.visited_by.remove(&broken.id());
@@ -284,67 +348,5 @@ impl<T: Transport> Flight<T> {
                 tell(&self.outlet, defect(device, self.sweep, self.prober.clock.now())).await
             }
         }
-    }
-}
-
-/// One visit in its task.
-struct Visiting<T> {
-    prober: Arc<Prober<T>>,
-    outlet: Outlet,
-    sweep: SweepId,
-    device: Arc<Device>,
-}
-
-impl<T: Transport> Visiting<T> {
-    /// The permit is still held while the recorder takes the result: a slow disk slows the sweep.
-    async fn run(self) -> Result<(), RecorderEnded> {
-        let visit = self.prober.device(&self.device, self.sweep).await;
-        tell(&self.outlet, visit.observation).await
-    }
-}
-
-async fn tell(outlet: &Outlet, observation: Observation) -> Result<(), RecorderEnded> {
-    let answered = match &observation.outcome {
-        Outcome::Answered { .. } => true,
-        Outcome::Failed { failure, .. } => {
-            debug!(device = %observation.device, kind = %failure.kind, stage = %failure.stage,
-                detail = failure.detail, "visit failed");
-            false
-        }
-    };
-    outlet.notes.send(Note::Visited(Box::new(observation))).await.map_err(|_| RecorderEnded)?;
-    outlet.status.send_modify(|status| {
-        if answered {
-            status.answered += 1;
-        } else {
-            status.failed += 1;
-        }
-    });
-    Ok(())
-}
-
-/// One busy worker in the sweep's status, also when its visit panics or is broken off.
-struct Busy(watch::Sender<SweepStatus>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.send_modify(|status| status.busy = status.busy.saturating_sub(1));
-    }
-}
-
-fn defect(device: DeviceId, sweep: SweepId, at: crate::clock::Timestamp) -> Observation {
-    let failure = Failure {
-        kind: FailureKind::Internal,
-        stage: Stage::Connect,
-        detail: "the visit broke off by a defect of versweep's own; the log has more".to_owned(),
-    };
-    Observation {
-        device,
-        sweep,
-        at,
-        took: Duration::ZERO,
-        stages: StageTimes::default(),
-        attempts: 1,
-        outcome: Outcome::Failed { failure, raw: None },
     }
 }

@@ -1,7 +1,6 @@
 //! How versweep behaves, one file per behaviour; nothing here needs an installed server.
 
 #[cfg(test)]
-#[expect(dead_code, reason = "tests/real.rs uses the rest of it")]
 #[path = "support/daemon.rs"]
 mod daemon;
 #[cfg(test)]
@@ -11,12 +10,18 @@ mod devices;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[cfg(test)]
+#[path = "support/site.rs"]
+mod site;
+#[cfg(test)]
 #[path = "support/ssh_server.rs"]
 mod ssh_server;
 #[cfg(test)]
 #[path = "support/visits.rs"]
 mod visits;
 
+#[cfg(test)]
+#[path = "behaviours/cli.rs"]
+mod cli;
 #[cfg(test)]
 #[path = "behaviours/config.rs"]
 mod config;
@@ -27,11 +32,17 @@ mod corpus;
 #[path = "behaviours/crash.rs"]
 mod crash;
 #[cfg(test)]
+#[path = "behaviours/daemon.rs"]
+mod daemon_run;
+#[cfg(test)]
 #[path = "behaviours/dashboards.rs"]
 mod dashboards;
 #[cfg(test)]
 #[path = "behaviours/diff.rs"]
 mod diff;
+#[cfg(test)]
+#[path = "behaviours/gentle.rs"]
+mod gentle;
 #[cfg(test)]
 #[path = "behaviours/host_keys.rs"]
 mod host_keys;
@@ -48,6 +59,9 @@ mod inventory;
 #[path = "behaviours/jumps.rs"]
 mod jumps;
 #[cfg(test)]
+#[path = "behaviours/kill.rs"]
+mod kill;
+#[cfg(test)]
 #[path = "behaviours/login.rs"]
 mod login;
 #[cfg(test)]
@@ -63,6 +77,9 @@ mod recorder;
 #[path = "behaviours/schedule.rs"]
 mod schedule;
 #[cfg(test)]
+#[path = "behaviours/secrets.rs"]
+mod secrets;
+#[cfg(test)]
 #[path = "behaviours/sessions.rs"]
 mod sessions;
 #[cfg(test)]
@@ -71,6 +88,9 @@ mod sim;
 #[cfg(test)]
 #[path = "behaviours/sinks.rs"]
 mod sinks;
+#[cfg(test)]
+#[path = "behaviours/startup.rs"]
+mod startup;
 #[cfg(test)]
 #[path = "behaviours/stop.rs"]
 mod stop;

@@ -8,9 +8,8 @@ use serde_json::Value;
 use crate::cli::client::{self, AskArgs, Output};
 
 /// Lists the latest changes, newest first.
-///
-/// Example: versweep changes --kind upgrade --limit 20
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Example: versweep changes --kind upgrade --limit 20")]
 pub struct ChangesArgs {
     /// Only changes of this device.
     #[arg(long)]

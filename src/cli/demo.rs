@@ -89,6 +89,13 @@ connect_timeout = "1s"
 login_timeout = "2s"
 command_timeout = "3s"
 
+[changes]
+confirm_after = "1s"
+
+[holdoff]
+first = "15s"
+longest = "1m"
+
 [[inventory]]
 type = "file"
 path = "devices.toml"

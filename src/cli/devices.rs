@@ -8,9 +8,8 @@ use serde_json::Value;
 use crate::cli::client::{self, AskArgs, Output};
 
 /// Lists the devices of a running daemon with their versions.
-///
-/// Example: versweep devices --state unreachable --output json
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Example: versweep devices --state unreachable --output json")]
 pub struct DevicesArgs {
     /// Only devices in whose name, address, platform, model, version or labels this occurs.
     #[arg(value_name = "TEXT")]

@@ -16,7 +16,7 @@ use crate::probe::Visit;
 /// How much of an answer is shown.
 const LINES_SHOWN: usize = 60;
 
-/// Visit one device and explain every stage. Nothing is recorded.
+/// Visit one device and explain every stage. Nothing is recorded but a host key that is learned.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: versweep probe --config.file versweep.toml core1.ams")]
 pub(crate) struct Args {

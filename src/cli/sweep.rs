@@ -74,14 +74,15 @@ impl Args {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let world = World::load(&self.config.path, &clock, None)?;
         limits::require_open_files(world.config.workers + limits::FILES_BESIDE_VISITS)?;
-        let plan = self.plan(&world)?;
+        let mut plan = self.plan(&world)?;
         let (recorder, couriers) = open_store(&world, &clock)?;
         recorder.notes.send(Note::Inventory(world.devices.clone())).await?;
         flushed(&recorder.notes).await?;
 
+        plan.before = recorder.snapshot.load_full();
         let mut listing = Listing {
             printer: Printer::new(self.output, bar(plan.devices.len())),
-            before: recorder.snapshot.load_full(),
+            before: Arc::clone(&plan.before),
             world: &world,
         };
         let complete = listing.follow(plan, recorder.notes, stop).await?;
@@ -124,6 +125,8 @@ impl Args {
             devices: world.devices.iter().filter(selected).cloned().collect(),
             spread: Duration::ZERO,
             prober: Arc::clone(&world.prober),
+            before: Arc::default(),
+            care: world.care(),
         })
     }
 }
@@ -146,7 +149,7 @@ impl Listing<'_> {
     ) -> anyhow::Result<bool> {
         let (notes, mut passing) = mpsc::channel(NOTES_WAITING);
         let (status, _) = watch::channel(SweepStatus::default());
-        let engine = Engine::new(self.world.config.workers);
+        let engine = Engine::with_gates(self.world.config.workers, self.world.gate_rules());
         let outlet = Outlet { notes, status };
         let sweep_stop = Stop { drain: stop, ..Stop::default() };
         let sweep = tokio::spawn(async move { sweep::run(&engine, plan, &outlet, &sweep_stop).await });

@@ -180,7 +180,7 @@ fn credential(
     around: &Surroundings<'_>,
     warnings: &mut Vec<String>,
 ) -> Option<Credential> {
-    table.only(&["username", "password", "private_key", "passphrase", "certificate"]);
+    table.only(&["username", "password", "private_key", "passphrase", "certificate", "logins_per_second"]);
     let username = table.require("username", "the user to log in as").and_then(|item| username(&item));
     let mut secret = |key: &str| table.get(key).map(|item| secrets::read(&item, around, warnings));
     let (password, key, passphrase) = (secret("password"), secret("private_key"), secret("passphrase"));
@@ -201,6 +201,10 @@ fn credential(
         password: password.flatten(),
         private_key: key.flatten().map(|text| KeyMaterial { text, passphrase: passphrase.flatten() }),
         certificate: certificate.flatten().map(|text| text.expose_secret().to_owned()),
+        logins_per_second: table
+            .get("logins_per_second")
+            .and_then(|item| item.number(1..=10_000))
+            .and_then(|rate| u32::try_from(rate).ok()),
     })
 }
 

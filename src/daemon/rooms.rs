@@ -1,6 +1,6 @@
 //! The sweeps of a daemon: for each one a runner that waits for its trigger and a place at the alarm clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -10,9 +10,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use super::world::World;
-use crate::activity::{Notes, Start, SweepHandle, Trigger};
-use crate::clock::Clock;
+use crate::activity::{Notes, Reason, Start, SweepHandle, Trigger};
+use crate::clock::{Clock, Timestamp};
 use crate::config::SweepConfig;
+use crate::device::{Device, DeviceId};
+use crate::holdoff;
+use crate::known::Snapshot;
 use crate::schedule::{self, Alarms, Scheduled};
 use crate::status::SweepStatus;
 use crate::sweep::{self, Engine, Outlet, Plan, Stop};
@@ -25,6 +28,7 @@ pub(super) struct Shared<T> {
     pub(super) notes: Notes,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) alarms: Alarms,
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) stop: Stop,
 }
 
@@ -37,12 +41,16 @@ struct Room {
     unscheduled: CancellationToken,
     /// Ends its runner, once no run is on.
     closed: CancellationToken,
+    /// Cancelled once its runner has ended.
+    ended: CancellationToken,
 }
 
 /// All sweeps that are kept. A reload opens and closes rooms; one whose configuration stays is left alone.
 pub(super) struct Rooms<T> {
     shared: Arc<Shared<T>>,
     rooms: BTreeMap<String, Room>,
+    /// Of sweeps that were removed by name, what tells that the last runner has ended: one that comes back waits for it.
+    leaving: BTreeMap<String, CancellationToken>,
     handles: Arc<ArcSwap<Vec<SweepHandle>>>,
     tasks: JoinSet<anyhow::Result<()>>,
 }
@@ -52,6 +60,7 @@ impl<T: Transport> Rooms<T> {
         Self {
             shared: Arc::new(shared),
             rooms: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             handles: Arc::default(),
             tasks: JoinSet::new(),
         }
@@ -70,11 +79,13 @@ impl<T: Transport> Rooms<T> {
             .filter(|name| !sweeps.iter().any(|sweep| sweep.name == **name))
             .cloned()
             .collect();
+        self.leaving.retain(|_, ended| !ended.is_cancelled());
         for name in gone {
             if let Some(room) = self.rooms.remove(&name) {
                 room.unscheduled.cancel();
                 room.closed.cancel();
                 info!(sweep = name, "sweep removed; a run that is on goes on to its end");
+                self.leaving.insert(name, room.ended);
             }
         }
         for sweep in sweeps {
@@ -101,9 +112,19 @@ impl<T: Transport> Rooms<T> {
             status,
             unscheduled: self.shared.stop.drain.child_token(),
             closed: self.shared.stop.drain.child_token(),
+            ended: CancellationToken::new(),
         };
         let outlet = Outlet { notes: self.shared.notes.clone(), status: room.status.clone() };
-        self.tasks.spawn(run(name, Arc::clone(&self.shared), starts, outlet, room.closed.clone()));
+        let runner = run(name, Arc::clone(&self.shared), starts, outlet, room.closed.clone());
+        let (before, ended) = (self.leaving.remove(&sweep.name), room.ended.clone().drop_guard());
+        self.tasks.spawn(async move {
+            let _ended = ended;
+            // A run that was on when the sweep left the configuration may still be: single flight holds for it as well.
+            if let Some(before) = before {
+                before.cancelled().await;
+            }
+            runner.await
+        });
         self.schedule(&room);
         self.rooms.insert(sweep.name.clone(), room);
     }
@@ -174,7 +195,7 @@ async fn run<T: Transport>(
         };
         let Some(start) = start else { return Ok(()) };
         let world = shared.world.load_full();
-        if let Some(plan) = plan(&name, &start, &world) {
+        if let Some(plan) = plan(&name, &start, &world, shared.snapshot.load_full(), shared.clock.now()) {
             sweep::run(&shared.engine, plan, &outlet, &shared.stop).await?;
         }
         // Only now may the trigger be pulled again.
@@ -182,13 +203,36 @@ async fn run<T: Transport>(
     }
 }
 
-fn plan<T>(name: &Arc<str>, start: &Start, world: &World<T>) -> Option<Plan<T>> {
+fn plan<T>(
+    name: &Arc<str>,
+    start: &Start,
+    world: &World<T>,
+    before: Arc<Snapshot>,
+    now: Timestamp,
+) -> Option<Plan<T>> {
     let sweep = world.config.sweeps.iter().find(|sweep| sweep.name == **name)?;
+    // Whoever asks for a sweep by hand wants to see the dead ones as well.
+    let held_off = match start.reason {
+        Reason::Schedule => held_off(&before, &world.config.holdoff, now),
+        Reason::Request | Reason::Command => HashSet::new(),
+    };
+    let visited = |device: &&Arc<Device>| sweep.select.matches(device) && !held_off.contains(&device.id);
     Some(Plan {
         name: Arc::clone(name),
         reason: start.reason,
-        devices: world.devices.iter().filter(|device| sweep.select.matches(device)).cloned().collect(),
+        devices: world.devices.iter().filter(visited).cloned().collect(),
         spread: sweep.spread,
         prober: Arc::clone(&world.prober),
+        care: world.care(),
+        before,
     })
+}
+
+/// The devices that are left alone at this moment.
+pub(super) fn held_off(snapshot: &Snapshot, rules: &holdoff::Rules, now: Timestamp) -> HashSet<DeviceId> {
+    let dead = snapshot
+        .devices
+        .iter()
+        .filter(|state| holdoff::until(&state.known, rules).is_some_and(|until| until > now));
+    dead.map(|state| state.device.id.clone()).collect()
 }

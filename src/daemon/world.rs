@@ -6,11 +6,13 @@ use std::sync::Arc;
 use crate::activity::Judgement;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
+use crate::credential::Credential;
 use crate::device::Device;
 use crate::document::{Problem, Problems};
 use crate::inventory::{self, Inventory};
 use crate::probe::Prober;
 use crate::status::SourceStatus;
+use crate::sweep::{Care, GateRules};
 use crate::transport::ssh::{SshSettings, SshSetupError, SshTransport};
 
 /// A configuration with its inventory and the way to its devices.
@@ -36,6 +38,27 @@ impl<T> World<T> {
             down_after: self.config.down_after,
             keep_history: self.config.keep_history,
         }
+    }
+}
+
+impl<T> World<T> {
+    /// What the gates of credentials keep to.
+    #[must_use]
+    pub fn gate_rules(&self) -> GateRules {
+        let rate = |credential: &Arc<Credential>| credential.logins_per_second.map(f64::from);
+        let rates = self.config.credentials.iter();
+        GateRules {
+            breaker: self.config.breaker,
+            logins_per_second: rates
+                .filter_map(|(id, credential)| Some((id.clone(), rate(credential)?)))
+                .collect(),
+        }
+    }
+
+    /// Which devices are visited a second time.
+    #[must_use]
+    pub fn care(&self) -> Care {
+        Care { retry: true, confirm_after: self.config.confirm_after }
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn render(snapshot: &Snapshot, live: &Live, out: &mut impl Write) -> 
         .into_iter()
         .chain(sweeps.now())
         .chain(sweeps.past())
+        .chain(gate_families(live))
         .chain(sink_families(live))
         .chain(inventory_families(live))
         .chain(self_families(live));
@@ -56,6 +57,28 @@ fn visit_families(totals: &Totals) -> Vec<Family> {
         events.sample(&[("type", kind.as_str())], count);
     }
     vec![visits, failures, stages, changes, events]
+}
+
+fn gate_families(live: &Live) -> Vec<Family> {
+    let mut open = gauge(
+        "versweep_breaker_open",
+        "Whether the credential was refused on several devices and nobody logs in with it.",
+    );
+    let mut budget =
+        gauge("versweep_login_budget_per_second", "Logins a second that the credential may be used for.");
+    for gate in &live.gates {
+        let labels = [("credential", gate.credential.as_str())];
+        open.sample(&labels, flag(gate.open));
+        if let Some(rate) = gate.logins_per_second {
+            budget.sample(&labels, rate);
+        }
+    }
+    let mut held_off = gauge(
+        "versweep_held_off_devices",
+        "Devices that no schedule visits for a while, because they failed too often.",
+    );
+    held_off.sample(&[], number(live.held_off as u64));
+    vec![open, budget, held_off]
 }
 
 /// The items, the first one of each name: a series that stands twice makes Prometheus refuse the whole page.

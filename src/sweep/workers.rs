@@ -3,8 +3,11 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until};
 
 use crate::device::DeviceId;
 
@@ -82,6 +85,10 @@ impl Drop for Permit {
     }
 }
 
+/// The least time from one visit to a device to the next: IOS XR takes one new session a second by default and refuses
+/// another one, and a line that was just closed isn't free at once. Only sweeps that overlap come near it.
+const BETWEEN_VISITS: Duration = Duration::from_secs(1);
+
 /// Which devices are being visited: never two sessions on one device at once (rule 1).
 #[derive(Debug, Default)]
 pub struct Claims {
@@ -93,7 +100,13 @@ impl Claims {
     /// Claims a device, unless someone visits it now.
     pub fn claim(self: &Arc<Self>, device: &DeviceId) -> Option<Claim> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.insert(device.clone()).then(|| Claim { claims: Arc::clone(self), device: device.clone() })
+        let claim = || Claim { claims: Arc::clone(self), device: device.clone(), taken: Instant::now() };
+        held.insert(device.clone()).then(claim)
+    }
+
+    fn release(&self, device: &DeviceId) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(device);
+        self.released.notify_waiters();
     }
 
     /// Waits until a claim is given back; `while_held` is asked after the waiting has begun, so that a release in
@@ -108,17 +121,27 @@ impl Claims {
     }
 }
 
-/// The exclusive right to visit a device, given back when dropped.
+/// The exclusive right to visit a device. Given back when dropped, but not before [`BETWEEN_VISITS`] has passed.
 #[derive(Debug)]
 pub struct Claim {
     claims: Arc<Claims>,
     device: DeviceId,
+    taken: Instant,
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.claims.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.device);
-        self.claims.released.notify_waiters();
+        let (claims, device) = (Arc::clone(&self.claims), self.device.clone());
+        let free = self.taken + BETWEEN_VISITS;
+        match Handle::try_current() {
+            Ok(runtime) if free > Instant::now() => {
+                runtime.spawn(async move {
+                    sleep_until(free).await;
+                    claims.release(&device);
+                });
+            }
+            _ => claims.release(&device),
+        }
     }
 }
 
@@ -145,13 +168,19 @@ mod tests {
         assert_eq!(workers.permits.available_permits(), 0);
     }
 
-    #[tokio::test]
-    async fn a_device_is_claimed_once() {
+    #[tokio::test(start_paused = true)]
+    async fn a_device_is_claimed_once_and_once_a_second() {
         let claims = Arc::new(Claims::default());
         let device = DeviceId::new("r1").expect("a name");
         let claim = claims.claim(&device).expect("free");
         assert!(claims.claim(&device).is_none());
         drop(claim);
-        assert!(claims.claim(&device).is_some());
+        tokio::time::sleep(BETWEEN_VISITS / 2).await;
+        assert!(claims.claim(&device).is_none(), "a second has not passed");
+        tokio::time::sleep(BETWEEN_VISITS).await;
+        let claim = claims.claim(&device).expect("free again");
+        tokio::time::sleep(BETWEEN_VISITS * 2).await;
+        drop(claim);
+        assert!(claims.claim(&device).is_some(), "after a long visit at once");
     }
 }

@@ -9,7 +9,7 @@ use versweep::clock::SystemClock;
 use versweep::platform::Platforms;
 use versweep::probe::Prober;
 use versweep::status::SweepStatus;
-use versweep::sweep::{Engine, Outlet, Plan, Stop, run};
+use versweep::sweep::{Care, Engine, Outlet, Plan, Stop, run};
 use versweep::transport::fake::{FakeAnswer, FakeTransport, Script};
 
 use crate::visits;
@@ -28,6 +28,8 @@ async fn a_recorder_that_takes_nothing_does_not_hold_up_the_stop() {
             platforms: Arc::new(Platforms::builtin()),
             clock: Arc::new(SystemClock),
         }),
+        before: Arc::default(),
+        care: Care::default(),
     };
     // Room for the start of the sweep and one visit; nobody ever takes them out.
     let (notes, _never_read) = mpsc::channel(2);

@@ -15,7 +15,7 @@ use versweep::known::SweepRecord;
 use versweep::observation::{Observation, Outcome};
 use versweep::probe::Prober;
 use versweep::status::SweepStatus;
-use versweep::sweep::{Engine, Outlet, Plan, RecorderEnded, Stop, run};
+use versweep::sweep::{Care, Engine, Outlet, Plan, RecorderEnded, Stop, run};
 use versweep::transport::fake::{FakeAnswer, FakeTransport, Script};
 
 use crate::visits;
@@ -51,7 +51,15 @@ fn plan(transport: &FakeTransport, devices: &[Arc<Device>], spread: Duration) ->
         clock: Arc::new(SystemClock),
     };
     let (name, reason, devices) = ("all".into(), Reason::Schedule, devices.to_vec());
-    Plan { name, reason, devices, spread, prober: Arc::new(prober) }
+    Plan {
+        name,
+        reason,
+        devices,
+        spread,
+        prober: Arc::new(prober),
+        before: Arc::default(),
+        care: Care::default(),
+    }
 }
 
 /// A sweep that goes on, with a recorder that only listens.
@@ -151,8 +159,14 @@ async fn two_sweeps_over_the_same_devices_never_meet_on_one() {
         let (record, _) = sweep.end().await;
         assert_eq!((record.answered, record.failed, record.complete), (200, 0, true));
     }
-    assert!(transport.visits().iter().all(|visit| visit.number <= 2));
+    let visits = transport.visits();
+    assert!(visits.iter().all(|visit| visit.number <= 2));
     assert!(transport.peak() <= 16, "the cap is that of all sweeps together");
+    for second in visits.iter().filter(|visit| visit.number == 2) {
+        let first = visits.iter().find(|visit| visit.device == second.device).unwrap();
+        // IOS XR takes one new session a second and refuses another one.
+        assert!(second.began - first.began >= SECOND, "{}", second.device);
+    }
 }
 
 /// A device that another sweep visits is passed over, not waited for.

@@ -164,7 +164,7 @@ async fn every_dashboard_query_finds_its_series_in_a_real_daemon() {
          [credentials.lab]\nusername = '{USERNAME}'\npassword = {{ file = 'password' }}\n\
          [defaults]\ncredential = 'lab'\ntimeout = '2s'\nconnect_timeout = '1s'\nlogin_timeout = '1s'\n\
          command_timeout = '1s'\n\
-         [[inventory]]\ntype = 'file'\npath = 'devices.toml'\n[[sweep]]\nname = 'all'\nevery = '1s'\n\
+         [changes]\nconfirm_after = '0s'\n[holdoff]\nfirst = '0s'\n[[inventory]]\ntype = 'file'\npath = 'devices.toml'\n[[sweep]]\nname = 'all'\nevery = '1s'\n\
          [[sink]]\ntype = 'jsonl'\npath = 'events.jsonl'\n"
     );
     std::fs::write(&file, text).unwrap();

@@ -94,7 +94,7 @@ impl Site {
             "[web]\nlisten = ['{web}']\n[store]\npath = 'versweep.db'\n[workers]\nmax = 4\n\
              [credentials.lab]\nusername = '{user}'\nprivate_key = {{ file = '{key}' }}\n\
              [defaults]\ncredential = 'lab'\ntimeout = '10s'\n\
-             [[inventory]]\ntype = 'file'\npath = 'devices.toml'\n\
+             [changes]\nconfirm_after = '0s'\n[holdoff]\nfirst = '0s'\n[[inventory]]\ntype = 'file'\npath = 'devices.toml'\n\
              [[sweep]]\nname = 'all'\nevery = '1s'\n\
              [[sink]]\ntype = 'jsonl'\npath = 'events.jsonl'\n[[sink]]\ntype = 'journal'\n"
         );

@@ -30,11 +30,17 @@ impl Daemon {
 
     /// Starts the daemon without waiting.
     pub(crate) fn spawn(config: &Path, address: SocketAddr) -> Self {
+        Self::spawn_with(config, address, &[])
+    }
+
+    /// Starts the daemon without waiting, with these variables in its environment.
+    pub(crate) fn spawn_with(config: &Path, address: SocketAddr, environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_versweep"))
             .args(["run", "--config.file"])
             .arg(config)
             .env_remove("JOURNAL_STREAM")
             .env_remove("NOTIFY_SOCKET")
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

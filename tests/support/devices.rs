@@ -47,6 +47,7 @@ pub(crate) fn credential(password: Option<&str>, key: Option<(&str, Option<&str>
         id: CredentialId::new("lab").unwrap(),
         username: USER.to_owned(),
         password: password.map(Into::into),
+        logins_per_second: None,
         private_key: key.map(|(text, passphrase)| KeyMaterial {
             text: text.into(),
             passphrase: passphrase.map(Into::into),

@@ -15,7 +15,7 @@ use versweep::failure::{Failure, FailureKind, Stage};
 use versweep::known::{DeviceState, Known, KnownFacts, LastVisit, Snapshot, SweepRecord};
 use versweep::metrics::{BuildInfo, Live, Workers};
 use versweep::observation::SweepId;
-use versweep::status::{Histogram, ReloadStatus, SinkStatus, SourceStatus, SweepStatus, Totals};
+use versweep::status::{GateStatus, Histogram, ReloadStatus, SinkStatus, SourceStatus, SweepStatus, Totals};
 use versweep::version::Version;
 
 /// The instant that the tests take for now, unless they run against a real Prometheus.
@@ -170,6 +170,12 @@ pub(crate) fn snapshot(now: Timestamp) -> Snapshot {
 pub(crate) fn live(now: Timestamp) -> Live {
     let status = SweepStatus { next: Some(now + Duration::from_secs(800)), ..SweepStatus::default() };
     Live {
+        gates: vec![GateStatus {
+            credential: CredentialId::new("netops").unwrap(),
+            open: false,
+            logins_per_second: Some(20.0),
+        }],
+        held_off: 1,
         build: BuildInfo { version: "1.2.3", revision: "abcdef0", rustversion: "1.95.0" },
         sweeps: vec![("all".into(), status)],
         workers: Workers { limit: 256, busy: 0 },

@@ -22,7 +22,7 @@ use crate::platform::Platforms;
 use crate::probe::Prober;
 use crate::sim::{PASSWORD, USERNAME};
 use crate::status::SweepStatus;
-use crate::sweep::{self, Engine, Outlet, Plan, Stop};
+use crate::sweep::{self, Care, Engine, Outlet, Plan, Stop};
 use crate::transport::ssh::{SshSettings, SshTransport};
 
 /// What a visit may take beyond the simulated delays: far more than it does, so that a slow machine shows as a bad
@@ -61,6 +61,8 @@ impl Sweep {
             devices,
             spread: Duration::ZERO,
             prober: Arc::new(prober),
+            before: Arc::default(),
+            care: Care::default(),
         };
         Ok(Self { engine: Engine::new(workers as usize), plan })
     }
@@ -125,6 +127,7 @@ fn transport(id: CredentialId) -> anyhow::Result<SshTransport> {
         password: Some(SecretString::from(PASSWORD)),
         private_key: None,
         certificate: None,
+        logins_per_second: None,
     };
     // Nothing is learned where keys are not checked, so that this file is neither read nor written.
     let known_hosts = PathBuf::from("/nonexistent/known_hosts");

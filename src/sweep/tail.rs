@@ -1,0 +1,101 @@
+//! The second visit, at the end of the same sweep and once only: a device that was up and failed is tried again (rule 7),
+//! and a version that differs is read again before it becomes a change (rule 12).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::device::{Device, DeviceId};
+use crate::failure::{Failure, FailureKind, Stage};
+use crate::known::{Known, Snapshot};
+use crate::observation::{Observation, Outcome};
+
+/// Which devices a sweep visits a second time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Care {
+    /// Try again what failed in a way that may pass.
+    pub retry: bool,
+    /// Read a changed version again after this time; `None` takes the first reading.
+    pub confirm_after: Option<Duration>,
+}
+
+/// A device to visit again, with what the first visit brought.
+#[derive(Debug)]
+pub(super) struct Again {
+    pub(super) device: Arc<Device>,
+    pub(super) due: Instant,
+    first: Box<Observation>,
+}
+
+impl Care {
+    /// What calls for a second visit; else the observation, to be told as it is.
+    pub(super) fn second(
+        self,
+        device: &Arc<Device>,
+        before: &Snapshot,
+        first: Observation,
+    ) -> Result<Again, Box<Observation>> {
+        let first = Box::new(first);
+        let known = known(before, &device.id);
+        let due = match &first.outcome {
+            // A device that failed before is left to the hold-off: trying it twice would cost the sweep twice.
+            Outcome::Failed { failure, .. } => {
+                let was_up = known.is_none_or(|known| known.is_up() != Some(false));
+                (self.retry && was_up && failure.kind.may_retry()).then(Instant::now)
+            }
+            Outcome::Answered { .. } => self
+                .confirm_after
+                .filter(|_| known.is_some_and(|known| has_another_version(known, &first.outcome)))
+                .map(|after| Instant::now() + after),
+        };
+        match due {
+            Some(due) => Ok(Again { device: Arc::clone(device), due, first }),
+            None => Err(first),
+        }
+    }
+}
+
+impl Again {
+    /// What the two visits come to.
+    pub(super) fn settle(self, second: Observation) -> Observation {
+        let attempts = self.first.attempts + 1;
+        let outcome = match (&self.first.outcome, second.outcome) {
+            (Outcome::Answered { reading: first, .. }, Outcome::Answered { reading: second, raw })
+                if first.facts.version != second.facts.version =>
+            {
+                let detail = format!(
+                    "read version {} and then {} within one sweep: neither is taken; the next sweep reads again",
+                    first.facts.version, second.facts.version
+                );
+                let failure = Failure { kind: FailureKind::Parse, stage: Stage::Parse, detail };
+                Outcome::Failed { failure, raw: Some(raw) }
+            }
+            (_, outcome) => outcome,
+        };
+        Observation { attempts, outcome, ..second }
+    }
+
+    /// What the first visit is worth when there is no second: a failure is one, a change that was not confirmed is left
+    /// to the next sweep.
+    pub(super) fn alone(self) -> Option<Observation> {
+        matches!(self.first.outcome, Outcome::Failed { .. }).then_some(*self.first)
+    }
+}
+
+/// The devices that answered when they were last visited.
+pub(super) fn good(before: &Snapshot) -> HashSet<DeviceId> {
+    let good = before.devices.iter().filter(|state| state.known.is_up() == Some(true));
+    good.map(|state| state.device.id.clone()).collect()
+}
+
+fn known<'a>(before: &'a Snapshot, device: &DeviceId) -> Option<&'a Known> {
+    let found = before.devices.binary_search_by(|state| state.device.id.cmp(device)).ok()?;
+    before.devices.get(found).map(|state| &state.known)
+}
+
+fn has_another_version(known: &Known, outcome: &Outcome) -> bool {
+    let (Some(last), Outcome::Answered { reading, .. }) = (&known.facts, outcome) else { return false };
+    last.reading.facts.version != reading.facts.version
+}

@@ -1,0 +1,231 @@
+//! A sweep that does no harm: login budget, breaker, one more try at the tail, a second reading of a change.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use versweep::activity::{Note, Reason};
+use versweep::breaker;
+use versweep::clock::SystemClock;
+use versweep::device::{CredentialId, Device, PlatformChoice, PlatformKey};
+use versweep::failure::FailureKind;
+use versweep::known::{DeviceState, Known, Snapshot};
+use versweep::observation::{Observation, Outcome, SweepId};
+use versweep::probe::Prober;
+use versweep::status::SweepStatus;
+use versweep::sweep::{Care, Engine, GateRules, Outlet, Plan, Stop, run};
+use versweep::transport::fake::{FakeAnswer, FakeTransport, Script};
+
+use crate::visits;
+
+fn said(version: &str) -> String {
+    format!(
+        "FRRouting {version} (r0) on Linux(6.1.0).\nMade up by a test.\nconfigured with:\n    '--prefix=/usr'\n"
+    )
+}
+
+fn frr(version: &str) -> FakeAnswer {
+    FakeAnswer::output(said(version))
+}
+
+fn device(name: &str, credential: &str) -> Arc<Device> {
+    let credential = CredentialId::new(credential).unwrap();
+    let platform = PlatformChoice::Named(PlatformKey::new("frr"));
+    Arc::new(Device { platform, credential, ..visits::device(name).as_ref().clone() })
+}
+
+fn devices(count: usize, credential: &str) -> Vec<Arc<Device>> {
+    (0..count).map(|number| device(&format!("{credential}{number}"), credential)).collect()
+}
+
+/// What is known when each of these devices was last seen to run that version.
+fn running(version: &str, devices: &[Arc<Device>]) -> Arc<Snapshot> {
+    let platforms = visits::judgement().platforms;
+    let profile = platforms.get(&PlatformKey::new("frr")).unwrap();
+    let text = said(version);
+    let mut states: Vec<_> = devices
+        .iter()
+        .map(|device| {
+            let observation = Observation {
+                device: device.id.clone(),
+                sweep: SweepId::starting(visits::at(0)),
+                at: visits::at(0),
+                took: Duration::ZERO,
+                stages: versweep::observation::StageTimes::default(),
+                attempts: 1,
+                outcome: Outcome::Answered {
+                    reading: versweep::parse::parse(profile, &text).unwrap(),
+                    raw: text.as_str().into(),
+                },
+            };
+            let known = versweep::diff::apply(&Known::default(), &observation, &[]);
+            Arc::new(DeviceState { device: Arc::clone(device), known })
+        })
+        .collect();
+    states.sort_by(|a, b| a.device.id.cmp(&b.device.id));
+    Arc::new(Snapshot { devices: states, ..Snapshot::default() })
+}
+
+struct Sweep {
+    engine: Engine,
+    transport: FakeTransport,
+    before: Arc<Snapshot>,
+    care: Care,
+}
+
+impl Sweep {
+    fn of(transport: FakeTransport) -> Self {
+        Self { engine: Engine::new(64), transport, before: Arc::default(), care: Care::default() }
+    }
+
+    async fn over(&self, devices: &[Arc<Device>]) -> Vec<Observation> {
+        let plan = Plan {
+            name: "all".into(),
+            reason: Reason::Schedule,
+            devices: devices.to_vec(),
+            spread: Duration::ZERO,
+            prober: Arc::new(Prober {
+                transport: Arc::new(self.transport.clone()),
+                platforms: visits::judgement().platforms,
+                clock: Arc::new(SystemClock),
+            }),
+            before: Arc::clone(&self.before),
+            care: self.care,
+        };
+        let (notes, mut told) = mpsc::channel(16);
+        let (status, _) = watch::channel(SweepStatus::default());
+        let engine = self.engine.clone();
+        let going =
+            tokio::spawn(
+                async move { run(&engine, plan, &Outlet { notes, status }, &Stop::default()).await },
+            );
+        let mut seen = Vec::new();
+        while let Some(note) = told.recv().await {
+            if let Note::Visited(observation) = note {
+                seen.push(*observation);
+            }
+        }
+        let record = going.await.unwrap().unwrap();
+        assert!(record.complete);
+        assert_eq!(seen.len(), devices.len(), "every device is told of once");
+        seen
+    }
+}
+
+fn failures(seen: &[Observation], wanted: FailureKind) -> usize {
+    let is =
+        |o: &&Observation| matches!(&o.outcome, Outcome::Failed { failure, .. } if failure.kind == wanted);
+    seen.iter().filter(is).count()
+}
+
+fn gates(logins_per_second: &[(&str, f64)]) -> GateRules {
+    let rate = |(name, rate): &(&str, f64)| (CredentialId::new(name).unwrap(), *rate);
+    GateRules {
+        breaker: breaker::Rules {
+            failures: 5,
+            window: Duration::from_secs(60),
+            pause: Duration::from_secs(300),
+        },
+        logins_per_second: logins_per_second.iter().map(rate).collect(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_paces_its_own_credential_and_no_other() {
+    let mut sweep = Sweep::of(FakeTransport::new().otherwise(Script::always(frr("8.4.4"))));
+    sweep.engine = Engine::with_gates(64, gates(&[("slow", 10.0)]));
+    let began = Instant::now();
+    sweep.over(&devices(300, "fast")).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+
+    let began = Instant::now();
+    let both: Vec<_> = devices(100, "slow").into_iter().chain(devices(300, "fast")).collect();
+    let seen = sweep.over(&both).await;
+    assert!(began.elapsed() >= Duration::from_secs(9), "100 logins at 10 a second: {:?}", began.elapsed());
+    let early = seen.iter().take(300).filter(|o| o.device.as_str().starts_with("fast")).count();
+    assert!(early > 290, "a credential without budget is in nobody's way: {early}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_password_is_tried_on_a_handful_of_devices_and_not_on_the_fleet() {
+    let refused = FakeTransport::new().otherwise(Script::always(FakeAnswer::fails(FailureKind::Auth)));
+    let mut sweep = Sweep::of(refused);
+    sweep.engine = Engine::with_gates(4, gates(&[]));
+    let fleet = devices(500, "roll");
+    let seen = sweep.over(&fleet).await;
+    // Those under way when the fifth refusal came can't be called back.
+    assert!(sweep.transport.visits().len() <= 5 + 4, "{} logins", sweep.transport.visits().len());
+    assert_eq!(failures(&seen, FailureKind::Breaker) + failures(&seen, FailureKind::Auth), 500);
+    assert!(sweep.engine.gates.status()[0].open);
+
+    // Within the pause nobody tries.
+    let before = sweep.transport.visits().len();
+    let seen = sweep.over(&fleet).await;
+    assert_eq!((failures(&seen, FailureKind::Breaker), sweep.transport.visits().len()), (500, before));
+
+    // After it one device tries, and another pause begins.
+    tokio::time::advance(Duration::from_secs(301)).await;
+    sweep.over(&fleet).await;
+    assert_eq!(sweep.transport.visits().len(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_breaker_closes_when_a_good_device_lets_the_canary_in() {
+    let script =
+        Script::by(|_, visit| if visit == 1 { FakeAnswer::fails(FailureKind::Auth) } else { frr("8.4.4") });
+    let mut sweep = Sweep::of(FakeTransport::new().otherwise(script));
+    sweep.engine = Engine::with_gates(1, gates(&[]));
+    let fleet = devices(5, "roll");
+    assert_eq!(failures(&sweep.over(&fleet).await, FailureKind::Auth), 5);
+    assert!(sweep.engine.gates.status()[0].open);
+    tokio::time::advance(Duration::from_secs(301)).await;
+    sweep.over(&fleet[..1]).await;
+    assert!(!sweep.engine.gates.status()[0].open);
+    assert_eq!(failures(&sweep.over(&fleet).await, FailureKind::Breaker), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_pass_is_tried_once_more_and_a_refused_login_never() {
+    let down = |kind| Script::in_turn(vec![FakeAnswer::fails(kind), frr("8.4.4")]);
+    let transport = FakeTransport::new()
+        .answers("a0", down(FailureKind::Timeout))
+        .answers("a1", down(FailureKind::Auth))
+        .answers("a2", down(FailureKind::HostKey))
+        .answers("a3", Script::always(FakeAnswer::fails(FailureKind::Refused)));
+    let mut sweep = Sweep::of(transport);
+    sweep.care = Care { retry: true, confirm_after: None };
+    let fleet = devices(4, "a");
+    let seen = sweep.over(&fleet).await;
+    let visits = ["a0", "a1", "a2", "a3"].map(|name| sweep.transport.visits_to(name));
+    assert_eq!(visits, [2, 1, 1, 2]);
+    let answered = seen.iter().find(|o| o.device.as_str() == "a0").unwrap();
+    assert!(matches!(answered.outcome, Outcome::Answered { .. }));
+    assert_eq!(answered.attempts, 2);
+    assert_eq!(failures(&seen, FailureKind::Auth), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_read_twice_before_it_is_told() {
+    let transport = FakeTransport::new()
+        .answers("a0", Script::always(frr("8.4.4")))
+        .answers("a1", Script::always(frr("9.1.2")))
+        .answers("a2", Script::in_turn(vec![frr("9.1.2"), frr("8.4.4")]))
+        .answers("a3", Script::in_turn(vec![frr("9.1.2"), FakeAnswer::fails(FailureKind::Disconnected)]));
+    let fleet = devices(4, "a");
+    let mut sweep = Sweep::of(transport);
+    sweep.before = running("8.4.4", &fleet);
+    sweep.care = Care { retry: true, confirm_after: Some(Duration::from_secs(10)) };
+    let began = Instant::now();
+    let seen = sweep.over(&fleet).await;
+    assert!(began.elapsed() >= Duration::from_secs(10));
+    let visits = ["a0", "a1", "a2", "a3"].map(|name| sweep.transport.visits_to(name));
+    assert_eq!(visits, [1, 2, 2, 2], "one reading where nothing changed, two elsewhere, never three");
+    let told = |name: &str| &seen.iter().find(|o| o.device.as_str() == name).unwrap().outcome;
+    let version = |outcome: &Outcome| match outcome {
+        Outcome::Answered { reading, .. } => reading.facts.version.to_string(),
+        Outcome::Failed { failure, .. } => failure.kind.to_string(),
+    };
+    let versions = ["a0", "a1", "a2", "a3"].map(|name| version(told(name)));
+    assert_eq!(versions, ["8.4.4", "9.1.2", "parse", "disconnected"]);
+}
