@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CARGO_DENY := 0.20.2
 TOOLS := target/tools
 # Real servers that the tests talk to. systemd-container and the browser come with the tests that boot and look.
-PACKAGES := ca-certificates gcc libc6-dev frr openssh-client openssh-server prometheus python3-venv systemd
+PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server prometheus python3-venv systemd
 
 .PHONY: help
 help: ## lists the targets

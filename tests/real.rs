@@ -39,6 +39,9 @@ mod legacy;
 #[path = "real/login.rs"]
 mod login;
 #[cfg(test)]
+#[path = "real/odd_servers.rs"]
+mod odd_servers;
+#[cfg(test)]
 #[path = "real/prometheus.rs"]
 mod prometheus;
 #[cfg(test)]

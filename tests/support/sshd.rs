@@ -27,11 +27,13 @@ impl Sshd {
         let _ = fs::create_dir_all("/run/sshd");
         let host_key = folder.path().join("host_key");
         keygen(&host_key, "ed25519", "");
+        // Of this one the last line wins.
+        let own_room = options.iter().any(|option| option.contains("MaxStartups"));
         let config = [
+            if own_room { "" } else { "MaxStartups 500" }.to_owned(),
             options.join("\n"),
             format!("ListenAddress {address}\nHostKey {}\nPidFile none", host_key.display()),
-            "UsePAM no\nStrictModes no\nLogLevel VERBOSE\nMaxStartups 500\nPrintMotd no\nPrintLastLog no\n"
-                .to_owned(),
+            "UsePAM no\nStrictModes no\nLogLevel VERBOSE\nPrintMotd no\nPrintLastLog no\n".to_owned(),
         ]
         .join("\n");
         let config_file = folder.path().join("sshd_config");

@@ -50,12 +50,27 @@ fn not_our_protocol(facts: &Facts, peer: &Peer<'_>) -> Option<TransportError> {
         Some(server) if server.starts_with("SSH-2.0-") || server.starts_with("SSH-1.99-") => return None,
         Some(server) => format!("{at} speaks only SSH protocol 1 ({server}): enable version 2 on the device"),
         None if facts.opening.is_empty() || facts.opening.starts_with(b"SSH-") => return None,
+        None if turns_away(&facts.opening) => {
+            let said = plain(String::from_utf8_lossy(&facts.opening).trim(), 80);
+            let detail =
+                format!("{at} turned the connection away: \"{said}\"; lower the cap on workers, or wait");
+            return Some(fail(FailureKind::Disconnected, Stage::Kex, &detail));
+        }
         None => {
             let began = plain(&String::from_utf8_lossy(&facts.opening), 60);
             format!("what answers at {at} is no SSH server, it began with \"{began}\": check the port")
         }
     };
     Some(fail(FailureKind::Kex, Stage::Kex, &detail))
+}
+
+/// Whether what stands in place of an identification line says that there is no room now: sshd at its `MaxStartups` and
+/// under its penalties, and what devices say whose lines are all taken.
+fn turns_away(opening: &[u8]) -> bool {
+    const SIGNS: [&str; 6] =
+        ["exceeded maxstartups", "not allowed at this time", "too many", "maximum", "busy", "try again"];
+    let said = String::from_utf8_lossy(opening).to_lowercase();
+    !said.starts_with("http") && SIGNS.iter().any(|sign| said.contains(sign))
 }
 
 fn kex_ended(ended: &Ended, peer: &Peer<'_>) -> TransportError {
@@ -115,4 +130,18 @@ pub(super) fn lost(stage: Stage, facts: &SharedFacts, doing: &str) -> TransportE
     let ended = facts.with(|facts| facts.ended.clone());
     let how = ended.map_or_else(|| "the connection was lost".to_owned(), |ended| ended.detail);
     fail(FailureKind::Disconnected, stage, &format!("{how} {doing}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::turns_away;
+
+    #[test]
+    fn no_room_is_told_from_no_ssh() {
+        assert!(turns_away(b"Exceeded MaxStartups\r\n"));
+        assert!(turns_away(b"Not allowed at this time\r\n"));
+        assert!(turns_away(b"Sorry, maximum number of sessions reached\r\n"));
+        assert!(!turns_away(b"HTTP/1.1 429 Too Many Requests\r\n"));
+        assert!(!turns_away(b"220 mail.example.net ESMTP\r\n"));
+    }
 }
