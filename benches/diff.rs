@@ -29,6 +29,7 @@ fn observation(device: usize, minute: i64, version: &str) -> Observation {
         hostname: Some(format!("core{device}.example.net")),
         image: Some("flash:packages.conf".into()),
         uptime: Some(Duration::from_secs(86_400 + 60 * u64::try_from(minute).unwrap_or(0))),
+        more: None,
     };
     let reading =
         Reading { platform: PlatformKey::new("cisco_xe"), revision: 1, pattern: "version".into(), facts };

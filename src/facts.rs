@@ -23,6 +23,36 @@ pub struct Facts {
     pub image: Option<String>,
     /// How long it has been up, by its own account.
     pub uptime: Option<Duration>,
+    /// What only some devices tell. Boxed, because most don't.
+    #[serde(default)]
+    pub more: Option<Box<More>>,
+}
+
+/// What only some devices tell of themselves.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct More {
+    /// The units of a stack, the supervisors of a chassis, the routing engines: at most [`LIST_MAX`].
+    pub members: Vec<Member>,
+    /// Patches on top of the version, such as SMUs and hotfixes, by name: at most [`LIST_MAX`].
+    pub patches: Vec<String>,
+    /// What it would boot next, where the answer says so.
+    pub next_boot: Option<String>,
+}
+
+/// The most members, and the most patches, that are taken from one answer.
+pub const LIST_MAX: usize = 64;
+
+/// One part of a device that runs software of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its number or name, as the device prints it.
+    pub name: String,
+    /// The version that it runs.
+    pub version: Option<Version>,
+    /// Its model.
+    pub model: Option<String>,
+    /// Its serial number.
+    pub serial: Option<String>,
 }
 
 impl Facts {

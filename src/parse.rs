@@ -10,6 +10,7 @@ use crate::platform::{Field, Pattern, Platforms, Profile};
 use crate::version::Version;
 
 mod clean;
+mod lists;
 mod refusal;
 mod uptime;
 
@@ -129,6 +130,7 @@ pub fn parse(profile: &Profile, output: &str) -> Result<Reading, ParseError> {
         hostname: read(Field::Hostname),
         image: read(Field::Image),
         uptime: first(profile, Field::Uptime, answer).and_then(|(_, text)| uptime::uptime(text)),
+        more: lists::more(profile, answer, read(Field::NextBoot)),
     };
     let (platform, pattern) = (profile.key.clone(), pattern.name.clone());
     Ok(Reading { platform, revision: profile.revision, pattern, facts })

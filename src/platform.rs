@@ -10,7 +10,7 @@ use regex::Regex;
 
 use crate::device::PlatformKey;
 use crate::dialogue::{Channel, Errand, Rules};
-use crate::version::Scheme;
+use crate::version::{Scheme, Version};
 
 mod builtin;
 mod compile;
@@ -34,6 +34,8 @@ pub struct Profile {
     pub aliases: Vec<String>,
     /// The commands to run, in order. Never empty.
     pub commands: Vec<String>,
+    /// What the version is called in CVE lists: `vendor:product` of a CPE, where the profile knows it.
+    pub cpe: Option<String>,
     /// How its versions are ordered.
     pub scheme: Scheme,
     /// Where the commands are given.
@@ -47,6 +49,50 @@ pub struct Profile {
     pub(crate) unknown_command: Vec<Regex>,
     pub(crate) denied: Vec<Regex>,
     pub(crate) patterns: Vec<Pattern>,
+}
+
+impl Profile {
+    /// The version as a CPE 2.3 name, to look up CVEs by; nothing where the profile doesn't know its product.
+    #[must_use]
+    pub fn cpe_of(&self, version: &Version) -> Option<String> {
+        let product = self.cpe.as_ref()?;
+        let escape = |c: char| match c {
+            'a'..='z' | '0'..='9' | '.' | '-' | '_' => c.to_string(),
+            // CPE names are in lower case; everything that isn't a word character is quoted.
+            'A'..='Z' => c.to_ascii_lowercase().to_string(),
+            ' ' => "_".to_owned(),
+            c => format!("\\{c}"),
+        };
+        let quoted = |text: &str| text.chars().map(escape).collect::<String>();
+        // Two vendors are listed with what comes behind the release as an update: `21.4:r3-s3`, `10.2.7:h8`.
+        let (release, update) = match self.scheme {
+            Scheme::Junos => split_before(version.as_str(), char::is_alphabetic),
+            Scheme::Panos => version.as_str().split_once('-').unwrap_or((version.as_str(), "*")),
+            _ => (version.as_str(), "*"),
+        };
+        // Junos prints the build behind a dot, which no list names.
+        let update =
+            if self.scheme == Scheme::Junos { update.split('.').next().unwrap_or("*") } else { update };
+        let update = if update == "*" { "*".to_owned() } else { quoted(update) };
+        Some(format!("cpe:2.3:o:{product}:{}:{update}:*:*:*:*:*:*", quoted(release)))
+    }
+
+    /// The version as a package URL, of the type for everything that has no registry.
+    #[must_use]
+    pub fn purl_of(&self, version: &Version) -> String {
+        let escape = |byte: u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        };
+        let version: String = version.as_str().bytes().map(escape).collect();
+        format!("pkg:generic/{}@{version}", self.key)
+    }
+}
+
+fn split_before(text: &str, is: impl Fn(char) -> bool) -> (&str, &str) {
+    text.find(is).and_then(|at| text.split_at_checked(at)).unwrap_or((text, "*"))
 }
 
 /// What tells this platform's answer from all others.
@@ -95,11 +141,29 @@ pub(crate) enum Field {
     Hostname,
     Image,
     Uptime,
+    NextBoot,
+    Patch,
+    Member,
+    MemberVersion,
+    MemberModel,
+    MemberSerial,
 }
 
 impl Field {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Version, Self::Model, Self::Serial, Self::Hostname, Self::Image, Self::Uptime];
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Version,
+        Self::Model,
+        Self::Serial,
+        Self::Hostname,
+        Self::Image,
+        Self::Uptime,
+        Self::NextBoot,
+        Self::Patch,
+        Self::Member,
+        Self::MemberVersion,
+        Self::MemberModel,
+        Self::MemberSerial,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -109,6 +173,12 @@ impl Field {
             Self::Hostname => "hostname",
             Self::Image => "image",
             Self::Uptime => "uptime",
+            Self::NextBoot => "next_boot",
+            Self::Patch => "patch",
+            Self::Member => "member",
+            Self::MemberVersion => "member_version",
+            Self::MemberModel => "member_model",
+            Self::MemberSerial => "member_serial",
         }
     }
 }

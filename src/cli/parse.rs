@@ -11,9 +11,9 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use super::{Exit, platforms};
-use crate::facts::Reading;
+use crate::facts::{Member, Reading};
 use crate::parse;
-use crate::platform::Platforms;
+use crate::platform::{Platforms, Profile};
 
 /// The arguments of `versweep parse`.
 #[derive(Debug, clap::Args)]
@@ -55,6 +55,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
 /// One file's result, as it is printed.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "one a file, and nearly all of them the large one")]
 enum Line {
     Read {
         file: String,
@@ -65,9 +66,13 @@ enum Line {
         hostname: Option<String>,
         image: Option<String>,
         uptime_seconds: Option<u64>,
-        // Stacks and patches are not read yet; the keys stand already, so that consumers needn't change.
-        members: [(); 0],
-        patches: [(); 0],
+        members: Vec<Member>,
+        patches: Vec<String>,
+        next_boot: Option<String>,
+        vendor: String,
+        os: String,
+        cpe: Option<String>,
+        purl: String,
         pattern: String,
     },
     Failed {
@@ -77,23 +82,29 @@ enum Line {
 }
 
 impl Line {
-    fn of(file: String, result: Result<Reading, String>) -> Self {
-        let reading = match result {
-            Ok(reading) => reading,
+    fn of(file: String, result: Result<(&Profile, Reading), String>) -> Self {
+        let (profile, reading) = match result {
+            Ok(read) => read,
             Err(error) => return Self::Failed { file, error },
         };
         let facts = reading.facts;
+        let more = facts.more.map(|more| *more).unwrap_or_default();
         Self::Read {
             file,
             platform: reading.platform.to_string(),
+            vendor: profile.vendor.clone(),
+            os: profile.os.clone(),
+            cpe: profile.cpe_of(&facts.version),
+            purl: profile.purl_of(&facts.version),
             version: facts.version.to_string(),
             model: facts.model,
             serial: facts.serial,
             hostname: facts.hostname,
             image: facts.image,
             uptime_seconds: facts.uptime.map(|uptime| uptime.as_secs()),
-            members: [],
-            patches: [],
+            members: more.members,
+            patches: more.patches,
+            next_boot: more.next_boot,
             pattern: reading.pattern,
         }
     }
@@ -142,12 +153,18 @@ fn bounded(from: impl Read) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn read_one(platforms: &Platforms, platform: &str, text: &str) -> Result<Reading, String> {
+fn read_one<'p>(
+    platforms: &'p Platforms,
+    platform: &str,
+    text: &str,
+) -> Result<(&'p Profile, Reading), String> {
     let result = match platforms.find(platform) {
         Some(profile) => parse::parse(profile, text),
         None => parse::parse_any(platforms, text),
     };
-    result.map_err(|error| error.to_string())
+    let reading = result.map_err(|error| error.to_string())?;
+    let profile = platforms.get(&reading.platform).ok_or("the profile is gone")?;
+    Ok((profile, reading))
 }
 
 fn print_table(lines: &[Line], out: &mut impl Write) -> io::Result<()> {

@@ -74,6 +74,7 @@ fn read(file: &str, text: &str) -> Result<(Profile, Vec<Spanned<ExampleFile>>), 
         os: typed.os,
         aliases: typed.aliases,
         commands: typed.commands.into_inner(),
+        cpe: typed.cpe.map(Spanned::into_inner),
         scheme: typed.ordering,
         source: text.into(),
         recognise,
@@ -93,6 +94,16 @@ fn check_names(typed: &ProfileFile, errors: &mut Errors<'_>) {
     if key.is_empty() || key.len() > 64 || key == "auto" || !key.bytes().all(fits) {
         let problem = "1 to 64 of a-z, 0-9 and _, and not `auto`: it is a metric label";
         errors.add(Some(typed.key.span().start), "key", problem);
+    }
+    if let Some(cpe) = &typed.cpe {
+        let part = |part: &str| !part.is_empty() && part.bytes().all(|b| fits(b) || b == b'-' || b == b'.');
+        if !cpe.get_ref().split_once(':').is_some_and(|(vendor, product)| part(vendor) && part(product)) {
+            errors.add(
+                Some(cpe.span().start),
+                "cpe",
+                "`vendor:product` as in the CPE dictionary, in lower case",
+            );
+        }
     }
     let commands = typed.commands.get_ref();
     let sound = |command: &String| {

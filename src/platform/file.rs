@@ -15,6 +15,7 @@ pub(super) struct ProfileFile {
     pub(super) os: String,
     #[serde(default)]
     pub(super) aliases: Vec<String>,
+    pub(super) cpe: Option<Spanned<String>>,
     pub(super) commands: Spanned<Vec<String>>,
     pub(super) ordering: Scheme,
     #[serde(default)]

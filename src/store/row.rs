@@ -78,6 +78,8 @@ fn known_facts(row: &Row<'_>) -> rusqlite::Result<Option<KnownFacts>> {
         hostname: row.get("hostname")?,
         image: row.get("image")?,
         uptime: optional_duration(row, "uptime")?,
+        // Not kept yet.
+        more: None,
     };
     let reading = Reading {
         platform: PlatformKey::new(&row.get::<_, String>("platform")?),

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use versweep::failure::FailureKind;
 use versweep::parse::{self, ParseError};
 use versweep::platform::{Platforms, Profile};
+use versweep::version::Version;
 
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -336,4 +337,46 @@ proptest::proptest! {
         }
         let _ = parse::detect(&PLATFORMS, &noise);
     }
+}
+
+#[test]
+fn members_patches_and_what_boots_next() {
+    let platforms = Platforms::builtin();
+    let facts = |platform: &str, text: &str| {
+        parse::parse(platforms.find(platform).unwrap(), text).unwrap().facts.more.unwrap()
+    };
+    let stack = facts(
+        "cisco_xe",
+        "Cisco IOS Software [Cupertino], Catalyst L3 Switch Software (CAT9K_IOSXE), Version 17.9.4a, RELEASE\n\
+         System Serial Number               : FCW9908L0XY\n\
+         *    1 65    C9300-48U          17.09.04a         CAT9K_IOSXE           INSTALL\n\
+         \x20    2 65    C9300-24U          17.09.03          CAT9K_IOSXE           INSTALL\n",
+    );
+    let members: Vec<_> = stack
+        .members
+        .iter()
+        .map(|m| (m.name.as_str(), m.version.as_ref().unwrap().as_str(), m.model.as_deref().unwrap()))
+        .collect();
+    assert_eq!(members, [("1", "17.09.04a", "C9300-48U"), ("2", "17.09.03", "C9300-24U")]);
+    let patched =
+        facts("huawei_smartax", "  VERSION : MA5600V800R018C10\n  PATCH   : SPC209\n  PRODUCT : MA5608T\n");
+    assert_eq!(patched.patches, ["SPC209"]);
+    let units = "unit active      backup      current-active next-active\n1    6.5.4.9     6.3.2.7     6.5.4.9        6.6.1.1\n";
+    assert_eq!(facts("dell_powerconnect", units).next_boot.as_deref(), Some("6.6.1.1"));
+    let many: String = (0..500).map(|at| format!("  PATCH   : P{at}\n")).collect();
+    let text = format!("  VERSION : MA5600V800R018C10\n{many}");
+    assert_eq!(facts("huawei_smartax", &text).patches.len(), versweep::facts::LIST_MAX);
+}
+
+#[test]
+fn versions_have_names_to_look_up_cves_by() {
+    let platforms = Platforms::builtin();
+    let cpe =
+        |platform: &str, version: &str| platforms.find(platform).unwrap().cpe_of(&Version::new(version));
+    assert_eq!(cpe("cisco_ios", "15.2(7)E10").unwrap(), "cpe:2.3:o:cisco:ios:15.2\\(7\\)e10:*:*:*:*:*:*:*");
+    assert_eq!(cpe("junos", "21.4R3-S3.4").unwrap(), "cpe:2.3:o:juniper:junos:21.4:r3-s3:*:*:*:*:*:*");
+    assert_eq!(cpe("panos", "10.2.7-h8").unwrap(), "cpe:2.3:o:paloaltonetworks:pan-os:10.2.7:h8:*:*:*:*:*:*");
+    assert_eq!(cpe("frr", "8.4.4"), None);
+    let purl = platforms.find("comware").unwrap().purl_of(&Version::new("7.1.070, Release 3507P18"));
+    assert_eq!(purl, "pkg:generic/hp_comware@7.1.070%2C%20Release%203507P18");
 }

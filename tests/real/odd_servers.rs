@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use versweep::credential::Credential;
+use versweep::dialogue::Errand;
 use versweep::failure::{FailureKind, Stage};
 use versweep::transport::ssh::SshTransport;
 use versweep::transport::{Trace, Transport, TransportError};
@@ -17,7 +18,8 @@ async fn ask(credential: Credential, address: SocketAddr) -> (Result<Vec<String>
     let folder = tempfile::tempdir().unwrap();
     let transport = SshTransport::new(settings(credential, folder.path())).unwrap();
     let mut trace = Trace::begin();
-    let result = transport.visit(&device_at(address), &["echo hello".to_owned()], &mut trace).await;
+    let result =
+        transport.visit(&device_at(address), &Errand::by_exec(["echo hello".to_owned()]), &mut trace).await;
     (result, trace)
 }
 

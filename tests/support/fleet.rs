@@ -55,6 +55,7 @@ pub(crate) fn facts(platform: &str, model: &str, version: &str, at: Timestamp) -
                 hostname: None,
                 image: None,
                 uptime: Some(Duration::from_secs(86_400)),
+                more: None,
             },
         },
         seen_at: at,

@@ -39,6 +39,7 @@ pub(crate) fn facts(version: &str) -> Facts {
         hostname: Some("core1".into()),
         image: Some("flash:packages.conf".into()),
         uptime: None,
+        more: None,
     }
 }
 

@@ -23,7 +23,7 @@ fn stdin_becomes_one_json_object() {
     assert!(all_read);
     let expected = concat!(
         r#"{"file":"-","platform":"frr","version":"8.4.4","model":null,"serial":null,"hostname":"rr-1","#,
-        r#""image":null,"uptime_seconds":null,"members":[],"patches":[],"pattern":"banner-line"}"#,
+        r#""image":null,"uptime_seconds":null,"members":[],"patches":[],"next_boot":null,"vendor":"FRRouting","os":"FRR","cpe":null,"purl":"pkg:generic/frr@8.4.4","pattern":"banner-line"}"#,
         "\n"
     );
     assert_eq!(printed, expected);
