@@ -4,7 +4,6 @@
 //! conformance suite (`tests/behaviours/transport_conformance.rs`).
 
 use std::future::Future;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -141,16 +140,12 @@ impl Trace {
     pub fn times(&self) -> StageTimes {
         self.times
     }
-
-    /// How long the present stage has lasted.
-    #[must_use]
-    pub fn in_stage_for(&self) -> Duration {
-        self.entered.elapsed()
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// The goodbye after the last command once overwrote the command's own time.
