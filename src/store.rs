@@ -6,6 +6,7 @@
 
 mod error;
 mod load;
+mod more;
 mod open;
 mod outbox;
 mod prune;

@@ -6,6 +6,7 @@ use chrono::DateTime;
 use rusqlite::types::Type;
 use rusqlite::{Error, Row};
 
+use super::more;
 use crate::clock::Timestamp;
 use crate::device::{DeviceId, PlatformKey};
 use crate::facts::{Facts, Reading};
@@ -14,7 +15,7 @@ use crate::known::{Known, KnownFacts, LastVisit};
 use crate::version::Version;
 
 /// The columns that [`known`] reads, in its order.
-pub(super) const KNOWN_COLUMNS: &str = "name, platform, revision, pattern, version, model, serial, hostname, image, uptime, \
+pub(super) const KNOWN_COLUMNS: &str = "name, platform, revision, pattern, version, model, serial, hostname, image, uptime, more, \
      seen_at, version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, failures, \
      unreachable, version_changes, last_version_change";
 
@@ -78,8 +79,7 @@ fn known_facts(row: &Row<'_>) -> rusqlite::Result<Option<KnownFacts>> {
         hostname: row.get("hostname")?,
         image: row.get("image")?,
         uptime: optional_duration(row, "uptime")?,
-        // Not kept yet.
-        more: None,
+        more: more::of_row(row)?,
     };
     let reading = Reading {
         platform: PlatformKey::new(&row.get::<_, String>("platform")?),

@@ -17,6 +17,8 @@ CREATE TABLE device (
     hostname            TEXT,
     image               TEXT,
     uptime              INTEGER,
+    -- members, patches and the next boot image as JSON; absent where the device tells nothing of them
+    more                TEXT,
     seen_at             INTEGER,
     version_since       INTEGER,
     boot_time           INTEGER,

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 
 use super::Visit;
+use super::more;
 use super::raw::{Packed, pack};
 use super::row::{count, micros, micros_of};
 use crate::change::Change;
@@ -22,15 +23,15 @@ pub(super) fn visit(connection: &Connection, visit: &Visit) -> rusqlite::Result<
 }
 
 const STATE: &str = "
-    INSERT INTO device (name, platform, revision, pattern, version, model, serial, hostname, image, uptime, seen_at,
+    INSERT INTO device (name, platform, revision, pattern, version, model, serial, hostname, image, uptime, more, seen_at,
         version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, failures,
         unreachable, version_changes, last_version_change)
-    VALUES (:name, :platform, :revision, :pattern, :version, :model, :serial, :hostname, :image, :uptime, :seen_at,
+    VALUES (:name, :platform, :revision, :pattern, :version, :model, :serial, :hostname, :image, :uptime, :more, :seen_at,
         :version_since, :boot_time, :visit_at, :visit_took, :failure_kind, :failure_stage, :failure_detail, :failures,
         :unreachable, :version_changes, :last_version_change)
     ON CONFLICT (name) DO UPDATE SET
         platform = :platform, revision = :revision, pattern = :pattern, version = :version, model = :model,
-        serial = :serial, hostname = :hostname, image = :image, uptime = :uptime, seen_at = :seen_at,
+        serial = :serial, hostname = :hostname, image = :image, uptime = :uptime, more = :more, seen_at = :seen_at,
         version_since = :version_since, boot_time = :boot_time, visit_at = :visit_at, visit_took = :visit_took,
         failure_kind = :failure_kind, failure_stage = :failure_stage, failure_detail = :failure_detail,
         failures = :failures, unreachable = :unreachable, version_changes = :version_changes,
@@ -57,6 +58,7 @@ fn state(connection: &Connection, visit: &Visit) -> rusqlite::Result<i64> {
             ":hostname": said.and_then(|said| said.hostname.as_deref()),
             ":image": said.and_then(|said| said.image.as_deref()),
             ":uptime": said.and_then(|said| said.uptime).map(micros_of),
+            ":more": more::to_column(said.and_then(|said| said.more.as_deref()))?,
             ":seen_at": facts.map(|facts| micros(facts.seen_at)),
             ":version_since": facts.map(|facts| micros(facts.version_since)),
             ":boot_time": facts.and_then(|facts| facts.boot_time).map(micros),

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use versweep::change::ChangeKind;
 use versweep::diff::{Rules, apply, diff};
-use versweep::facts::Facts;
+use versweep::facts::{Facts, Member, More};
 use versweep::failure::FailureKind;
 use versweep::known::Known;
 use versweep::observation::{Observation, Outcome};
 use versweep::status::Totals;
 use versweep::store::{Batch, Loaded, Outbox, Reader, Store, StoreError, Visit};
+use versweep::version::Version;
 
 use crate::visits::{answered, answered_with, at, facts, failed, id, sweep_ended, sweep_started};
 
@@ -87,6 +88,32 @@ fn everything_comes_back_after_a_restart() {
     assert_eq!(kinds, [ChangeKind::Unreachable, ChangeKind::Upgrade], "newest first");
     let cut = &loaded.last_sweeps[0];
     assert_eq!((cut.ended, cut.complete), (Some(at(50)), false), "cut off: it ended with the last visit");
+}
+
+#[test]
+fn members_patches_and_the_next_boot_come_back_and_go_when_the_device_no_longer_tells() {
+    let (_folder, path) = place();
+    let member = |name: &str, version: Option<&str>, serial: Option<&str>| Member {
+        name: name.to_owned(),
+        version: version.map(Version::new),
+        model: None,
+        serial: serial.map(str::to_owned),
+    };
+    let more = More {
+        members: vec![member("1", Some("17.9.4"), Some("FOC1")), member("2 \"standby\"", None, None)],
+        patches: vec!["CSCwi12345".to_owned()],
+        next_boot: Some("flash:next.bin".to_owned()),
+    };
+    let with = |more: Option<More>| Facts { more: more.map(Box::new), ..facts("17.9.4") };
+    let mut known = Known::default();
+    for (second, said) in [(10, Some(more)), (20, None)] {
+        let (mut store, _) = Store::open(&path).unwrap();
+        store.commit(&visits(&mut known, [answered_with("a", second, with(said.clone()))])).unwrap();
+        drop(store);
+        let (_store, loaded) = Store::open(&path).unwrap();
+        assert_eq!(loaded.known[&id("a")], known);
+        assert_eq!(known.facts.as_ref().unwrap().reading.facts.more.as_deref(), said.as_ref());
+    }
 }
 
 #[test]
