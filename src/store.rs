@@ -4,6 +4,7 @@
 //! One [`Batch`] is one transaction: state, history, changes, outbox rows, sweeps and counters are there together or not
 //! at all, so that a kill at any instant neither loses a committed change nor invents one.
 
+mod backup;
 mod error;
 mod load;
 mod open;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
 
+pub use self::backup::backup;
 pub use self::error::StoreError;
 pub use self::outbox::{Outbox, Standing};
 pub use self::read::{HistoryRange, ROWS_MAX, Reader, StoredChange, StoredRaw};
