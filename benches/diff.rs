@@ -40,6 +40,7 @@ fn observation(device: usize, minute: i64, version: &str) -> Observation {
         took: Duration::from_secs(2),
         stages: StageTimes::default(),
         attempts: 1,
+        confirmed: false,
         outcome: Outcome::Answered {
             reading,
             raw: "Cisco IOS XE Software, Version 17.9.4\n".repeat(60).into(),

@@ -86,21 +86,26 @@ struct Found {
     kind: ChangeKind,
     before: String,
     after: String,
+    why: String,
+    confirmed: bool,
 }
 
 impl Found {
-    fn new(kind: ChangeKind, before: impl Into<String>, after: impl Into<String>) -> Self {
-        Self { kind, before: before.into(), after: after.into() }
+    fn new(kind: ChangeKind, before: impl Into<String>, after: impl Into<String>, why: String) -> Self {
+        Self { kind, before: before.into(), after: after.into(), why, confirmed: false }
     }
 
     fn on(self, observation: &Observation) -> Change {
         Change {
             device: observation.device.clone(),
-            sweep: observation.sweep,
+            sweep: Some(observation.sweep),
             at: observation.at,
             kind: self.kind,
+            subject: String::new(),
             before: self.before,
             after: self.after,
+            why: self.why,
+            confirmed: self.confirmed || observation.confirmed,
         }
     }
 }
@@ -109,14 +114,24 @@ fn failed(known: &Known, failure: &Failure, rules: &Rules<'_>) -> Option<Found> 
     let failures = known.consecutive_failures.saturating_add(1);
     let down = failure.kind.was_visited() && !known.unreachable && failures >= rules.down_after.max(1);
     let before = if known.facts.is_some() { "up" } else { "" };
-    down.then(|| Found::new(ChangeKind::Unreachable, before, failure.kind.as_str()))
+    let why = format!(
+        "{failures} failed visits in a row, the last one in stage {}: {}",
+        failure.stage.as_str(),
+        failure.detail
+    );
+    let found = || Found::new(ChangeKind::Unreachable, before, failure.kind.as_str(), why);
+    // Several visits say so, unless one is all that was asked for.
+    down.then(|| Found { confirmed: failures > 1, ..found() })
 }
 
 fn answered(known: &Known, observation: &Observation, reading: &Reading, rules: &Rules<'_>) -> Vec<Found> {
     let mut found = Vec::new();
     if known.unreachable {
         let last = known.visit.as_ref().and_then(|visit| visit.failure.as_ref());
-        found.push(Found::new(ChangeKind::Recovered, last.map_or("", |failure| failure.kind.as_str()), "up"));
+        let before = last.map_or("", |failure| failure.kind.as_str());
+        let why = format!("answers after {} failed visits in a row", known.consecutive_failures);
+        // An answer proves itself.
+        found.push(Found { confirmed: true, ..Found::new(ChangeKind::Recovered, before, "up", why) });
     }
     if let Some(last) = &known.facts {
         let facts = facts_changed(&last.reading, reading, rules);
@@ -133,23 +148,35 @@ fn answered(known: &Known, observation: &Observation, reading: &Reading, rules: 
 fn facts_changed(last: &Reading, new: &Reading, rules: &Rules<'_>) -> Option<Found> {
     let (before, after) = (&last.facts, &new.facts);
     if !read_alike(last, new) {
-        return reread(before, after);
+        return reread(last, new);
     }
-    if differ(before.serial.as_ref(), after.serial.as_ref())
-        || differ(before.model.as_ref(), after.model.as_ref())
-    {
-        return Some(Found::new(ChangeKind::Replaced, identity(before), identity(after)));
+    let other_serial = differ(before.serial.as_ref(), after.serial.as_ref());
+    let other_model = differ(before.model.as_ref(), after.model.as_ref());
+    if other_serial || other_model {
+        let why = match (other_serial, other_model) {
+            (true, true) => "serial number and model differ",
+            (true, false) => "the serial number differs",
+            _ => "the model differs",
+        };
+        return Some(Found::new(ChangeKind::Replaced, identity(before), identity(after), why.to_owned()));
     }
     if before.version != after.version {
-        let kind = match (rules.order)(&before.version, &after.version) {
-            Some(Ordering::Less) => ChangeKind::Upgrade,
-            Some(Ordering::Greater) => ChangeKind::Downgrade,
-            Some(Ordering::Equal) | None => ChangeKind::Other,
+        let by = &new.platform;
+        let (kind, why) = match (rules.order)(&before.version, &after.version) {
+            Some(Ordering::Less) => (ChangeKind::Upgrade, format!("newer by the order of {by}")),
+            Some(Ordering::Greater) => (ChangeKind::Downgrade, format!("older by the order of {by}")),
+            Some(Ordering::Equal) => {
+                (ChangeKind::Other, format!("the same release by the order of {by}, spelled otherwise"))
+            }
+            None => (ChangeKind::Other, format!("the two have no order on {by}")),
         };
-        return Some(Found::new(kind, before.version.as_str(), after.version.as_str()));
+        return Some(Found::new(kind, before.version.as_str(), after.version.as_str(), why));
     }
     match (&before.image, &after.image) {
-        (Some(old), Some(new)) if old != new => Some(Found::new(ChangeKind::Image, old, new)),
+        (Some(old), Some(new)) if old != new => {
+            let why = "another boot image beside the same version".to_owned();
+            Some(Found::new(ChangeKind::Image, old, new, why))
+        }
         _ => None,
     }
 }
@@ -164,7 +191,8 @@ fn differ(before: Option<&String>, after: Option<&String>) -> bool {
 }
 
 /// The fields that two profiles read differently. Here an absent field counts: reading more is what new revisions are for.
-fn reread(before: &Facts, after: &Facts) -> Option<Found> {
+fn reread(last: &Reading, read: &Reading) -> Option<Found> {
+    let (before, after) = (&last.facts, &read.facts);
     let fields = |facts: &Facts| {
         [
             ("version", Some(facts.version.as_str().to_owned())),
@@ -181,7 +209,9 @@ fn reread(before: &Facts, after: &Facts) -> Option<Found> {
             push_field(&mut new, name, is.as_deref());
         }
     }
-    (!(old.is_empty() && new.is_empty())).then(|| Found::new(ChangeKind::Parser, old, new))
+    let profile = |reading: &Reading| format!("revision {} of {}", reading.revision, reading.platform);
+    let why = format!("read by {}, before by {}", profile(read), profile(last));
+    (!(old.is_empty() && new.is_empty())).then(|| Found::new(ChangeKind::Parser, old, new, why))
 }
 
 /// The box and what runs on it: the text of `replaced`.
@@ -203,7 +233,8 @@ fn rebooted(last: &KnownFacts, observation: &Observation, reading: &Reading) -> 
     let held = last.boot_time?;
     let boot = reading.facts.boot_time(observation.at)?;
     let text = |time: Timestamp| time.to_rfc3339_opts(SecondsFormat::Secs, true);
-    booted_since(last, held, boot).then(|| Found::new(ChangeKind::Rebooted, text(held), text(boot)))
+    let why = "its uptime began anew, the version is the same".to_owned();
+    booted_since(last, held, boot).then(|| Found::new(ChangeKind::Rebooted, text(held), text(boot), why))
 }
 
 /// Two things must hold: the boot time moved forward by more than the jitter, and it lies after the last answer (less the

@@ -58,6 +58,7 @@ impl<T: Transport> Prober<T> {
             took: began.elapsed(),
             stages: trace.times(),
             attempts: 1,
+            confirmed: false,
             outcome,
         };
         Visit { observation, trace }

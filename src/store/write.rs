@@ -97,21 +97,25 @@ fn history(connection: &Connection, device: i64, visit: &Visit) -> rusqlite::Res
     Ok(())
 }
 
-/// Writes a change, its event and its text; one that is there already, by device, sweep and kind, is left alone.
+/// Writes a change, its event and its text; one that is there already, by its identity, is left alone.
 fn change(connection: &Connection, device: i64, visit: &Visit, change: &Change) -> rusqlite::Result<()> {
-    let insert = "INSERT INTO change (device, sweep, at, kind, platform, before, after)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (device, sweep, kind) DO NOTHING RETURNING id";
+    let insert =
+        "INSERT INTO change (device, sweep, at, kind, subject, platform, before, after, why, confirmed)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING RETURNING id";
     let id: Option<i64> = connection
         .prepare_cached(insert)?
         .query_row(
             params![
                 device,
-                change.sweep.to_string(),
+                change.sweep.map(|sweep| sweep.to_string()),
                 micros(change.at),
                 change.kind.as_str(),
+                change.subject,
                 visit.platform().map(|platform| platform.as_str()),
                 change.before,
-                change.after
+                change.after,
+                change.why,
+                change.confirmed
             ],
             |row| row.get(0),
         )

@@ -54,6 +54,7 @@ fn running(version: &str, devices: &[Arc<Device>]) -> Arc<Snapshot> {
                 took: Duration::ZERO,
                 stages: versweep::observation::StageTimes::default(),
                 attempts: 1,
+                confirmed: false,
                 outcome: Outcome::Answered {
                     reading: versweep::parse::parse(profile, &text).unwrap(),
                     raw: text.as_str().into(),

@@ -68,6 +68,7 @@ async fn json_lines_are_as_documented() {
     let expected = format!(
         "{{\"id\":\"{sweep}:upgrade:core1.ams\",\"sequence\":1,\"time\":\"2026-09-21T14:13:22.000Z\",\"type\":\"upgrade\",\
          \"device\":\"core1.ams\",\"platform\":\"cisco_xe\",\"before\":\"17.9.4\",\"after\":\"17.12.3\u{fffd}[31m\",\
+         \"subject\":\"\",\"why\":\"newer by the order of cisco_xe\",\"confirmed\":false,\
          \"sweep\":\"{sweep}\",\"message\":\"core1.ams was upgraded from 17.9.4 to 17.12.3\u{fffd}[31m\"}}\n"
     );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), expected);
@@ -125,12 +126,14 @@ async fn the_journal_gets_structured_fields() {
         ("SYSLOG_IDENTIFIER", "versweep"),
         ("VERSWEEP_AFTER", "17.12.3\u{fffd}PRIORITY=0"),
         ("VERSWEEP_BEFORE", "17.9.4"),
+        ("VERSWEEP_CONFIRMED", "false"),
         ("VERSWEEP_DEVICE", "core1.ams"),
         ("VERSWEEP_EVENT_ID", &event),
         ("VERSWEEP_KIND", "upgrade"),
         ("VERSWEEP_PLATFORM", "cisco_xe"),
         ("VERSWEEP_SWEEP", &sweep),
         ("VERSWEEP_TIME", "2026-09-21T14:13:22.000Z"),
+        ("VERSWEEP_WHY", "newer by the order of cisco_xe"),
     ];
     assert_eq!(fields, expected);
 }

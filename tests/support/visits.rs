@@ -55,6 +55,7 @@ pub(crate) fn observed(device: &str, seconds: i64, outcome: Outcome) -> Observat
         took: Duration::from_millis(1500),
         stages: StageTimes { connect: Some(Duration::from_millis(3)), ..StageTimes::default() },
         attempts: 1,
+        confirmed: false,
         outcome,
     }
 }
