@@ -137,7 +137,7 @@ pub struct Change {
     /// What kind.
     pub kind: ChangeKind,
     /// What the kind is about where one sweep may find several: the policy of `policy_lost` and `policy_regained`, and
-    /// `version` or `reachability` for `flapping`; empty for all others.
+    /// `facts` or `reachability` for `flapping`; empty for all others.
     pub subject: String,
     /// What was there before; empty where nothing was.
     pub before: String,

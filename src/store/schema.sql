@@ -30,7 +30,12 @@ CREATE TABLE device (
     failures            INTEGER NOT NULL,
     unreachable         INTEGER NOT NULL,
     version_changes     INTEGER NOT NULL,
-    last_version_change INTEGER
+    last_version_change INTEGER,
+    host_key_told       INTEGER NOT NULL,
+    -- when the inventory ceased to have it
+    removed             INTEGER,
+    -- changes to and fro as JSON; absent while it is calm
+    flaps               TEXT
 ) STRICT;
 
 -- The versions that a device was seen to run. The open range has no `last_seen`: that is the device's `seen_at`.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::watch;
+use versweep::change::ChangeKind;
 use versweep::courier;
-use versweep::diff::{Rules, apply, diff};
+use versweep::diff::{FlapRules, Rules, apply, diff};
 use versweep::known::Known;
 use versweep::sink::{Journal, Jsonl, Sink, message_id};
 use versweep::store::{Batch, Outbox, Store, Visit};
@@ -25,14 +26,16 @@ fn store_with(folder: &TempDir, versions: &[&str]) -> (Store, PathBuf, i64) {
 }
 
 fn commit(store: &mut Store, device: &str, versions: &[&str]) -> i64 {
-    let rules = Rules { down_after: 3, order: &|_, _| Some(std::cmp::Ordering::Less) };
+    let rules =
+        Rules { down_after: 3, order: &|_, _| Some(std::cmp::Ordering::Less), flapping: FlapRules::OFF };
     let mut known = Known::default();
     let mut batch = Batch::default();
     for (second, version) in (1..).zip(versions) {
         let observation = answered(device, second, version);
         let before = known.clone();
-        let changes = diff(&before, &observation, &rules);
-        known = apply(&before, &observation, &changes);
+        let mut changes = diff(&before, &observation, &rules);
+        changes.retain(|change| change.kind != ChangeKind::FirstSeen);
+        known = apply(&before, &observation, &rules);
         batch.visits.push(Visit {
             device: observation.device,
             before,

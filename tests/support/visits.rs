@@ -10,6 +10,7 @@ use versweep::device::{
     CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
     SshAlgorithms, Timeouts,
 };
+use versweep::diff::FlapRules;
 use versweep::facts::{Facts, Reading};
 use versweep::failure::{Failure, FailureKind, Stage};
 use versweep::known::SweepRecord;
@@ -80,6 +81,7 @@ pub(crate) fn judgement() -> Judgement {
     Judgement {
         platforms: Arc::clone(&PLATFORMS),
         down_after: 3,
+        flapping: FlapRules::OFF,
         keep_history: Duration::from_secs(400 * 86_400),
     }
 }
