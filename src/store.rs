@@ -6,6 +6,7 @@
 
 mod backup;
 mod error;
+mod flaps;
 mod load;
 mod open;
 mod outbox;
@@ -92,11 +93,22 @@ impl Visit {
     }
 }
 
+/// A change that no visit found: the inventory's, or that of a policy.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// The change. `removed` and `returned` also change the device's row.
+    pub change: Change,
+    /// How many of the batch's visits come before it: events keep their order.
+    pub behind: usize,
+}
+
 /// What one transaction writes.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// Visits in the order in which they ended.
     pub visits: Vec<Visit>,
+    /// Changes that no visit found, in their order.
+    pub news: Vec<News>,
     /// Sweeps that began, went on or ended.
     pub sweeps: Vec<SweepRecord>,
     /// The counters after all of it.
@@ -133,8 +145,15 @@ impl Store {
 
     fn try_commit(&mut self, batch: &Batch) -> rusqlite::Result<i64> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for visit in &batch.visits {
+        let mut news = batch.news.iter().peekable();
+        for (place, visit) in batch.visits.iter().enumerate() {
+            while let Some(before) = news.next_if(|news| news.behind <= place) {
+                write::news(&transaction, &before.change)?;
+            }
             write::visit(&transaction, visit)?;
+        }
+        for last in news {
+            write::news(&transaction, &last.change)?;
         }
         for sweep in &batch.sweeps {
             write::sweep(&transaction, sweep)?;

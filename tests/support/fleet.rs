@@ -145,11 +145,14 @@ pub(crate) fn snapshot(now: Timestamp) -> Snapshot {
     };
     let change = Change {
         device: DeviceId::new("core2.ams").unwrap(),
-        sweep: sweep.id,
+        sweep: Some(sweep.id),
         at: ago(60),
         kind: ChangeKind::Upgrade,
+        subject: String::new(),
         before: "7.8.1".to_owned(),
         after: "7.9.2".to_owned(),
+        why: "newer by the order of cisco_xr".to_owned(),
+        confirmed: true,
     };
     Snapshot {
         devices: devices(now),
