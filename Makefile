@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 CARGO_DENY := 0.20.2
+CARGO_DEB := 3.8.0
 TOOLS := target/tools
 # Real servers that the tests talk to. systemd-container and the browser come with the tests that boot and look.
 PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server prometheus python3-venv systemd
@@ -52,6 +53,16 @@ deny: $(TOOLS)/bin/cargo-deny ## checks bans, licences and sources of all depend
 $(TOOLS)/bin/cargo-deny:
 	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --debug --locked --no-default-features \
 	  --root $(TOOLS) cargo-deny@$(CARGO_DENY)
+	rm -rf target/tools/build
+
+.PHONY: deb
+deb: $(TOOLS)/bin/cargo-deb ## builds the Debian package, into target/debian
+	cargo build --locked --release
+	bash packaging/deb.sh release target/release/versweep
+
+$(TOOLS)/bin/cargo-deb:
+	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --debug --locked --no-default-features \
+	  --root $(TOOLS) cargo-deb@$(CARGO_DEB)
 	rm -rf target/tools/build
 
 .PHONY: bench

@@ -10,14 +10,15 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use versweep::clock::Timestamp;
 use versweep::device::{DeviceId, PlatformKey};
-use versweep::diff::{Rules, apply, diff};
+use versweep::diff::{FlapRules, Rules, apply, diff};
 use versweep::facts::{Facts, Reading};
 use versweep::known::Known;
 use versweep::observation::{Observation, Outcome, StageTimes, SweepId};
 use versweep::store::{Batch, Store, Visit};
 use versweep::version::Version;
 
-const RULES: Rules<'static> = Rules { down_after: 3, order: &|_, _| Some(Ordering::Less) };
+const RULES: Rules<'static> =
+    Rules { down_after: 3, order: &|_, _| Some(Ordering::Less), flapping: FlapRules::OFF };
 const BATCH: usize = 512;
 
 fn observation(device: usize, minute: i64, version: &str) -> Observation {
@@ -40,6 +41,7 @@ fn observation(device: usize, minute: i64, version: &str) -> Observation {
         took: Duration::from_secs(2),
         stages: StageTimes::default(),
         attempts: 1,
+        confirmed: false,
         outcome: Outcome::Answered {
             reading,
             raw: "Cisco IOS XE Software, Version 17.9.4\n".repeat(60).into(),
@@ -49,7 +51,7 @@ fn observation(device: usize, minute: i64, version: &str) -> Observation {
 
 fn judged(before: &Known, observation: &Observation) -> Visit {
     let changes = diff(before, observation, &RULES);
-    let after = apply(before, observation, &changes);
+    let after = apply(before, observation, &RULES);
     let raw = match &observation.outcome {
         Outcome::Answered { raw, .. } if !changes.is_empty() => Some(raw.clone()),
         _ => None,
@@ -59,7 +61,7 @@ fn judged(before: &Known, observation: &Observation) -> Visit {
 
 fn judging(criterion: &mut Criterion) {
     let first = observation(1, 0, "17.9.4");
-    let known = apply(&Known::default(), &first, &[]);
+    let known = apply(&Known::default(), &first, &RULES);
     let mut group = criterion.benchmark_group("diff");
     for (name, version) in [("unchanged", "17.9.4"), ("upgraded", "17.12.3")] {
         let next = observation(1, 15, version);

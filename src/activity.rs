@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Timestamp;
 use crate::device::Device;
+use crate::diff::FlapRules;
 use crate::known::SweepRecord;
 use crate::observation::Observation;
 use crate::platform::Platforms;
@@ -48,6 +49,8 @@ pub struct Judgement {
     pub platforms: Arc<Platforms>,
     /// Failed visits in a row that make a device unreachable.
     pub down_after: u32,
+    /// When changes to and fro are flapping.
+    pub flapping: FlapRules,
     /// How long history, changes and sweeps are kept.
     pub keep_history: Duration,
 }

@@ -1,4 +1,5 @@
-//! What changed on a device between its last known facts and a new answer.
+//! What changed on a device between its last known facts and a new answer, and around it: its place in the inventory, its
+//! host key, its standing by a policy.
 
 use std::fmt;
 
@@ -18,32 +19,59 @@ pub enum ChangeKind {
     Downgrade,
     /// Another version that can't be ordered against the last one.
     Other,
+    /// Patches came or went, the version is the same.
+    Patched,
     /// The boot image differs, the version doesn't.
     Image,
+    /// The members of a stack or chassis differ: one came, went, was exchanged, or runs another version.
+    Members,
     /// Another device stands in its place: serial number or model differ.
     Replaced,
-    /// It booted since the last visit and runs the same version.
-    Rebooted,
+    /// It shows another host key than the known one, so nobody logs in.
+    HostKey,
+    /// It answered for the first time. News, never an alert: nothing changed.
+    FirstSeen,
+    /// The inventory no longer has it.
+    Removed,
+    /// The inventory has it again.
+    Returned,
     /// It has failed `down_after` times in a row.
     Unreachable,
     /// It answers again after `unreachable`.
     Recovered,
+    /// It booted since the last visit and runs the same version.
+    Rebooted,
+    /// What it runs no longer complies with a policy that covers it.
+    PolicyLost,
+    /// What it runs complies again.
+    PolicyRegained,
     /// Read differently by a newer profile; the device itself may be the same. Never an alert.
     Parser,
+    /// It changes to and fro; its single changes are not told until it is calm.
+    Flapping,
 }
 
 impl ChangeKind {
     /// All kinds, in the order of the documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 18] = [
         Self::Upgrade,
         Self::Downgrade,
         Self::Other,
+        Self::Patched,
         Self::Image,
+        Self::Members,
         Self::Replaced,
-        Self::Rebooted,
+        Self::HostKey,
+        Self::FirstSeen,
+        Self::Removed,
+        Self::Returned,
         Self::Unreachable,
         Self::Recovered,
+        Self::Rebooted,
+        Self::PolicyLost,
+        Self::PolicyRegained,
         Self::Parser,
+        Self::Flapping,
     ];
 
     /// The name used in metrics, the store, events and JSON.
@@ -53,12 +81,21 @@ impl ChangeKind {
             Self::Upgrade => "upgrade",
             Self::Downgrade => "downgrade",
             Self::Other => "other",
+            Self::Patched => "patched",
             Self::Image => "image",
+            Self::Members => "members",
             Self::Replaced => "replaced",
-            Self::Rebooted => "rebooted",
+            Self::HostKey => "host_key",
+            Self::FirstSeen => "first_seen",
+            Self::Removed => "removed",
+            Self::Returned => "returned",
             Self::Unreachable => "unreachable",
             Self::Recovered => "recovered",
+            Self::Rebooted => "rebooted",
+            Self::PolicyLost => "policy_lost",
+            Self::PolicyRegained => "policy_regained",
             Self::Parser => "parser",
+            Self::Flapping => "flapping",
         }
     }
 
@@ -77,7 +114,8 @@ impl ChangeKind {
     /// Whether the device itself is different now: not merely reachable, rebooted or read anew.
     #[must_use]
     pub fn is_of_facts(self) -> bool {
-        self.is_version_change() || matches!(self, Self::Image | Self::Replaced)
+        self.is_version_change()
+            || matches!(self, Self::Patched | Self::Image | Self::Members | Self::Replaced)
     }
 }
 
@@ -92,23 +130,69 @@ impl fmt::Display for ChangeKind {
 pub struct Change {
     /// Which device.
     pub device: DeviceId,
-    /// The sweep that found it.
-    pub sweep: SweepId,
-    /// When it was found: the end of the visit.
+    /// The sweep that found it; absent where none did, such as for a device that left the inventory at a reload.
+    pub sweep: Option<SweepId>,
+    /// When it was found: the end of the visit, or the reload.
     pub at: Timestamp,
     /// What kind.
     pub kind: ChangeKind,
+    /// What the kind is about where one sweep may find several: the policy of `policy_lost` and `policy_regained`, and
+    /// `facts` or `reachability` for `flapping`; empty for all others.
+    pub subject: String,
     /// What was there before; empty where nothing was.
     pub before: String,
     /// What is there now.
     pub after: String,
+    /// Why it is taken for this kind, for people.
+    pub why: String,
+    /// Whether more than one reading says so; `false` only for what was read once.
+    pub confirmed: bool,
 }
 
 impl Change {
-    /// The identity of the change and of its event: the same across retries, restarts and sinks, because one sweep
-    /// finds one change of a kind on a device at most once.
+    /// The identity of the change and of its event: the same across retries, restarts and sinks. One sweep finds one
+    /// change of a kind and subject on a device at most once; outside sweeps the instant takes the sweep's place.
     #[must_use]
     pub fn id(&self) -> String {
-        format!("{}:{}:{}", self.sweep, self.kind, self.device)
+        let found = match self.sweep {
+            Some(sweep) => sweep.to_string(),
+            // As fine as the store keeps it, or a restart would change it.
+            None => self.at.timestamp_micros().to_string(),
+        };
+        let colon = if self.subject.is_empty() { "" } else { ":" };
+        format!("{found}:{}:{}{colon}{}", self.kind, self.device, self.subject)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_found_by_its_name() {
+        for kind in ChangeKind::ALL {
+            assert_eq!(ChangeKind::from_name(kind.as_str()), Some(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+        assert_eq!(ChangeKind::from_name("Upgrade"), None);
+    }
+
+    #[test]
+    fn an_identity_names_where_it_was_found_and_what_it_is_about() {
+        let at = Timestamp::from_timestamp(1_790_000_000, 123_456_789).unwrap();
+        let mut change = Change {
+            device: DeviceId::new("core1").unwrap(),
+            sweep: Some("01900000-0000-7000-8000-000000000001".parse().unwrap()),
+            at,
+            kind: ChangeKind::Upgrade,
+            subject: String::new(),
+            before: "1".into(),
+            after: "2".into(),
+            why: String::new(),
+            confirmed: true,
+        };
+        assert_eq!(change.id(), "01900000-0000-7000-8000-000000000001:upgrade:core1");
+        change = Change { sweep: None, kind: ChangeKind::PolicyLost, subject: "core-xr".into(), ..change };
+        assert_eq!(change.id(), "1790000000123456:policy_lost:core1:core-xr");
     }
 }

@@ -6,13 +6,17 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
+mod backup;
 mod bench;
 pub mod changes;
 mod check;
 pub mod client;
+mod completions;
 mod demo;
 pub mod devices;
+mod init;
 mod logging;
+mod man;
 mod parse;
 mod platforms;
 mod probe;
@@ -43,6 +47,14 @@ enum Command {
     Platforms(platforms::Args),
     /// Validate configuration, inventory and profiles
     Check(check::Args),
+    /// Write a commented configuration and inventory for a first start
+    Init(init::Args),
+    /// Copy the store to a file while the daemon runs
+    Backup(backup::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print the manual page, or write those of all subcommands
+    Man(man::Args),
     /// Ask a running daemon for its devices
     Devices(devices::DevicesArgs),
     /// Ask a running daemon for the latest changes
@@ -117,6 +129,10 @@ impl Cli {
             Command::Parse(args) => parse::run(&args),
             Command::Platforms(args) => platforms::run(&args),
             Command::Check(args) => args.run(),
+            Command::Init(args) => args.run(),
+            Command::Backup(args) => args.run(),
+            Command::Completions(args) => Ok(args.run()),
+            Command::Man(args) => args.run(),
             command => signals::run_until_signal(|stop| command.run_async(stop)),
         }
     }
@@ -136,6 +152,10 @@ impl Command {
             Self::Parse(args) => parse::run(&args),
             Self::Platforms(args) => platforms::run(&args),
             Self::Check(args) => args.run(),
+            Self::Init(args) => args.run(),
+            Self::Backup(args) => args.run(),
+            Self::Completions(args) => Ok(args.run()),
+            Self::Man(args) => args.run(),
         }
     }
 }

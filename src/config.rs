@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::breaker;
 use crate::credential::Credential;
 use crate::device::{CredentialId, Selector};
+use crate::diff::FlapRules;
 use crate::document::{Document, Problem, Section};
 use crate::holdoff;
 use crate::platform::Platforms;
@@ -70,6 +71,8 @@ pub struct Config {
     pub per_device_metrics: bool,
     /// Failed visits in a row that make a device unreachable.
     pub down_after: u32,
+    /// When changes to and fro are flapping.
+    pub flapping: FlapRules,
     /// After which time a changed version is read a second time; `None` takes the first reading.
     pub confirm_after: Option<Duration>,
     /// When a credential's breaker opens.
@@ -209,7 +212,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
     let metrics = root.section("metrics");
     metrics.only(&["per_device", "info_labels"]);
     let changes = root.section("changes");
-    changes.only(&["down_after", "confirm", "confirm_after"]);
+    changes.only(&["down_after", "confirm", "confirm_after", "flapping", "flapping_window"]);
     let daemon = root.section("daemon");
     daemon.only(&["grace"]);
 
@@ -239,6 +242,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         info_labels: tables::info_labels(&metrics),
         per_device_metrics: metrics.get("per_device").and_then(|item| item.boolean()).unwrap_or(true),
         down_after: down_after(&changes),
+        flapping: care::flapping(&changes),
         confirm_after: care::confirm_after(&changes),
         breaker: care::breaker(root),
         holdoff: care::holdoff(root),

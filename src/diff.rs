@@ -1,33 +1,48 @@
 //! What changed between the last known facts of a device and a new observation, and what is known afterwards.
 //!
-//! Three axes, each giving at most one change per visit, so that no visit ever tells two contradictory things:
+//! Separate axes, so that no visit ever tells two contradictory things:
 //! 1. **Reachability**: `unreachable` when the failures in a row reach `down_after`, `recovered` at the first answer
-//!    after that.
-//! 2. **Facts**, always against the last *successful* answer. The first rule that fits wins: read by another profile or
-//!    revision and different -> `parser`; serial or model differ -> `replaced` (a version difference stands in its text);
-//!    version differs -> `upgrade`, `downgrade` or `other`; image differs -> `image`. The first answer is no change.
+//!    after that. A host key that is not the known one is told once, until the device answers again.
+//! 2. **Facts**, always against the last *successful* answer. Read by another profile or revision and different ->
+//!    `parser` and nothing else; serial or model differ -> `replaced` and nothing else (a version difference stands in its
+//!    text). Otherwise version differs -> `upgrade`, `downgrade` or `other`, else patches -> `patched`, else image ->
+//!    `image`; beside any of these `members`, where the new version doesn't imply it. The first answer is `first_seen`.
 //! 3. **Boot**: `rebooted`, only when version and chassis are the same and the same profile read both answers: after
 //!    anything else a new boot time is no news.
 //!
 //! A field must stand in both answers to differ. A device that was not visited (open breaker, stop) changes nothing.
+//! Reachability and facts have a hysteresis each: see `diff/flaps.rs`.
 
 use std::cmp::Ordering;
-use std::fmt::Write as _;
 
-use chrono::{SecondsFormat, TimeDelta};
+use chrono::TimeDelta;
 
 use crate::change::{Change, ChangeKind};
 use crate::clock::Timestamp;
-use crate::facts::{Facts, Reading};
-use crate::failure::Failure;
-use crate::known::{Known, KnownFacts, LastVisit};
+use crate::facts::Reading;
+use crate::failure::{Failure, FailureKind};
+use crate::known::{Flap, Flaps, Known, KnownFacts, LastVisit};
 use crate::observation::{Observation, Outcome};
 use crate::version::Version;
+
+mod answers;
+mod delta;
+mod flaps;
+mod parts;
+
+use self::answers::{booted_since, facts_found, first_seen, version_changed};
+pub use self::delta::{Delta, Swap};
+pub use self::flaps::FlapRules;
+use self::flaps::Turn;
 
 /// How far a computed boot time may wander without meaning anything. Uptime lines are cut to minutes on many platforms,
 /// the answer is a visit's length older than its time stamp, and clocks drift. Coarser lines (whole weeks) are covered by
 /// the second half of the rule in `booted_since`.
 pub const BOOT_JITTER: TimeDelta = TimeDelta::minutes(5);
+
+/// The subjects of `flapping`.
+const REACHABILITY: &str = "reachability";
+const FACTS: &str = "facts";
 
 /// What the diff needs to know besides its two sides.
 #[derive(Clone, Copy)]
@@ -36,6 +51,8 @@ pub struct Rules<'a> {
     pub down_after: u32,
     /// The ordering of the platform that read the new answer: `None` where two versions can't be ordered.
     pub order: &'a dyn Fn(&Version, &Version) -> Option<Ordering>,
+    /// When changes are flapping.
+    pub flapping: FlapRules,
 }
 
 impl std::fmt::Debug for Rules<'_> {
@@ -47,170 +64,233 @@ impl std::fmt::Debug for Rules<'_> {
 /// The changes that an observation means, reachability first.
 #[must_use]
 pub fn diff(known: &Known, observation: &Observation, rules: &Rules<'_>) -> Vec<Change> {
-    let found = match &observation.outcome {
-        Outcome::Answered { reading, .. } => answered(known, observation, reading, rules),
-        Outcome::Failed { failure, .. } => failed(known, failure, rules).into_iter().collect(),
-    };
-    found.into_iter().map(|found| found.on(observation)).collect()
+    let findings = Findings::of(known, observation, rules);
+    let mut told = findings.reach_told(known, observation, rules);
+    told.extend(findings.host_key.clone());
+    told.extend(findings.facts_told(known, observation, rules));
+    told.into_iter().map(|found| found.on(observation)).collect()
 }
 
-/// What is known after the observation, given the changes that [`diff`] found in it.
+/// What is known after the observation.
 #[must_use]
-pub fn apply(known: &Known, observation: &Observation, changes: &[Change]) -> Known {
-    let has = |kind| changes.iter().any(|change| change.kind == kind);
+pub fn apply(known: &Known, observation: &Observation, rules: &Rules<'_>) -> Known {
     let mut next = known.clone();
+    let findings = Findings::of(known, observation, rules);
     match &observation.outcome {
         Outcome::Failed { failure, .. } if !failure.kind.was_visited() => return next,
         Outcome::Failed { failure, .. } => {
             next.consecutive_failures = known.consecutive_failures.saturating_add(1);
-            next.unreachable |= has(ChangeKind::Unreachable);
+            next.unreachable |= findings.reach.is_some();
+            next.host_key_told |= findings.host_key.is_some();
             next.visit = Some(visit(observation, Some(failure.clone())));
         }
         Outcome::Answered { reading, .. } => {
             next.consecutive_failures = 0;
             next.unreachable = false;
+            next.host_key_told = false;
             next.visit = Some(visit(observation, None));
-            next.facts =
-                Some(facts_after(known.facts.as_ref(), observation, reading, has(ChangeKind::Rebooted)));
-            if runs_another_version(known, reading) && !has(ChangeKind::Parser) {
+            next.facts = Some(facts_after(
+                known.facts.as_ref(),
+                observation,
+                reading,
+                findings.has(ChangeKind::Rebooted),
+            ));
+            if runs_another_version(known, reading) && !findings.has(ChangeKind::Parser) {
                 next.version_changes = known.version_changes.saturating_add(1);
                 next.last_version_change = Some(observation.at);
             }
         }
     }
+    next.flaps = findings.flaps_after(known, observation, rules);
     next
 }
 
 /// A change before it is bound to its visit.
+#[derive(Debug, Clone)]
 struct Found {
     kind: ChangeKind,
+    subject: &'static str,
     before: String,
     after: String,
+    why: String,
+    confirmed: bool,
 }
 
 impl Found {
-    fn new(kind: ChangeKind, before: impl Into<String>, after: impl Into<String>) -> Self {
-        Self { kind, before: before.into(), after: after.into() }
+    fn new(
+        kind: ChangeKind,
+        before: impl Into<String>,
+        after: impl Into<String>,
+        why: impl Into<String>,
+    ) -> Self {
+        let (before, after, why) = (before.into(), after.into(), why.into());
+        Self { kind, subject: "", before, after, why, confirmed: false }
     }
 
     fn on(self, observation: &Observation) -> Change {
         Change {
             device: observation.device.clone(),
-            sweep: observation.sweep,
+            sweep: Some(observation.sweep),
             at: observation.at,
             kind: self.kind,
+            subject: self.subject.to_owned(),
             before: self.before,
             after: self.after,
+            why: self.why,
+            confirmed: self.confirmed || observation.confirmed,
         }
     }
 }
 
-fn failed(known: &Known, failure: &Failure, rules: &Rules<'_>) -> Option<Found> {
-    let failures = known.consecutive_failures.saturating_add(1);
-    let down = failure.kind.was_visited() && !known.unreachable && failures >= rules.down_after.max(1);
-    let before = if known.facts.is_some() { "up" } else { "" };
-    down.then(|| Found::new(ChangeKind::Unreachable, before, failure.kind.as_str()))
+/// All that a visit shows, before the hysteresis decides what of it is told.
+#[derive(Default)]
+struct Findings {
+    reach: Option<Found>,
+    host_key: Option<Found>,
+    /// About facts and boots, and the first answer.
+    facts: Vec<Found>,
 }
 
-fn answered(known: &Known, observation: &Observation, reading: &Reading, rules: &Rules<'_>) -> Vec<Found> {
-    let mut found = Vec::new();
-    if known.unreachable {
-        let last = known.visit.as_ref().and_then(|visit| visit.failure.as_ref());
-        found.push(Found::new(ChangeKind::Recovered, last.map_or("", |failure| failure.kind.as_str()), "up"));
-    }
-    if let Some(last) = &known.facts {
-        let facts = facts_changed(&last.reading, reading, rules);
-        // After a new version or in a new chassis a boot is implied; a new image may have been booted or only set.
-        let same_device = facts.as_ref().is_none_or(|found| found.kind == ChangeKind::Image);
-        found.extend(facts);
-        if same_device && read_alike(&last.reading, reading) {
-            found.extend(rebooted(last, observation, reading));
+impl Findings {
+    fn of(known: &Known, observation: &Observation, rules: &Rules<'_>) -> Self {
+        match &observation.outcome {
+            Outcome::Failed { failure, .. } if !failure.kind.was_visited() => Self::default(),
+            Outcome::Failed { failure, .. } => Self {
+                reach: went_down(known, failure, rules),
+                host_key: host_key(known, failure),
+                facts: Vec::new(),
+            },
+            Outcome::Answered { reading, .. } => Self {
+                reach: came_back(known),
+                host_key: None,
+                facts: known.facts.as_ref().map_or_else(
+                    || vec![first_seen(reading)],
+                    |last| facts_found(last, observation, reading, rules),
+                ),
+            },
         }
     }
-    found
-}
 
-fn facts_changed(last: &Reading, new: &Reading, rules: &Rules<'_>) -> Option<Found> {
-    let (before, after) = (&last.facts, &new.facts);
-    if !read_alike(last, new) {
-        return reread(before, after);
+    fn has(&self, kind: ChangeKind) -> bool {
+        self.facts.iter().any(|found| found.kind == kind)
     }
-    if differ(before.serial.as_ref(), after.serial.as_ref())
-        || differ(before.model.as_ref(), after.model.as_ref())
-    {
-        return Some(Found::new(ChangeKind::Replaced, identity(before), identity(after)));
+
+    fn facts_changed(&self) -> Option<&Found> {
+        self.facts.iter().find(|found| flaps_by(found.kind))
     }
-    if before.version != after.version {
-        let kind = match (rules.order)(&before.version, &after.version) {
-            Some(Ordering::Less) => ChangeKind::Upgrade,
-            Some(Ordering::Greater) => ChangeKind::Downgrade,
-            Some(Ordering::Equal) | None => ChangeKind::Other,
+
+    fn reach_told(&self, known: &Known, observation: &Observation, rules: &Rules<'_>) -> Vec<Found> {
+        let flap = &known.flaps().reach;
+        let told = match self.reach_turn(known, observation, rules) {
+            Turn::Hold => None,
+            Turn::Tell => self.reach.clone(),
+            Turn::Begins => self.reach.as_ref().map(|found| flaps::begins(REACHABILITY, flap, found, rules)),
+            Turn::Ends => Some(reach_settled(flap, observation)),
         };
-        return Some(Found::new(kind, before.version.as_str(), after.version.as_str()));
+        told.into_iter().collect()
     }
-    match (&before.image, &after.image) {
-        (Some(old), Some(new)) if old != new => Some(Found::new(ChangeKind::Image, old, new)),
-        _ => None,
-    }
-}
 
-/// Whether the same revision of the same profile read both.
-fn read_alike(last: &Reading, new: &Reading) -> bool {
-    last.platform == new.platform && last.revision == new.revision
-}
-
-fn differ(before: Option<&String>, after: Option<&String>) -> bool {
-    matches!((before, after), (Some(before), Some(after)) if before != after)
-}
-
-/// The fields that two profiles read differently. Here an absent field counts: reading more is what new revisions are for.
-fn reread(before: &Facts, after: &Facts) -> Option<Found> {
-    let fields = |facts: &Facts| {
-        [
-            ("version", Some(facts.version.as_str().to_owned())),
-            ("model", facts.model.clone()),
-            ("serial", facts.serial.clone()),
-            ("hostname", facts.hostname.clone()),
-            ("image", facts.image.clone()),
-        ]
-    };
-    let (mut old, mut new) = (String::new(), String::new());
-    for ((name, was), (_, is)) in fields(before).into_iter().zip(fields(after)) {
-        if was != is {
-            push_field(&mut old, name, was.as_deref());
-            push_field(&mut new, name, is.as_deref());
+    fn reach_turn(&self, known: &Known, observation: &Observation, rules: &Rules<'_>) -> Turn {
+        let turn = rules.flapping.turn(&known.flaps().reach, self.reach.is_some(), observation.at);
+        // A failure or two say nothing yet of how it ended, and no visit says nothing at all.
+        match (&turn, &observation.outcome) {
+            (Turn::Ends, Outcome::Failed { failure, .. })
+                if !known.unreachable || !failure.kind.was_visited() =>
+            {
+                Turn::Hold
+            }
+            _ => turn,
         }
     }
-    (!(old.is_empty() && new.is_empty())).then(|| Found::new(ChangeKind::Parser, old, new))
+
+    fn facts_told(&self, known: &Known, observation: &Observation, rules: &Rules<'_>) -> Vec<Found> {
+        let Outcome::Answered { reading, .. } = &observation.outcome else { return Vec::new() };
+        let flap = &known.flaps().facts;
+        let beside = || self.facts.iter().filter(|found| !flaps_by(found.kind)).cloned();
+        match rules.flapping.turn(flap, self.facts_changed().is_some(), observation.at) {
+            Turn::Tell => self.facts.clone(),
+            Turn::Hold => beside().collect(),
+            Turn::Begins => {
+                let flapping = self.facts_changed().map(|found| flaps::begins(FACTS, flap, found, rules));
+                beside().chain(flapping).collect()
+            }
+            Turn::Ends => beside().chain([facts_settled(flap, reading, rules)]).collect(),
+        }
+    }
+
+    fn flaps_after(&self, known: &Known, observation: &Observation, rules: &Rules<'_>) -> Option<Box<Flaps>> {
+        let before = known.flaps();
+        let reach = match self.reach_turn(known, observation, rules) {
+            Turn::Hold if self.reach.is_none() => before.reach.clone(),
+            _ => rules.flapping.after(&before.reach, self.reach.is_some(), observation.at, ""),
+        };
+        let facts = match &observation.outcome {
+            Outcome::Failed { .. } => before.facts.clone(),
+            Outcome::Answered { reading, .. } => {
+                let (changed, told) = (self.facts_changed().is_some(), reading.facts.version.as_str());
+                rules.flapping.after(&before.facts, changed, observation.at, told)
+            }
+        };
+        let flaps = Flaps { reach, facts };
+        (flaps != Flaps::default()).then(|| Box::new(flaps))
+    }
 }
 
-/// The box and what runs on it: the text of `replaced`.
-fn identity(facts: &Facts) -> String {
-    let mut text = String::new();
-    push_field(&mut text, "model", facts.model.as_deref());
-    push_field(&mut text, "serial", facts.serial.as_deref());
-    push_field(&mut text, "version", Some(facts.version.as_str()));
-    text
+/// What counts as a change to and fro of the device itself.
+fn flaps_by(kind: ChangeKind) -> bool {
+    kind.is_of_facts() || kind == ChangeKind::Rebooted
 }
 
-fn push_field(text: &mut String, name: &str, value: Option<&str>) {
-    let Some(value) = value else { return };
-    let comma = if text.is_empty() { "" } else { ", " };
-    let _infallible = write!(text, "{comma}{name} {value}");
+fn reach_settled(flap: &Flap, observation: &Observation) -> Found {
+    let (kind, after) = match &observation.outcome {
+        Outcome::Answered { .. } => (ChangeKind::Recovered, "up"),
+        Outcome::Failed { failure, .. } => (ChangeKind::Unreachable, failure.kind.as_str()),
+    };
+    Found { confirmed: true, ..Found::new(kind, "flapping", after, flaps::calm_since(flap)) }
 }
 
-fn rebooted(last: &KnownFacts, observation: &Observation, reading: &Reading) -> Option<Found> {
-    let held = last.boot_time?;
-    let boot = reading.facts.boot_time(observation.at)?;
-    let text = |time: Timestamp| time.to_rfc3339_opts(SecondsFormat::Secs, true);
-    booted_since(last, held, boot).then(|| Found::new(ChangeKind::Rebooted, text(held), text(boot)))
+/// What it runs now against what people last heard; `flapping` once more, said to be over, where that is the same.
+fn facts_settled(flap: &Flap, reading: &Reading, rules: &Rules<'_>) -> Found {
+    let (told, runs) = (Version::new(flap.told.clone()), &reading.facts.version);
+    let found = if told == *runs {
+        let runs = format!("calm, runs {runs}");
+        Found {
+            subject: FACTS,
+            ..Found::new(ChangeKind::Flapping, "flapping", runs, flaps::calm_since(flap))
+        }
+    } else {
+        let (kind, why) = version_changed(&told, runs, reading, rules);
+        Found::new(kind, told.as_str(), runs.as_str(), format!("{why}; {}", flaps::calm_since(flap)))
+    };
+    Found { confirmed: true, ..found }
 }
 
-/// Two things must hold: the boot time moved forward by more than the jitter, and it lies after the last answer (less the
-/// jitter). The second alone makes coarse uptime lines harmless: "3 weeks" said again and again moves the computed boot
-/// time forward with the calendar, but never to after the last answer.
-fn booted_since(last: &KnownFacts, held: Timestamp, boot: Timestamp) -> bool {
-    boot - held > BOOT_JITTER && last.seen_at - boot < BOOT_JITTER
+fn went_down(known: &Known, failure: &Failure, rules: &Rules<'_>) -> Option<Found> {
+    let failures = known.consecutive_failures.saturating_add(1);
+    let down = !known.unreachable && failures >= rules.down_after.max(1);
+    let before = if known.facts.is_some() { "up" } else { "" };
+    let (stage, detail) = (failure.stage.as_str(), &failure.detail);
+    let why = format!("{failures} failed visits in a row, the last one in stage {stage}: {detail}");
+    // Several visits say so, unless one is all that was asked for.
+    let found = Found::new(ChangeKind::Unreachable, before, failure.kind.as_str(), why);
+    down.then_some(Found { confirmed: failures > 1, ..found })
+}
+
+fn came_back(known: &Known) -> Option<Found> {
+    let last = known.visit.as_ref().and_then(|visit| visit.failure.as_ref());
+    let before = last.map_or("", |failure| failure.kind.as_str());
+    let why = format!("answers after {} failed visits in a row", known.consecutive_failures);
+    // An answer proves itself.
+    let found = Found { confirmed: true, ..Found::new(ChangeKind::Recovered, before, "up", why) };
+    known.unreachable.then_some(found)
+}
+
+/// The key is changed, revoked, or unknown where it must be known: all mean that something else may answer there.
+fn host_key(known: &Known, failure: &Failure) -> Option<Found> {
+    let news = failure.kind == FailureKind::HostKey && !known.host_key_told;
+    news.then(|| {
+        Found::new(ChangeKind::HostKey, "", &failure.detail, "no login was tried, no secret was sent")
+    })
 }
 
 fn visit(observation: &Observation, failure: Option<Failure>) -> LastVisit {
@@ -247,7 +327,8 @@ fn boot_after(
     let boot = reading.facts.boot_time(observation.at);
     let (Some(last), Some(new)) = (last, boot) else { return boot };
     let Some(held) = last.boot_time else { return boot };
-    let other_box = differ(last.reading.facts.serial.as_ref(), reading.facts.serial.as_ref());
+    let serials = last.reading.facts.serial.as_ref().zip(reading.facts.serial.as_ref());
+    let other_box = serials.is_some_and(|(before, after)| before != after);
     let moved = rebooted || other_box || booted_since(last, held, new) || held - new > BOOT_JITTER;
     Some(if moved { new } else { held })
 }

@@ -34,11 +34,29 @@ impl Event {
             ChangeKind::Upgrade => format!("{device} was upgraded from {before} to {after}"),
             ChangeKind::Downgrade => format!("{device} was downgraded from {before} to {after}"),
             ChangeKind::Other => format!("{device} changed its version from {before} to {after}"),
+            ChangeKind::Patched => format!("{device} was patched: it had {before} and has {after}"),
             ChangeKind::Image => format!("{device} changed its boot image from {before} to {after}"),
+            ChangeKind::Members => format!("{device} has other members: it had {before} and has {after}"),
             ChangeKind::Replaced => format!("{device} was replaced: it was {before} and is {after}"),
+            ChangeKind::HostKey => format!("{device} shows another host key, no login was tried: {after}"),
+            ChangeKind::FirstSeen => format!("{device} answered for the first time: {after}"),
+            ChangeKind::Removed => format!("{device} was removed from the inventory"),
+            ChangeKind::Returned => format!("{device} is in the inventory again"),
             ChangeKind::Rebooted => format!("{device} rebooted at {after}, same version"),
             ChangeKind::Unreachable => format!("{device} can't be read any more: {after}"),
             ChangeKind::Recovered => format!("{device} answers again"),
+            ChangeKind::PolicyLost => {
+                let policy = clean(&self.change.subject);
+                format!("{device} no longer complies with policy {policy}: {before} is now {after}")
+            }
+            ChangeKind::PolicyRegained => {
+                let policy = clean(&self.change.subject);
+                format!("{device} complies with policy {policy} again: {before} is now {after}")
+            }
+            ChangeKind::Flapping => {
+                let axis = clean(&self.change.subject);
+                format!("{device} is flapping ({axis}): {after}; told again when it is calm")
+            }
             ChangeKind::Parser => {
                 format!("{device} is read differently by a newer profile: {before} is now {after}")
             }

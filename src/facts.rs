@@ -56,6 +56,14 @@ pub struct Member {
 }
 
 impl Facts {
+    /// Whether all members that tell their version run the same one; `None` where none tells.
+    #[must_use]
+    pub fn members_consistent(&self) -> Option<bool> {
+        let mut versions = self.more.as_ref()?.members.iter().filter_map(|member| member.version.as_ref());
+        let first = versions.next()?;
+        Some(versions.all(|version| version == first))
+    }
+
     /// When the device booted, given when it was asked.
     #[must_use]
     pub fn boot_time(&self, asked_at: Timestamp) -> Option<Timestamp> {

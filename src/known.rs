@@ -52,13 +52,50 @@ pub struct Known {
     pub version_changes: u64,
     /// When its version last changed; absent when never seen to.
     pub last_version_change: Option<Timestamp>,
+    /// Whether a host key that is not the known one was told, and the device has not answered since.
+    pub host_key_told: bool,
+    /// When the inventory ceased to have it; absent while it is there.
+    pub removed: Option<Timestamp>,
+    /// Its changes to and fro. Boxed, because most devices have none.
+    pub flaps: Option<Box<Flaps>>,
 }
+
+/// The changes to and fro of one device, by axis.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Flaps {
+    /// Unreachable and back.
+    pub reach: Flap,
+    /// Versions, parts, boots.
+    pub facts: Flap,
+}
+
+/// The changes to and fro on one axis. The default is calm.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Flap {
+    /// When the last changes were, oldest first; at most as many as make it flap.
+    pub recent: Vec<Timestamp>,
+    /// Since when `flapping` is told and its single changes are not; absent while they are.
+    pub since: Option<Timestamp>,
+    /// The version that people last heard of; empty on the axis of reachability.
+    pub told: String,
+}
+
+static CALM: Flaps = Flaps {
+    reach: Flap { recent: Vec::new(), since: None, told: String::new() },
+    facts: Flap { recent: Vec::new(), since: None, told: String::new() },
+};
 
 impl Known {
     /// Whether the last visit was answered; `None` before the first.
     #[must_use]
     pub fn is_up(&self) -> Option<bool> {
         self.visit.as_ref().map(|visit| visit.failure.is_none())
+    }
+
+    /// Its changes to and fro; calm where there are none.
+    #[must_use]
+    pub fn flaps(&self) -> &Flaps {
+        self.flaps.as_deref().unwrap_or(&CALM)
     }
 
     /// The one word for it.

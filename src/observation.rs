@@ -106,6 +106,8 @@ pub struct Observation {
     pub stages: StageTimes,
     /// How many times the device was tried in this sweep, this time included.
     pub attempts: u32,
+    /// Whether two visits of this sweep read the same version.
+    pub confirmed: bool,
     /// How it ended.
     pub outcome: Outcome,
 }

@@ -58,6 +58,7 @@ impl<T: Transport> Prober<T> {
             took: began.elapsed(),
             stages: trace.times(),
             attempts: 1,
+            confirmed: false,
             outcome,
         };
         Visit { observation, trace }
@@ -71,7 +72,7 @@ impl<T: Transport> Prober<T> {
         let limit = device.timeouts.visit;
         match timeout(limit, self.transport.visit(device, &errand, trace)).await {
             Ok(Ok(outputs)) => self.read(&device.platform, outputs, trace),
-            Ok(Err(error)) => failed(error),
+            Ok(Err(error)) => failed(error, trace),
             Err(_elapsed) => deadline_passed(device, trace),
         }
     }
@@ -90,10 +91,13 @@ impl<T: Transport> Prober<T> {
         trace.enter(Stage::Parse);
         let text = outputs.join("\n");
         let read = self.reading(choice, &text);
-        let raw = RawText::from(text);
+        let raw = RawText::from(trace.redacted(text));
         match read {
             Ok(reading) => Outcome::Answered { reading, raw },
-            Err(failure) => Outcome::Failed { failure, raw: Some(raw) },
+            Err(failure) => {
+                let detail = trace.redacted(failure.detail);
+                Outcome::Failed { failure: Failure { detail, ..failure }, raw: Some(raw) }
+            }
         }
     }
 
@@ -118,10 +122,12 @@ fn no_profile(key: &PlatformKey) -> Failure {
     }
 }
 
-fn failed(error: TransportError) -> Outcome {
+/// A device may print back what it was sent: the words that are kept are without it.
+fn failed(error: TransportError, trace: &Trace) -> Outcome {
+    let detail = trace.redacted(error.detail);
     Outcome::Failed {
-        failure: Failure { kind: error.kind, stage: error.stage, detail: error.detail },
-        raw: error.partial_output.map(RawText::from),
+        failure: Failure { kind: error.kind, stage: error.stage, detail },
+        raw: error.partial_output.map(|text| RawText::from(trace.redacted(text))),
     }
 }
 

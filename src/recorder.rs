@@ -6,6 +6,7 @@
 
 mod fleet;
 mod judge;
+mod moves;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -158,7 +159,7 @@ impl Recorder {
     }
 
     async fn work(&mut self, notes: Vec<Note>) -> Result<(), RecorderError> {
-        let judged = self.desk.judge(notes);
+        let judged = self.desk.judge(notes, self.clock.now());
         if let Some(batch) = judged.batch {
             let sequence = self.commit(batch).await?;
             self.show(judged.at_once);

@@ -4,7 +4,9 @@
 //! One [`Batch`] is one transaction: state, history, changes, outbox rows, sweeps and counters are there together or not
 //! at all, so that a kill at any instant neither loses a committed change nor invents one.
 
+mod backup;
 mod error;
+mod flaps;
 mod load;
 mod more;
 mod open;
@@ -20,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
 
+pub use self::backup::backup;
 pub use self::error::StoreError;
 pub use self::outbox::{Outbox, Standing};
 pub use self::read::{HistoryRange, ROWS_MAX, Reader, StoredChange, StoredRaw};
@@ -91,11 +94,22 @@ impl Visit {
     }
 }
 
+/// A change that no visit found: the inventory's, or that of a policy.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// The change. `removed` and `returned` also change the device's row.
+    pub change: Change,
+    /// How many of the batch's visits come before it: events keep their order.
+    pub behind: usize,
+}
+
 /// What one transaction writes.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// Visits in the order in which they ended.
     pub visits: Vec<Visit>,
+    /// Changes that no visit found, in their order.
+    pub news: Vec<News>,
     /// Sweeps that began, went on or ended.
     pub sweeps: Vec<SweepRecord>,
     /// The counters after all of it.
@@ -132,8 +146,15 @@ impl Store {
 
     fn try_commit(&mut self, batch: &Batch) -> rusqlite::Result<i64> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for visit in &batch.visits {
+        let mut news = batch.news.iter().peekable();
+        for (place, visit) in batch.visits.iter().enumerate() {
+            while let Some(before) = news.next_if(|news| news.behind <= place) {
+                write::news(&transaction, &before.change)?;
+            }
             write::visit(&transaction, visit)?;
+        }
+        for last in news {
+            write::news(&transaction, &last.change)?;
         }
         for sweep in &batch.sweeps {
             write::sweep(&transaction, sweep)?;

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 
+use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::device::Device;
@@ -13,9 +14,11 @@ use crate::failure::{FailureKind, Stage};
 use crate::observation::StageTimes;
 
 pub mod fake;
+mod secrets;
 mod session;
 pub mod ssh;
 
+use secrets::Secrets;
 pub use session::{Exchange, Session};
 
 /// The most bytes that one command may print before the visit fails as `output_limit`.
@@ -79,6 +82,7 @@ pub struct Trace {
     pub notes: Vec<String>,
     /// What was said on both sides, where that is to be recorded: see [`Trace::recording`].
     pub session: Option<Session>,
+    secrets: Secrets,
 }
 
 impl Trace {
@@ -95,6 +99,7 @@ impl Trace {
             host_key: None,
             notes: Vec::new(),
             session: None,
+            secrets: Secrets::default(),
         }
     }
 
@@ -102,6 +107,21 @@ impl Trace {
     #[must_use]
     pub fn recording() -> Self {
         Self { session: Some(Session::default()), ..Self::begin() }
+    }
+
+    /// This secret may be sent: what is kept of the visit must not show it.
+    pub(crate) fn hide(&mut self, secret: SecretString) {
+        if let Some(session) = &mut self.session {
+            session.hide(secret.clone());
+        }
+        self.secrets.hide(secret);
+    }
+
+    /// The text with the visit's secrets taken out: for all that is kept or shown of what the device said. The parser
+    /// reads the text as it came: a password such as "cisco" is also a word of an honest answer.
+    #[must_use]
+    pub fn redacted(&self, text: String) -> String {
+        self.secrets.redacted(text)
     }
 
     /// Ends the present stage and enters the next one.

@@ -93,6 +93,7 @@ command_timeout = "3s"
 
 [changes]
 confirm_after = "1s"
+flapping = 0
 
 [holdoff]
 first = "15s"

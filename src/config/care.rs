@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::{DAY, HOUR, SECOND, tables};
+use crate::diff::FlapRules;
 use crate::document::Section;
 use crate::{breaker, holdoff};
 
@@ -30,6 +33,17 @@ pub(super) fn holdoff(root: &Section<'_>) -> holdoff::Rules {
         table.refuse("has a first hold-off above the longest", "first at most as long as longest");
     }
     rules
+}
+
+/// `[changes] flapping` and `flapping_window`.
+pub(super) fn flapping(changes: &Section<'_>) -> FlapRules {
+    let default = FlapRules::default();
+    let count = changes.get("flapping").and_then(|item| item.number(0..=100));
+    let window = tables::duration(changes, "flapping_window", 6 * HOUR, [60 * SECOND, 30 * DAY]);
+    FlapRules {
+        changes: count.and_then(|count| u32::try_from(count).ok()).unwrap_or(default.changes),
+        window: TimeDelta::from_std(window).unwrap_or(default.window),
+    }
 }
 
 /// `[changes] confirm` and `confirm_after`.

@@ -64,14 +64,18 @@ fn from_credential(
         item.refuse("is not the name of a systemd credential", "the NAME of LoadCredential=NAME:PATH");
         return None;
     }
-    let Some(folder) = (around.environment)("CREDENTIALS_DIRECTORY") else {
-        item.refuse(
-            "can't be read, there is no $CREDENTIALS_DIRECTORY",
-            "run under systemd with LoadCredential=, or use { file = ... }",
-        );
-        return None;
+    from_file(item, &credential_file(name, around), warnings)
+}
+
+/// Where a credential lies. systemd names those that it loads from a whole folder, as the shipped unit does, after the
+/// unit's `LoadCredential=versweep:FOLDER`. Without systemd, as for `versweep check` in a root shell, the folder itself is
+/// read: `credentials` beside the configuration.
+fn credential_file(name: &str, around: &Surroundings<'_>) -> PathBuf {
+    let Some(folder) = (around.environment)("CREDENTIALS_DIRECTORY").map(PathBuf::from) else {
+        return around.folder.join("credentials").join(name);
     };
-    from_file(item, &PathBuf::from(folder).join(name), warnings)
+    let of_the_folder = folder.join(format!("versweep_{name}"));
+    if of_the_folder.exists() { of_the_folder } else { folder.join(name) }
 }
 
 fn from_file(item: &Item<'_>, path: &Path, warnings: &mut Vec<String>) -> Option<SecretString> {

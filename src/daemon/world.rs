@@ -36,6 +36,7 @@ impl<T> World<T> {
         Judgement {
             platforms: Arc::clone(&self.config.platforms),
             down_after: self.config.down_after,
+            flapping: self.config.flapping,
             keep_history: self.config.keep_history,
         }
     }

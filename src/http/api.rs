@@ -157,7 +157,10 @@ struct ChangeEntry {
     kind: &'static str,
     before: String,
     after: String,
-    sweep: String,
+    subject: String,
+    why: String,
+    confirmed: bool,
+    sweep: Option<String>,
 }
 
 impl ChangeEntry {
@@ -169,7 +172,10 @@ impl ChangeEntry {
             kind: change.kind.as_str(),
             before: shown(&change.before),
             after: shown(&change.after),
-            sweep: change.sweep.to_string(),
+            subject: shown(&change.subject),
+            why: shown(&change.why),
+            confirmed: change.confirmed,
+            sweep: change.sweep.map(|sweep| sweep.to_string()),
         }
     }
 }

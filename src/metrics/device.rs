@@ -96,7 +96,7 @@ impl EachDevice {
     }
 }
 
-const EACH_DEVICE: [EachDevice; 8] = [
+const EACH_DEVICE: [EachDevice; 9] = [
     EachDevice {
         name: "versweep_device_up",
         help: "Whether the last visit was answered; absent before the first visit.",
@@ -135,6 +135,12 @@ const EACH_DEVICE: [EachDevice; 8] = [
         help: "When the device booted, by the last visit that was answered; absent where it does not say.",
         family: family::gauge,
         value: |state| state.known.facts.as_ref()?.boot_time.map(seconds),
+    },
+    EachDevice {
+        name: "versweep_device_members_consistent",
+        help: "Whether all members ran one version, by the last visit that was answered; absent where none tells its own.",
+        family: family::gauge,
+        value: |state| state.known.facts.as_ref()?.reading.facts.members_consistent().map(flag),
     },
     EachDevice {
         name: "versweep_device_visit_duration_seconds",

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::clock::Timestamp;
 use crate::device::{Device, DeviceId};
 use crate::known::{DeviceState, Known};
 
@@ -16,21 +17,34 @@ pub(super) struct Fleet {
     absent: HashMap<DeviceId, Known>,
 }
 
+/// What a new inventory means for the devices that are known.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    pub(super) removed: Vec<DeviceId>,
+    /// With the time of the removal.
+    pub(super) returned: Vec<(DeviceId, Timestamp)>,
+}
+
 impl Fleet {
     pub(super) fn new(known: HashMap<DeviceId, Known>) -> Self {
         Self { shown: Vec::new(), places: HashMap::new(), absent: known }
     }
 
-    /// Takes a new inventory.
-    pub(super) fn set_inventory(&mut self, mut devices: Vec<Arc<Device>>) {
+    /// Takes a new inventory and gives the devices that left it and those that are back, of those that were ever
+    /// visited, sorted by name.
+    pub(super) fn set_inventory(&mut self, mut devices: Vec<Arc<Device>>, now: Timestamp) -> Moves {
         for state in std::mem::take(&mut self.shown) {
             self.absent.insert(state.device.id.clone(), state.known.clone());
         }
         devices.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut moves = Moves::default();
         self.shown = devices
             .into_iter()
             .map(|device| {
-                let known = self.absent.remove(&device.id).unwrap_or_default();
+                let mut known = self.absent.remove(&device.id).unwrap_or_default();
+                if let Some(since) = known.removed.take() {
+                    moves.returned.push((device.id.clone(), since));
+                }
                 Arc::new(DeviceState { device, known })
             })
             .collect();
@@ -38,6 +52,14 @@ impl Fleet {
             self.shown.iter().enumerate().map(|(at, state)| (state.device.id.clone(), at)).collect();
         // A device that was never visited has nothing to come back with.
         self.absent.retain(|_, known| *known != Known::default());
+        for (device, known) in &mut self.absent {
+            if known.removed.is_none() {
+                known.removed = Some(now);
+                moves.removed.push(device.clone());
+            }
+        }
+        moves.removed.sort_unstable();
+        moves
     }
 
     /// What is known of a device; nothing of one never heard of.

@@ -7,14 +7,15 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::fleet::Fleet;
+use super::moves;
 use crate::activity::{Judgement, Note};
-use crate::change::Change;
+use crate::change::{Change, ChangeKind};
 use crate::clock::Timestamp;
 use crate::diff::{Rules, apply, diff};
 use crate::known::{Known, Snapshot, SweepRecord};
 use crate::observation::{Observation, Outcome, RawText, SweepId};
 use crate::status::Totals;
-use crate::store::{Batch, Loaded, RECENT_CHANGES, Visit};
+use crate::store::{Batch, Loaded, News, RECENT_CHANGES, Visit};
 use crate::version::Version;
 
 /// The recorder's desk: all state that notes change.
@@ -55,7 +56,7 @@ impl Desk {
         }
     }
 
-    pub(super) fn judge(&mut self, notes: Vec<Note>) -> Judged {
+    pub(super) fn judge(&mut self, notes: Vec<Note>, now: Timestamp) -> Judged {
         let mut judged = Judged::default();
         let mut batch = Batch::default();
         let mut touched = Vec::new();
@@ -63,7 +64,11 @@ impl Desk {
         for note in notes {
             match note {
                 Note::Inventory(devices) => {
-                    self.fleet.set_inventory(devices);
+                    let moves = self.fleet.set_inventory(devices, now);
+                    for change in moves::changes(moves, now) {
+                        self.tell(&change);
+                        batch.news.push(News { change, behind: batch.visits.len() });
+                    }
                     judged.at_once = true;
                 }
                 Note::Judgement(judgement) => self.judgement = judgement,
@@ -78,7 +83,10 @@ impl Desk {
                 Note::Visited(observation) => {
                     touched.push(observation.sweep);
                     let visit = self.visited(*observation);
-                    judged.at_once |= visit.as_ref().is_some_and(|visit| !visit.changes.is_empty());
+                    // A first sweep finds every device for the first time: none of them is urgent.
+                    let urgent =
+                        |visit: &Visit| visit.changes.iter().any(|c| c.kind != ChangeKind::FirstSeen);
+                    judged.at_once |= visit.as_ref().is_some_and(urgent);
                     batch.visits.extend(visit);
                 }
                 Note::SweepSkipped { sweep, .. } => count(&mut self.totals.skipped, sweep),
@@ -89,7 +97,8 @@ impl Desk {
             }
         }
         batch.sweeps.extend(self.in_progress(&touched));
-        if !batch.visits.is_empty() || !batch.sweeps.is_empty() || self.totals != before {
+        let empty = batch.visits.is_empty() && batch.news.is_empty() && batch.sweeps.is_empty();
+        if !empty || self.totals != before {
             batch.totals = self.totals.clone();
             judged.batch = Some(batch);
         }
@@ -117,12 +126,17 @@ impl Desk {
         let (changes, after) = self.judge_one(&before, &observation);
         self.fleet.set_known(&observation.device, after.clone());
         for change in &changes {
-            count(&mut self.totals.changes, change.kind);
-            self.recent.push_front(Arc::new(change.clone()));
+            self.tell(change);
         }
-        self.recent.truncate(RECENT_CHANGES);
         let raw = raw_to_keep(&observation, &changes);
         Some(Visit { device: observation.device, before, after, changes, raw })
+    }
+
+    /// Counts a change and shows it among the latest.
+    fn tell(&mut self, change: &Change) {
+        count(&mut self.totals.changes, change.kind);
+        self.recent.push_front(Arc::new(change.clone()));
+        self.recent.truncate(RECENT_CHANGES);
     }
 
     fn judge_one(&self, before: &Known, observation: &Observation) -> (Vec<Change>, Known) {
@@ -133,9 +147,10 @@ impl Desk {
             Outcome::Failed { .. } => None,
         };
         let order = |a: &Version, b: &Version| scheme.and_then(|scheme| scheme.compare(a, b));
-        let rules = Rules { down_after: self.judgement.down_after, order: &order };
+        let Judgement { down_after, flapping, .. } = self.judgement;
+        let rules = Rules { down_after, order: &order, flapping };
         let changes = diff(before, observation, &rules);
-        let after = apply(before, observation, &changes);
+        let after = apply(before, observation, &rules);
         (changes, after)
     }
 

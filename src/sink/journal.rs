@@ -76,6 +76,15 @@ pub fn message_id(kind: ChangeKind) -> &'static str {
         ChangeKind::Rebooted => "4a060ae5e7044fde8430620e48a3f9ff",
         ChangeKind::Unreachable => "2fd964e4ba7f4441a3e1677313a60a5e",
         ChangeKind::Recovered => "8663358e444a4031b256838c73e9b36c",
+        ChangeKind::Patched => "9a8d7ef402fe4d5db7053601dfd71c8d",
+        ChangeKind::Members => "195ff766fb51442f85953b5127a7a13c",
+        ChangeKind::HostKey => "045bc6dcf09b4e80b3a59810ce177f84",
+        ChangeKind::FirstSeen => "d9be7361868a4cef959fdcab32525d2d",
+        ChangeKind::Removed => "615980fb692a4d7aafcca959b97dd8ee",
+        ChangeKind::Returned => "2f91dac5b18b4c6781e7790185593979",
+        ChangeKind::PolicyLost => "514def9464e14f2fa3c87ea9a7930e24",
+        ChangeKind::PolicyRegained => "bc07640d2e4b4e13b1650e247db9de4c",
+        ChangeKind::Flapping => "1dcfbdd7af8944f5b74e18fc020d32ff",
         ChangeKind::Parser => "14ab23d99688468db9be1b7bf63797a0",
     }
 }
@@ -83,13 +92,23 @@ pub fn message_id(kind: ChangeKind) -> &'static str {
 /// The syslog priority: what is likely unwanted is a warning, what is likely planned a notice.
 fn priority(kind: ChangeKind) -> &'static str {
     match kind {
-        ChangeKind::Unreachable | ChangeKind::Replaced | ChangeKind::Downgrade => "4",
+        ChangeKind::Unreachable
+        | ChangeKind::Replaced
+        | ChangeKind::Downgrade
+        | ChangeKind::HostKey
+        | ChangeKind::Removed
+        | ChangeKind::PolicyLost
+        | ChangeKind::Flapping => "4",
         ChangeKind::Upgrade
         | ChangeKind::Other
+        | ChangeKind::Patched
         | ChangeKind::Image
+        | ChangeKind::Members
         | ChangeKind::Rebooted
-        | ChangeKind::Recovered => "5",
-        ChangeKind::Parser => "6",
+        | ChangeKind::Recovered
+        | ChangeKind::Returned
+        | ChangeKind::PolicyRegained => "5",
+        ChangeKind::Parser | ChangeKind::FirstSeen => "6",
     }
 }
 
@@ -106,7 +125,14 @@ fn datagram(event: &Event) -> Vec<u8> {
     put("VERSWEEP_KIND", change.kind.as_str());
     put("VERSWEEP_BEFORE", &clean(&change.before));
     put("VERSWEEP_AFTER", &clean(&change.after));
-    put("VERSWEEP_SWEEP", &change.sweep.to_string());
+    put("VERSWEEP_WHY", &clean(&change.why));
+    put("VERSWEEP_CONFIRMED", if change.confirmed { "true" } else { "false" });
+    if !change.subject.is_empty() {
+        put("VERSWEEP_SUBJECT", &clean(&change.subject));
+    }
+    if let Some(sweep) = change.sweep {
+        put("VERSWEEP_SWEEP", &sweep.to_string());
+    }
     put("VERSWEEP_TIME", &change.at.to_rfc3339_opts(SecondsFormat::Millis, true));
     if let Some(platform) = &event.platform {
         put("VERSWEEP_PLATFORM", platform.as_str());

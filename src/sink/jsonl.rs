@@ -37,8 +37,14 @@ pub struct JsonLine<'a> {
     pub before: String,
     /// What is there now.
     pub after: String,
-    /// The sweep that found it.
-    pub sweep: String,
+    /// What the kind is about where one sweep may find several, such as the policy's name; may be empty.
+    pub subject: String,
+    /// Why it is taken for this kind.
+    pub why: String,
+    /// Whether more than one reading says so.
+    pub confirmed: bool,
+    /// The sweep that found it, or null where none did.
+    pub sweep: Option<String>,
     /// One sentence for people.
     pub message: String,
 }
@@ -55,7 +61,10 @@ impl<'a> From<&'a Event> for JsonLine<'a> {
             platform: event.platform.as_ref().map(|platform| platform.as_str()),
             before: clean(&change.before),
             after: clean(&change.after),
-            sweep: change.sweep.to_string(),
+            subject: clean(&change.subject),
+            why: clean(&change.why),
+            confirmed: change.confirmed,
+            sweep: change.sweep.map(|sweep| sweep.to_string()),
             message: event.message(),
         }
     }

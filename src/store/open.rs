@@ -11,6 +11,7 @@ use rusqlite_migration::{M, Migrations};
 use rustix::fs::{FlockOperation, flock};
 
 use super::StoreError;
+use super::backup::backup;
 
 /// `PRAGMA application_id` of versweep's databases: the bytes `vswp`.
 const APPLICATION_ID: i64 = 1_987_278_704;
@@ -96,7 +97,7 @@ fn folder(path: &Path) -> &Path {
     }
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
@@ -119,7 +120,26 @@ pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
     check_owner(path, &connection)?;
     check_whole(path, &connection)?;
     settle(&connection).map_err(failed)?;
-    Migrations::from_slice(SCHEMA).to_latest(&mut connection).map_err(|error| match error {
+    bring_up(path, &mut connection, SCHEMA)?;
+    Ok(connection)
+}
+
+/// Brings the schema to the newest of `steps` in one transaction. A database of an older schema is copied first, to the
+/// file that [`before_schema`] names: whoever has to go back to the older versweep puts it in the store's place.
+fn bring_up(path: &Path, connection: &mut Connection, steps: &[M<'_>]) -> Result<(), StoreError> {
+    let failed = |error| StoreError::from_sqlite(path, "bring to the newest schema", error);
+    let found =
+        connection.query_row("PRAGMA user_version", [], |row| row.get::<_, isize>(0)).map_err(failed)?;
+    let newest = steps.len();
+    if found > 0 && found.unsigned_abs() < newest {
+        let copy = before_schema(path, newest);
+        // One from a try that was cut off holds the same; the database can't have moved on since.
+        if !copy.exists() {
+            backup(path, &copy)?;
+        }
+        tracing::info!(from = found, to = newest, copy = %copy.display(), "the store is brought to a newer schema");
+    }
+    Migrations::from_slice(steps).to_latest(connection).map_err(|error| match error {
         rusqlite_migration::Error::RusqliteError { err, .. } => failed(err),
         other => StoreError::Failed {
             path: path.to_owned(),
@@ -127,8 +147,12 @@ pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
             detail: other.to_string(),
             may_pass: false,
         },
-    })?;
-    Ok(connection)
+    })
+}
+
+/// Where the copy of a database lies that was brought to this schema.
+fn before_schema(path: &Path, schema: usize) -> PathBuf {
+    beside(path, &format!(".before-schema-{schema}"))
 }
 
 /// A further connection to a database that the writer has made: the outbox's.
@@ -197,4 +221,65 @@ fn check_whole(path: &Path, connection: &Connection) -> Result<(), StoreError> {
         return Ok(());
     }
     Err(StoreError::Corrupt { path: path.to_owned(), detail: verdict })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLDER: &[M<'_>] = &[M::up("CREATE TABLE device (name TEXT); PRAGMA application_id = 1987278704;")];
+    const NEWER: &[M<'_>] = &[
+        M::up("CREATE TABLE device (name TEXT); PRAGMA application_id = 1987278704;"),
+        M::up("ALTER TABLE device ADD COLUMN site TEXT;"),
+    ];
+
+    fn columns(connection: &Connection) -> i64 {
+        connection
+            .query_row("SELECT count(*) FROM pragma_table_info('device')", [], |row| row.get(0))
+            .unwrap()
+    }
+
+    fn older(path: &Path) -> Connection {
+        let mut connection = Connection::open(path).unwrap();
+        bring_up(path, &mut connection, OLDER).unwrap();
+        connection.execute("INSERT INTO device VALUES ('core1')", []).unwrap();
+        connection
+    }
+
+    #[test]
+    fn an_older_database_is_copied_and_then_brought_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("versweep.db");
+        let mut connection = older(&path);
+        bring_up(&path, &mut connection, NEWER).unwrap();
+        assert_eq!(columns(&connection), 2);
+
+        let copy = Connection::open(before_schema(&path, 2)).unwrap();
+        assert_eq!(columns(&copy), 1, "as the older versweep knows it");
+        let name: String = copy.query_row("SELECT name FROM device", [], |row| row.get(0)).unwrap();
+        assert_eq!(name, "core1");
+    }
+
+    #[test]
+    fn a_new_database_and_one_that_is_up_to_date_are_not_copied() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("versweep.db");
+        let mut connection = Connection::open(&path).unwrap();
+        bring_up(&path, &mut connection, NEWER).unwrap();
+        bring_up(&path, &mut connection, NEWER).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_database_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("versweep.db");
+        let mut connection = older(&path);
+        let broken = [OLDER[0].clone(), M::up("ALTER TABLE device ADD COLUMN site TEXT; NONSENSE")];
+        let error = bring_up(&path, &mut connection, &broken).unwrap_err().to_string();
+        assert!(error.contains("bring to the newest schema") && error.contains("NONSENSE"), "{error}");
+        assert_eq!(columns(&connection), 1);
+        bring_up(&path, &mut connection, NEWER).unwrap();
+        assert_eq!(columns(&connection), 2, "the copy from the first try is no hindrance");
+    }
 }

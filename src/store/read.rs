@@ -141,14 +141,18 @@ pub(super) fn changes(
 }
 
 pub(super) fn stored_change(row: &Row<'_>) -> rusqlite::Result<StoredChange> {
-    let (sweep, kind): (String, String) = (row.get("sweep")?, row.get("kind")?);
+    let (sweep, kind): (Option<String>, String) = (row.get("sweep")?, row.get("kind")?);
+    let sweep = sweep.map(|id| id.parse().map_err(|_| nonsense(row, "sweep"))).transpose()?;
     let change = Change {
         device: device_id(row, "name")?,
-        sweep: sweep.parse().map_err(|_| nonsense(row, "sweep"))?,
+        sweep,
         at: time(row, "at")?,
         kind: ChangeKind::from_name(&kind).ok_or_else(|| nonsense(row, "kind"))?,
         before: row.get("before")?,
         after: row.get("after")?,
+        subject: row.get("subject")?,
+        why: row.get("why")?,
+        confirmed: row.get("confirmed")?,
     };
     let platform: Option<String> = row.get("platform")?;
     Ok(StoredChange { number: row.get("id")?, change, platform: platform.as_deref().map(PlatformKey::new) })

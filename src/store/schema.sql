@@ -32,7 +32,12 @@ CREATE TABLE device (
     failures            INTEGER NOT NULL,
     unreachable         INTEGER NOT NULL,
     version_changes     INTEGER NOT NULL,
-    last_version_change INTEGER
+    last_version_change INTEGER,
+    host_key_told       INTEGER NOT NULL,
+    -- when the inventory ceased to have it
+    removed             INTEGER,
+    -- changes to and fro as JSON; absent while it is calm
+    flaps               TEXT
 ) STRICT;
 
 -- The versions that a device was seen to run. The open range has no `last_seen`: that is the device's `seen_at`.
@@ -48,17 +53,22 @@ CREATE INDEX history_of_device ON history (device, first_seen);
 CREATE UNIQUE INDEX history_open ON history (device) WHERE last_seen IS NULL;
 CREATE INDEX history_age ON history (last_seen) WHERE last_seen IS NOT NULL;
 
+-- `sweep` is absent where no sweep found the change; `subject` is empty but for policies and flapping.
 CREATE TABLE change (
-    id       INTEGER PRIMARY KEY AUTOINCREMENT,
-    device   INTEGER NOT NULL REFERENCES device (id) ON DELETE CASCADE,
-    sweep    TEXT    NOT NULL,
-    at       INTEGER NOT NULL,
-    kind     TEXT    NOT NULL,
-    platform TEXT,
-    before   TEXT    NOT NULL,
-    after    TEXT    NOT NULL,
-    UNIQUE (device, sweep, kind)
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    device    INTEGER NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    sweep     TEXT,
+    at        INTEGER NOT NULL,
+    kind      TEXT    NOT NULL,
+    subject   TEXT    NOT NULL,
+    platform  TEXT,
+    before    TEXT    NOT NULL,
+    after     TEXT    NOT NULL,
+    why       TEXT    NOT NULL,
+    confirmed INTEGER NOT NULL
 ) STRICT;
+-- The identity of a change: the same batch written again adds nothing.
+CREATE UNIQUE INDEX change_once ON change (device, coalesce(sweep, at), kind, subject);
 CREATE INDEX change_age ON change (at);
 
 -- What the devices said: zlib, at most 64 KiB compressed. `size` is the length of the text as it came.

@@ -6,18 +6,22 @@ use std::fmt::Display;
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 
 use super::Visit;
-use super::more;
 use super::raw::{Packed, pack};
 use super::row::{count, micros, micros_of};
-use crate::change::Change;
+use super::{flaps, more};
+use crate::change::{Change, ChangeKind};
 use crate::known::{KnownFacts, SweepRecord};
 use crate::status::Totals;
 
 pub(super) fn visit(connection: &Connection, visit: &Visit) -> rusqlite::Result<()> {
     let device = state(connection, visit)?;
     history(connection, device, visit)?;
+    let platform = visit.platform().map(|platform| platform.as_str());
     for change in &visit.changes {
-        self::change(connection, device, visit, change)?;
+        let Some(id) = self::change(connection, device, platform, change)? else { continue };
+        if let Some(packed) = packed(visit) {
+            change_raw(connection, id, &packed)?;
+        }
     }
     failure_raw(connection, device, visit)
 }
@@ -25,17 +29,18 @@ pub(super) fn visit(connection: &Connection, visit: &Visit) -> rusqlite::Result<
 const STATE: &str = "
     INSERT INTO device (name, platform, revision, pattern, version, model, serial, hostname, image, uptime, more, seen_at,
         version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, failures,
-        unreachable, version_changes, last_version_change)
+        unreachable, version_changes, last_version_change, host_key_told, removed, flaps)
     VALUES (:name, :platform, :revision, :pattern, :version, :model, :serial, :hostname, :image, :uptime, :more, :seen_at,
         :version_since, :boot_time, :visit_at, :visit_took, :failure_kind, :failure_stage, :failure_detail, :failures,
-        :unreachable, :version_changes, :last_version_change)
+        :unreachable, :version_changes, :last_version_change, :host_key_told, :removed, :flaps)
     ON CONFLICT (name) DO UPDATE SET
         platform = :platform, revision = :revision, pattern = :pattern, version = :version, model = :model,
         serial = :serial, hostname = :hostname, image = :image, uptime = :uptime, more = :more, seen_at = :seen_at,
         version_since = :version_since, boot_time = :boot_time, visit_at = :visit_at, visit_took = :visit_took,
         failure_kind = :failure_kind, failure_stage = :failure_stage, failure_detail = :failure_detail,
         failures = :failures, unreachable = :unreachable, version_changes = :version_changes,
-        last_version_change = :last_version_change
+        last_version_change = :last_version_change, host_key_told = :host_key_told, removed = :removed,
+        flaps = :flaps
     RETURNING id";
 
 /// Writes the device's row and gives its number.
@@ -71,6 +76,9 @@ fn state(connection: &Connection, visit: &Visit) -> rusqlite::Result<i64> {
             ":unreachable": known.unreachable,
             ":version_changes": count(known.version_changes),
             ":last_version_change": known.last_version_change.map(micros),
+            ":host_key_told": known.host_key_told,
+            ":removed": known.removed.map(micros),
+            ":flaps": flaps::to_column(known.flaps.as_deref())?,
         },
         |row| row.get(0),
     )
@@ -99,37 +107,64 @@ fn history(connection: &Connection, device: i64, visit: &Visit) -> rusqlite::Res
     Ok(())
 }
 
-/// Writes a change, its event and its text; one that is there already, by device, sweep and kind, is left alone.
-fn change(connection: &Connection, device: i64, visit: &Visit, change: &Change) -> rusqlite::Result<()> {
-    let insert = "INSERT INTO change (device, sweep, at, kind, platform, before, after)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (device, sweep, kind) DO NOTHING RETURNING id";
+/// Writes a change and its event and gives its number; one that is there already, by its identity, is left alone.
+fn change(
+    connection: &Connection,
+    device: i64,
+    platform: Option<&str>,
+    change: &Change,
+) -> rusqlite::Result<Option<i64>> {
+    let insert =
+        "INSERT INTO change (device, sweep, at, kind, subject, platform, before, after, why, confirmed)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING RETURNING id";
     let id: Option<i64> = connection
         .prepare_cached(insert)?
         .query_row(
             params![
                 device,
-                change.sweep.to_string(),
+                change.sweep.map(|sweep| sweep.to_string()),
                 micros(change.at),
                 change.kind.as_str(),
-                visit.platform().map(|platform| platform.as_str()),
+                change.subject,
+                platform,
                 change.before,
-                change.after
+                change.after,
+                change.why,
+                change.confirmed
             ],
             |row| row.get(0),
         )
         .optional()?;
-    let Some(id) = id else { return Ok(()) };
-    connection.prepare_cached("INSERT INTO outbox (change) VALUES (?1)")?.execute([id])?;
-    if let Some(packed) = packed(visit) {
-        let keep = "INSERT INTO change_raw (change, size, kept, zlib) VALUES (?1, ?2, ?3, ?4)";
-        connection.prepare_cached(keep)?.execute(params![
-            id,
-            length(packed.size),
-            length(packed.kept),
-            packed.zlib
-        ])?;
+    if let Some(id) = id {
+        connection.prepare_cached("INSERT INTO outbox (change) VALUES (?1)")?.execute([id])?;
     }
-    Ok(())
+    Ok(id)
+}
+
+fn change_raw(connection: &Connection, change: i64, packed: &Packed) -> rusqlite::Result<()> {
+    let keep = "INSERT INTO change_raw (change, size, kept, zlib) VALUES (?1, ?2, ?3, ?4)";
+    let (size, kept) = (length(packed.size), length(packed.kept));
+    connection.prepare_cached(keep)?.execute(params![change, size, kept, packed.zlib]).map(|_| ())
+}
+
+/// Writes a change that no visit found. A device that was never visited has no row and nothing that could change.
+pub(super) fn news(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
+    let find = "SELECT id, platform FROM device WHERE name = ?1";
+    let found = connection
+        .prepare_cached(find)?
+        .query_row([change.device.as_str()], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))
+        .optional()?;
+    let Some((device, platform)) = found else { return Ok(()) };
+    let removed = match change.kind {
+        ChangeKind::Removed => Some(Some(micros(change.at))),
+        ChangeKind::Returned => Some(None),
+        _ => None,
+    };
+    if let Some(removed) = removed {
+        let set = "UPDATE device SET removed = ?2 WHERE id = ?1";
+        connection.prepare_cached(set)?.execute(params![device, removed])?;
+    }
+    self::change(connection, device, platform.as_deref(), change).map(|_| ())
 }
 
 /// Keeps the text of the last failure; a failure without text drops that of an older one, which explains nothing now.

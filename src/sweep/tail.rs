@@ -61,6 +61,10 @@ impl Again {
     /// What the two visits come to.
     pub(super) fn settle(self, second: Observation) -> Observation {
         let attempts = self.first.attempts + 1;
+        let both_answered = matches!(
+            (&self.first.outcome, &second.outcome),
+            (Outcome::Answered { .. }, Outcome::Answered { .. })
+        );
         let outcome = match (&self.first.outcome, second.outcome) {
             (Outcome::Answered { reading: first, .. }, Outcome::Answered { reading: second, raw })
                 if first.facts.version != second.facts.version =>
@@ -74,7 +78,8 @@ impl Again {
             }
             (_, outcome) => outcome,
         };
-        Observation { attempts, outcome, ..second }
+        let confirmed = both_answered && matches!(outcome, Outcome::Answered { .. });
+        Observation { attempts, confirmed, outcome, ..second }
     }
 
     /// What the first visit is worth when there is no second: a failure is one, a change that was not confirmed is left

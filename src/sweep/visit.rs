@@ -94,6 +94,7 @@ pub(super) fn unvisited(device: DeviceId, sweep: SweepId, at: Timestamp, failure
         took: Duration::ZERO,
         stages: StageTimes::default(),
         attempts: 1,
+        confirmed: false,
         outcome: Outcome::Failed { failure, raw: None },
     }
 }

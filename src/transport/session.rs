@@ -1,12 +1,11 @@
 //! What was said on both sides of a visit, kept for people and for tests. Secrets are taken out whenever it is read.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
+
+use super::secrets::{HIDDEN, Secrets};
 
 /// How much is kept of both sides together. A visit has some kilobytes; what comes later is dropped.
 const BYTES_MAX: usize = 512 * 1024;
-
-/// What stands in the place of a secret.
-const HIDDEN: &str = "********";
 
 /// The words of a visit.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +13,7 @@ pub struct Session {
     /// What came before the first word was sent, and then what came after each.
     turns: Vec<(Vec<u8>, Vec<u8>)>,
     bytes: usize,
-    secrets: Vec<SecretString>,
+    secrets: Secrets,
     /// Whether there was a shell; else each command had a channel of its own.
     pub has_shell: bool,
     /// The prompt, where one was learned.
@@ -35,7 +34,7 @@ pub struct Exchange {
 impl Session {
     /// Takes a secret out of what will be read.
     pub(crate) fn hide(&mut self, secret: SecretString) {
-        self.secrets.push(secret);
+        self.secrets.hide(secret);
     }
 
     /// The words so far are what came before a shell was tried.
@@ -78,15 +77,8 @@ impl Session {
     /// The greeting and the exchanges, without secrets.
     #[must_use]
     pub fn exchanges(&self) -> Vec<Exchange> {
-        let text = |bytes: &[u8]| self.redacted(String::from_utf8_lossy(bytes).into_owned());
+        let text = |bytes: &[u8]| self.secrets.redacted(String::from_utf8_lossy(bytes).into_owned());
         self.turns.iter().map(|(send, recv)| Exchange { send: text(send), recv: text(recv) }).collect()
-    }
-
-    fn redacted(&self, text: String) -> String {
-        self.secrets.iter().map(ExposeSecret::expose_secret).filter(|secret| !secret.is_empty()).fold(
-            text,
-            |text, secret| if text.contains(secret) { text.replace(secret, HIDDEN) } else { text },
-        )
     }
 }
 

@@ -152,14 +152,10 @@ impl Transport for SshTransport {
         trace: &mut Trace,
     ) -> Result<Vec<String>, TransportError> {
         let facts = SharedFacts::default();
+        let login = self.login(&device.credential)?;
+        login.password.iter().chain(&login.enable).for_each(|secret| trace.hide(secret.clone()));
         facts.with(|facts| facts.session = trace.session.take());
         let record = Record { trace, facts: facts.clone() };
-        let login = self.login(&device.credential)?;
-        facts.with(|facts| {
-            if let Some(session) = &mut facts.session {
-                login.password.iter().chain(&login.enable).for_each(|secret| session.hide(secret.clone()));
-            }
-        });
 
         let peer = Peer::from(device);
         let (mut line, wire) = self.reach(&device.route, &peer, &facts).await?;

@@ -18,7 +18,7 @@ use versweep::activity::{Judgement, Note};
 use versweep::change::ChangeKind;
 use versweep::clock::{SystemClock, Timestamp};
 use versweep::courier;
-use versweep::diff::{Rules, apply, diff};
+use versweep::diff::{FlapRules, Rules, apply, diff};
 use versweep::event::Event;
 use versweep::failure::FailureKind;
 use versweep::known::Known;
@@ -70,6 +70,7 @@ async fn visit_for_ever(folder: &Path) {
     let judgement = Judgement {
         platforms: Arc::default(),
         down_after: DOWN_AFTER,
+        flapping: FlapRules::default(),
         keep_history: Duration::from_secs(1 << 40),
     };
     let recorder = Recorder::start(store, loaded, judgement, Arc::new(SystemClock));
@@ -146,9 +147,9 @@ fn model(device: usize, visits: i64) -> Model {
     let mut model = Model { known: Known::default(), changes: Vec::new(), ranges: Vec::new() };
     for visit in 0..visits {
         let observation = scripted(device, visit);
-        let rules = Rules { down_after: DOWN_AFTER, order: &|_, _| None };
+        let rules = Rules { down_after: DOWN_AFTER, order: &|_, _| None, flapping: FlapRules::default() };
         let changes = diff(&model.known, &observation, &rules);
-        model.known = apply(&model.known, &observation, &changes);
+        model.known = apply(&model.known, &observation, &rules);
         model
             .changes
             .extend(changes.into_iter().map(|change| (change.kind, change.before, change.after, visit)));

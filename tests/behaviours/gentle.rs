@@ -54,12 +54,18 @@ fn running(version: &str, devices: &[Arc<Device>]) -> Arc<Snapshot> {
                 took: Duration::ZERO,
                 stages: versweep::observation::StageTimes::default(),
                 attempts: 1,
+                confirmed: false,
                 outcome: Outcome::Answered {
                     reading: versweep::parse::parse(profile, &text).unwrap(),
                     raw: text.as_str().into(),
                 },
             };
-            let known = versweep::diff::apply(&Known::default(), &observation, &[]);
+            let rules = versweep::diff::Rules {
+                down_after: 3,
+                order: &|_, _| None,
+                flapping: versweep::diff::FlapRules::OFF,
+            };
+            let known = versweep::diff::apply(&Known::default(), &observation, &rules);
             Arc::new(DeviceState { device: Arc::clone(device), known })
         })
         .collect();

@@ -163,7 +163,7 @@ fn check_lines(path: &Path, changes: &[StoredChange]) {
     let mut stored: Vec<_> = changes
         .iter()
         .map(|StoredChange { change: c, .. }| {
-            key(c.device.as_str(), &c.sweep.to_string(), c.kind.as_str(), &c.before, &c.after)
+            key(c.device.as_str(), &c.sweep.unwrap().to_string(), c.kind.as_str(), &c.before, &c.after)
         })
         .collect();
     lines.sort_unstable();

@@ -75,14 +75,11 @@ async fn what_a_flush_answers_is_committed_and_shown() {
     assert_eq!(version(&snapshot, "a"), "17.12.3");
     assert_eq!(state(&snapshot, "c").known.is_up(), Some(false));
     assert_eq!((snapshot.totals.visits, snapshot.totals.failures[&FailureKind::Refused]), (4, 1));
-    assert_eq!(snapshot.recent_changes.len(), 1);
-    assert_eq!(
-        snapshot.recent_changes[0].kind,
-        ChangeKind::Upgrade,
-        "by the order of the platform's versions"
-    );
-    assert_eq!(*recorder.outbox.borrow_and_update(), 1);
-    assert_eq!(Reader::open(&path).unwrap().changes(None, 10).unwrap().len(), 1);
+    let kinds: Vec<_> = snapshot.recent_changes.iter().map(|change| change.kind).collect();
+    let expected = [ChangeKind::FirstSeen, ChangeKind::Upgrade, ChangeKind::FirstSeen];
+    assert_eq!(kinds, expected, "newest first; an upgrade by the order of the platform's versions");
+    assert_eq!(*recorder.outbox.borrow_and_update(), 3);
+    assert_eq!(Reader::open(&path).unwrap().changes(None, 10).unwrap().len(), 3);
     stop(recorder).await;
 }
 
@@ -104,7 +101,7 @@ async fn a_restart_goes_on_where_it_stopped() {
     flush(&recorder.notes).await;
     let snapshot = recorder.snapshot.load_full();
     let kinds: Vec<_> = snapshot.recent_changes.iter().map(|change| change.kind).collect();
-    assert_eq!(kinds, [ChangeKind::Recovered, ChangeKind::Unreachable]);
+    assert_eq!(kinds, [ChangeKind::Recovered, ChangeKind::Unreachable, ChangeKind::FirstSeen]);
     assert_eq!((snapshot.totals.visits, snapshot.totals.changes[&ChangeKind::Unreachable]), (5, 1));
     stop(recorder).await;
 }
@@ -125,6 +122,61 @@ async fn a_device_that_leaves_the_inventory_comes_back_with_what_was_known() {
     let snapshot = recorder.snapshot.load_full();
     assert_eq!((version(&snapshot, "a"), state(&snapshot, "a").known.version_changes), ("17.12.3".into(), 1));
     stop(recorder).await;
+}
+
+/// The changes of a device that no sweep found, oldest first, as another program reads them.
+fn moves(path: &Path, name: &str) -> Vec<(ChangeKind, String)> {
+    let mut changes = Reader::open(path).unwrap().changes(Some(&id(name)), 99).unwrap();
+    changes.retain(|stored| stored.change.sweep.is_none());
+    changes.reverse();
+    changes.into_iter().map(|stored| (stored.change.kind, stored.change.id())).collect()
+}
+
+#[tokio::test]
+async fn leaving_the_inventory_and_coming_back_is_told_once_also_across_restarts() {
+    let (_folder, path) = place();
+    let recorder = start(&path);
+    inventory(&recorder.notes, &["a", "b", "new"]).await;
+    visited(&recorder.notes, [answered("a", 1, "17.9.4"), answered("b", 1, "17.9.4")]).await;
+    inventory(&recorder.notes, &["b"]).await;
+    inventory(&recorder.notes, &["b"]).await;
+    flush(&recorder.notes).await;
+    assert_eq!(recorder.snapshot.load().recent_changes[0].kind, ChangeKind::Removed);
+    stop(recorder).await;
+    let removed = (ChangeKind::Removed, "1790000000000000:removed:a".to_owned());
+    assert_eq!(moves(&path, "a"), std::slice::from_ref(&removed));
+
+    // Not again at a restart; what left while nothing ran is told then.
+    let recorder = start(&path);
+    inventory(&recorder.notes, &[]).await;
+    stop(recorder).await;
+    assert_eq!((moves(&path, "a"), moves(&path, "b").len()), (vec![removed.clone()], 1));
+
+    let recorder = start(&path);
+    inventory(&recorder.notes, &["a", "b", "new"]).await;
+    flush(&recorder.notes).await;
+    assert_eq!(state(&recorder.snapshot.load(), "a").known.removed, None);
+    stop(recorder).await;
+    let returned = (ChangeKind::Returned, "1790000000000000:returned:a".to_owned());
+    assert_eq!(moves(&path, "a"), [removed, returned]);
+    assert_eq!(moves(&path, "new"), [], "never visited: nothing is known that could change");
+}
+
+#[tokio::test]
+async fn events_keep_their_order_when_the_inventory_changes_among_visits() {
+    let (_folder, path) = place();
+    let recorder = start(&path);
+    inventory(&recorder.notes, &["a"]).await;
+    visited(&recorder.notes, [answered("a", 1, "17.9.4")]).await;
+    inventory(&recorder.notes, &[]).await;
+    inventory(&recorder.notes, &["a"]).await;
+    visited(&recorder.notes, [answered("a", 2, "17.12.3")]).await;
+    stop(recorder).await;
+    let mut told = Reader::open(&path).unwrap().changes(None, 99).unwrap();
+    told.reverse();
+    let kinds: Vec<_> = told.iter().map(|stored| stored.change.kind).collect();
+    let expected = [ChangeKind::FirstSeen, ChangeKind::Removed, ChangeKind::Returned, ChangeKind::Upgrade];
+    assert_eq!(kinds, expected);
 }
 
 #[tokio::test]
@@ -188,12 +240,12 @@ async fn hundreds_of_changes_stay_shown_also_after_a_restart() {
     let recorder = start(&path);
     visited(&recorder.notes, (0..1200).map(|n| answered("a", n, &format!("17.{n}.1")))).await;
     flush(&recorder.notes).await;
-    assert_eq!(recorder.snapshot.load().recent_changes.len(), 1199);
+    assert_eq!(recorder.snapshot.load().recent_changes.len(), 1200);
     stop(recorder).await;
     let recorder = start(&path);
     flush(&recorder.notes).await;
     let shown = recorder.snapshot.load_full();
-    assert_eq!((shown.recent_changes.len(), shown.recent_changes[0].after.as_str()), (1199, "17.1199.1"));
+    assert_eq!((shown.recent_changes.len(), shown.recent_changes[0].after.as_str()), (1200, "17.1199.1"));
     stop(recorder).await;
 }
 

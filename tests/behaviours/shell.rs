@@ -1,12 +1,16 @@
 //! Commands at the prompt of a shell, well-behaved and hostile, over a real session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use versweep::clock::{Clock, SystemClock};
 use versweep::credential::Credential;
 use versweep::device::{Device, Timeouts};
 use versweep::dialogue::{Channel, Errand, Rules};
 use versweep::failure::{FailureKind, Stage};
+use versweep::observation::{Outcome, SweepId};
 use versweep::platform::Platforms;
+use versweep::probe::Prober;
 use versweep::sim::{Fleet, SimConfig};
 use versweep::transport::ssh::{SshSettings, SshTransport};
 use versweep::transport::{Trace, Transport, TransportError};
@@ -211,5 +215,34 @@ async fn rights_are_raised_by_a_secret_of_their_own() {
                 assert!(error.detail.contains("an enable password"), "{}", error.detail);
             }
         }
+    }
+}
+
+/// What is kept of a visit goes to the store, to events and to pages.
+#[tokio::test]
+async fn a_password_that_the_device_prints_back_is_not_kept() {
+    let version = include_str!("../fixtures/platforms/cisco_xe/current-router.txt");
+    let folder = tempfile::tempdir().unwrap();
+    for (answer, is_read) in [(version, true), ("% Invalid input", false)] {
+        let answer = format!("{answer}\nyou logged in by {PASSWORD}, enable {ENABLE}\n");
+        let setup = router().answer("show version", &answer.replace('\n', "\r\n"));
+        let server = ShellServer::start(ShellSetup { exec: Some(answer), ..setup }).await;
+        let credential = Credential { enable: Some(ENABLE.into()), ..credential(Some(PASSWORD), None) };
+        let transport = SshTransport::new(settings(credential, folder.path())).unwrap();
+        let prober = Prober {
+            transport: Arc::new(transport),
+            platforms: Arc::new(Platforms::builtin()),
+            clock: Arc::new(SystemClock),
+        };
+        let sweep = SweepId::starting(SystemClock.now());
+        let visit = prober.device(&device_at(server.address), sweep).await;
+        let raw = match &visit.observation.outcome {
+            Outcome::Answered { raw, .. } if is_read => raw,
+            Outcome::Failed { raw: Some(raw), .. } if !is_read => raw,
+            other => panic!("{other:?}"),
+        };
+        assert!(raw.contains("you logged in by ********, enable ********"), "{raw:?}");
+        let kept = format!("{visit:?}");
+        assert!(!kept.contains(PASSWORD) && !kept.contains(ENABLE), "{kept}");
     }
 }

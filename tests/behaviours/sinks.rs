@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::watch;
+use versweep::change::ChangeKind;
 use versweep::courier;
-use versweep::diff::{Rules, apply, diff};
+use versweep::diff::{FlapRules, Rules, apply, diff};
 use versweep::known::Known;
 use versweep::sink::{Journal, Jsonl, Sink, message_id};
 use versweep::store::{Batch, Outbox, Store, Visit};
@@ -25,14 +26,16 @@ fn store_with(folder: &TempDir, versions: &[&str]) -> (Store, PathBuf, i64) {
 }
 
 fn commit(store: &mut Store, device: &str, versions: &[&str]) -> i64 {
-    let rules = Rules { down_after: 3, order: &|_, _| Some(std::cmp::Ordering::Less) };
+    let rules =
+        Rules { down_after: 3, order: &|_, _| Some(std::cmp::Ordering::Less), flapping: FlapRules::OFF };
     let mut known = Known::default();
     let mut batch = Batch::default();
     for (second, version) in (1..).zip(versions) {
         let observation = answered(device, second, version);
         let before = known.clone();
-        let changes = diff(&before, &observation, &rules);
-        known = apply(&before, &observation, &changes);
+        let mut changes = diff(&before, &observation, &rules);
+        changes.retain(|change| change.kind != ChangeKind::FirstSeen);
+        known = apply(&before, &observation, &rules);
         batch.visits.push(Visit {
             device: observation.device,
             before,
@@ -68,6 +71,7 @@ async fn json_lines_are_as_documented() {
     let expected = format!(
         "{{\"id\":\"{sweep}:upgrade:core1.ams\",\"sequence\":1,\"time\":\"2026-09-21T14:13:22.000Z\",\"type\":\"upgrade\",\
          \"device\":\"core1.ams\",\"platform\":\"cisco_xe\",\"before\":\"17.9.4\",\"after\":\"17.12.3\u{fffd}[31m\",\
+         \"subject\":\"\",\"why\":\"newer by the order of cisco_xe\",\"confirmed\":false,\
          \"sweep\":\"{sweep}\",\"message\":\"core1.ams was upgraded from 17.9.4 to 17.12.3\u{fffd}[31m\"}}\n"
     );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), expected);
@@ -125,12 +129,14 @@ async fn the_journal_gets_structured_fields() {
         ("SYSLOG_IDENTIFIER", "versweep"),
         ("VERSWEEP_AFTER", "17.12.3\u{fffd}PRIORITY=0"),
         ("VERSWEEP_BEFORE", "17.9.4"),
+        ("VERSWEEP_CONFIRMED", "false"),
         ("VERSWEEP_DEVICE", "core1.ams"),
         ("VERSWEEP_EVENT_ID", &event),
         ("VERSWEEP_KIND", "upgrade"),
         ("VERSWEEP_PLATFORM", "cisco_xe"),
         ("VERSWEEP_SWEEP", &sweep),
         ("VERSWEEP_TIME", "2026-09-21T14:13:22.000Z"),
+        ("VERSWEEP_WHY", "newer by the order of cisco_xe"),
     ];
     assert_eq!(fields, expected);
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use versweep::change::ChangeKind;
-use versweep::diff::{Rules, apply, diff};
+use versweep::diff::{FlapRules, Rules, apply, diff};
 use versweep::facts::{Facts, Member, More};
 use versweep::failure::FailureKind;
 use versweep::known::Known;
@@ -24,11 +24,13 @@ fn place() -> (TempDir, PathBuf) {
 
 /// Judges observations of one device the way the recorder does.
 fn visits(known: &mut Known, observations: impl IntoIterator<Item = Observation>) -> Batch {
-    let rules = Rules { down_after: 3, order: &|_, _| Some(std::cmp::Ordering::Less) };
+    let rules =
+        Rules { down_after: 3, order: &|_, _| Some(std::cmp::Ordering::Less), flapping: FlapRules::OFF };
     let judge = |observation: Observation| {
         let before = known.clone();
-        let changes = diff(&before, &observation, &rules);
-        *known = apply(&before, &observation, &changes);
+        let mut changes = diff(&before, &observation, &rules);
+        changes.retain(|change| change.kind != ChangeKind::FirstSeen);
+        *known = apply(&before, &observation, &rules);
         let raw = match observation.outcome {
             Outcome::Answered { raw, .. } => Some(raw),
             Outcome::Failed { raw, .. } => raw,

@@ -10,7 +10,7 @@ use versweep::device::{
     CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
     SshAlgorithms, Timeouts,
 };
-use versweep::facts::{Facts, Reading};
+use versweep::facts::{Facts, Member, More, Reading};
 use versweep::failure::{Failure, FailureKind, Stage};
 use versweep::known::{DeviceState, Known, KnownFacts, LastVisit, Snapshot, SweepRecord};
 use versweep::metrics::{BuildInfo, Live, Workers};
@@ -64,6 +64,19 @@ pub(crate) fn facts(platform: &str, model: &str, version: &str, at: Timestamp) -
     }
 }
 
+/// Two members, of which one stayed behind at an upgrade.
+fn with_members(mut known: KnownFacts) -> KnownFacts {
+    let member = |name: &str, version: &str| Member {
+        name: name.to_owned(),
+        version: Some(Version::new(version)),
+        model: None,
+        serial: None,
+    };
+    let members = vec![member("0/RSP0", "7.9.2"), member("0/RSP1", "7.8.1")];
+    known.reading.facts.more = Some(Box::new(More { members, ..More::default() }));
+    known
+}
+
 pub(crate) fn failed(kind: FailureKind, at: Timestamp) -> LastVisit {
     let failure = Failure { kind, stage: Stage::Connect, detail: format!("it went wrong: {kind}") };
     LastVisit { at, took: Duration::from_millis(2500), failure: Some(failure) }
@@ -91,7 +104,7 @@ fn devices(now: Timestamp) -> Vec<Arc<DeviceState>> {
                 named("cisco_xr"),
                 &[("site", "ams"), ("role", "core"), ("rack-unit", "a\"1\\")],
             ),
-            Known { facts: xr(), visit: Some(answered(ago(60))), ..Known::default() },
+            Known { facts: xr().map(with_members), visit: Some(answered(ago(60))), ..Known::default() },
         ),
         state(
             device("core2.ams", named("cisco_xr"), &[("site", "ams"), ("role", "core")]),
@@ -145,11 +158,14 @@ pub(crate) fn snapshot(now: Timestamp) -> Snapshot {
     };
     let change = Change {
         device: DeviceId::new("core2.ams").unwrap(),
-        sweep: sweep.id,
+        sweep: Some(sweep.id),
         at: ago(60),
         kind: ChangeKind::Upgrade,
+        subject: String::new(),
         before: "7.8.1".to_owned(),
         after: "7.9.2".to_owned(),
+        why: "newer by the order of cisco_xr".to_owned(),
+        confirmed: true,
     };
     Snapshot {
         devices: devices(now),

@@ -47,14 +47,15 @@ impl Site {
         site
     }
 
-    /// The usual configuration, with one sweep that is due by `when`.
+    /// The usual configuration, with one sweep that is due by `when`. Devices here change all the time, so nothing is
+    /// taken for flapping.
     pub(crate) fn config(&self, when: &str, workers: usize) -> String {
         let web = self.web;
         format!(
             "[web]\nlisten = ['{web}']\n[store]\npath = 'versweep.db'\n[workers]\nmax = {workers}\n\
              [credentials.lab]\nusername = 'versweep'\npassword = {{ file = 'password' }}\n\
              [defaults]\ncredential = 'lab'\ntimeout = '60s'\nlogin_timeout = '4s'\ncommand_timeout = '50s'\n\
-             [changes]\ndown_after = 2\nconfirm_after = '0s'\n[holdoff]\nfirst = '0s'\n[daemon]\ngrace = '40s'\n\
+             [changes]\ndown_after = 2\nconfirm_after = '0s'\nflapping = 0\n[holdoff]\nfirst = '0s'\n[daemon]\ngrace = '40s'\n\
              [[inventory]]\ntype = 'file'\npath = 'devices.toml'\n\
              [[sink]]\ntype = 'jsonl'\npath = 'events.jsonl'\n\
              [[sweep]]\nname = 'all'\n{when}\n"
@@ -108,7 +109,9 @@ impl Site {
 
     /// The events that the sink of JSON lines has.
     pub(crate) fn events(&self) -> Vec<Value> {
-        events(&self.path("events.jsonl"))
+        let mut events = events(&self.path("events.jsonl"));
+        events.retain(|event| event["type"] != "first_seen");
+        events
     }
 
     /// Runs the program with these arguments in the site's folder, to its end.

@@ -10,6 +10,7 @@ use versweep::device::{
     CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
     SshAlgorithms, Timeouts,
 };
+use versweep::diff::FlapRules;
 use versweep::facts::{Facts, Reading};
 use versweep::failure::{Failure, FailureKind, Stage};
 use versweep::known::SweepRecord;
@@ -55,6 +56,7 @@ pub(crate) fn observed(device: &str, seconds: i64, outcome: Outcome) -> Observat
         took: Duration::from_millis(1500),
         stages: StageTimes { connect: Some(Duration::from_millis(3)), ..StageTimes::default() },
         attempts: 1,
+        confirmed: false,
         outcome,
     }
 }
@@ -79,6 +81,7 @@ pub(crate) fn judgement() -> Judgement {
     Judgement {
         platforms: Arc::clone(&PLATFORMS),
         down_after: 3,
+        flapping: FlapRules::OFF,
         keep_history: Duration::from_secs(400 * 86_400),
     }
 }

@@ -115,7 +115,8 @@ impl Drop for Record<'_> {
             trace.server = facts.server.take();
             trace.algorithms = facts.algorithms.take();
             trace.host_key = facts.host_key.take();
-            trace.notes.append(&mut facts.notes);
+            let notes = facts.notes.drain(..).map(|note| trace.redacted(note)).collect::<Vec<_>>();
+            trace.notes.extend(notes);
             trace.session = facts.session.take().or(trace.session.take());
         });
     }
