@@ -150,17 +150,17 @@ fn a_truncated_answer_yields_the_right_version_or_an_error() {
         for kept in 0..lines.len() {
             let whole_lines = lines[..kept].concat();
             never_another_value(&platforms, &fixture, &whole_lines, &format!("cut after line {kept}"));
-            // Files are cut within lines as well; a profile's examples, being short, lack what would tell.
+            let text = whole_lines + &lines[kept][..lines[kept].len() / 2];
+            let what = format!("cut in line {}", kept + 1);
+            // A profile's examples, being short, lack what would tell of other fields. The one answer that is a
+            // single word can't tell where it was cut.
             if fixture.is_example() {
+                if lines.len() > 1 {
+                    never_another_version(&platforms, &fixture, &text, &what);
+                }
                 continue;
             }
-            let half = &lines[kept][..lines[kept].len() / 2];
-            never_another_value(
-                &platforms,
-                &fixture,
-                &(whole_lines + half),
-                &format!("cut in line {}", kept + 1),
-            );
+            never_another_value(&platforms, &fixture, &text, &what);
         }
     }
 }
