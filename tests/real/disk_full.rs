@@ -99,7 +99,8 @@ async fn a_full_disk_makes_sweeps_wait_and_loses_nothing() {
     assert_eq!(recorder.snapshot.load().totals.visits, 0, "nothing is shown that is not committed");
     disk.free();
     answer.await.unwrap();
-    assert_eq!(Reader::open(&path).unwrap().changes(None, 10_000).unwrap().len(), 300);
+    // Seen for the first time, and upgraded.
+    assert_eq!(Reader::open(&path).unwrap().changes(None, 10_000).unwrap().len(), 600);
     assert_eq!(recorder.snapshot.load().totals.visits, 600);
     drop(recorder.notes);
     recorder.done.await.unwrap().unwrap();
