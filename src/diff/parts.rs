@@ -95,10 +95,8 @@ fn described(member: &Member) -> String {
     if more.is_empty() { member.name.clone() } else { format!("{} ({})", member.name, more.join(" ")) }
 }
 
-/// Patches that came or went beside the same version. The same profile read both answers, so none means none; but facts
-/// that tell of no parts at all may come out of the store, which keeps none, and a restart must not invent a patch.
+/// Patches that came or went beside the same version. The same profile read both answers, so none means none.
 pub(super) fn patched(before: &Facts, after: &Facts) -> Option<Found> {
-    before.more.as_ref()?;
     let (old, new) = (patches(before), patches(after));
     if old == new {
         return None;

@@ -368,9 +368,9 @@ mod parts {
         );
         let gone = [stack(0, "1.5", "S1", one(), &["CSCa"]), stack(1, "1.5", "S1", one(), &[])];
         assert_eq!(texts(&gone), [("CSCa".into(), "no patches".into())]);
-        // Facts without any parts may come out of the store, which keeps none: a restart invents nothing.
-        let restarted = [answered("a", 0, "1.5"), stack(1, "1.5", "FOC0001TEST", one(), &["CSCa"])];
-        assert_eq!(kinds(&restarted), []);
+        // The first patch of a device that told of no parts before.
+        let patched = [answered("a", 0, "1.5"), stack(1, "1.5", "FOC0001TEST", one(), &["CSCa"])];
+        assert_eq!(kinds(&patched), [ChangeKind::Patched]);
         // An answer that tells of no members was read otherwise; they are not gone.
         assert_eq!(kinds(&[two(0, "1.5", "1.5"), stack(1, "1.5", "S1", Vec::new(), &[])]), []);
     }
