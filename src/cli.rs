@@ -35,12 +35,36 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Moving(Moving),
+    #[command(flatten)]
+    AtOnce(AtOnce),
+}
+
+/// What goes on until it is done or told to stop.
+#[derive(Debug, Subcommand)]
+enum Moving {
     /// Run the daemon
     Run(run::Args),
     /// Sweep once, now, without a daemon
     Sweep(sweep::Args),
     /// Visit one device and explain every stage
     Probe(probe::Args),
+    /// Ask a running daemon for its devices
+    Devices(devices::DevicesArgs),
+    /// Ask a running daemon for the latest changes
+    Changes(changes::ChangesArgs),
+    /// Run a simulated fleet of SSH routers on loopback addresses
+    Sim(sim::Args),
+    /// A simulated fleet, the daemon and a temporary store: the whole product in one command
+    Demo(demo::Args),
+    /// Sweep a simulated fleet and print how fast it went
+    Bench(bench::Args),
+}
+
+/// What needs no runtime; a signal ends it as it ends any program.
+#[derive(Debug, Subcommand)]
+enum AtOnce {
     /// Read device output from files or standard input through a profile
     Parse(parse::Args),
     /// List the platform profiles, or print one
@@ -55,16 +79,6 @@ enum Command {
     Completions(completions::Args),
     /// Print the manual page, or write those of all subcommands
     Man(man::Args),
-    /// Ask a running daemon for its devices
-    Devices(devices::DevicesArgs),
-    /// Ask a running daemon for the latest changes
-    Changes(changes::ChangesArgs),
-    /// Run a simulated fleet of SSH routers on loopback addresses
-    Sim(sim::Args),
-    /// A simulated fleet, the daemon and a temporary store: the whole product in one command
-    Demo(demo::Args),
-    /// Sweep a simulated fleet and print how fast it went
-    Bench(bench::Args),
 }
 
 /// Where the configuration is.
@@ -124,22 +138,16 @@ impl Cli {
     /// # Errors
     /// What kept it from doing its work; [`report`] prints it.
     pub fn run(self) -> anyhow::Result<Exit> {
-        logging::start(matches!(self.command, Command::Run(_) | Command::Demo(_)));
+        logging::start(matches!(self.command, Command::Moving(Moving::Run(_) | Moving::Demo(_))));
         match self.command {
-            Command::Parse(args) => parse::run(&args),
-            Command::Platforms(args) => platforms::run(&args),
-            Command::Check(args) => args.run(),
-            Command::Init(args) => args.run(),
-            Command::Backup(args) => args.run(),
-            Command::Completions(args) => Ok(args.run()),
-            Command::Man(args) => args.run(),
-            command => signals::run_until_signal(|stop| command.run_async(stop)),
+            Command::Moving(command) => signals::run_until_signal(|stop| command.run(stop)),
+            Command::AtOnce(command) => command.run(),
         }
     }
 }
 
-impl Command {
-    async fn run_async(self, stop: CancellationToken) -> anyhow::Result<Exit> {
+impl Moving {
+    async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         match self {
             Self::Run(args) => args.run(stop).await,
             Self::Sweep(args) => args.run(stop).await,
@@ -149,8 +157,15 @@ impl Command {
             Self::Sim(args) => args.run(stop).await,
             Self::Demo(args) => args.run(stop).await,
             Self::Bench(args) => args.run(stop).await,
-            Self::Parse(args) => parse::run(&args),
-            Self::Platforms(args) => platforms::run(&args),
+        }
+    }
+}
+
+impl AtOnce {
+    fn run(&self) -> anyhow::Result<Exit> {
+        match self {
+            Self::Parse(args) => parse::run(args),
+            Self::Platforms(args) => platforms::run(args),
             Self::Check(args) => args.run(),
             Self::Init(args) => args.run(),
             Self::Backup(args) => args.run(),

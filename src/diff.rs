@@ -246,7 +246,10 @@ fn reach_settled(flap: &Flap, observation: &Observation) -> Found {
         Outcome::Answered { .. } => (ChangeKind::Recovered, "up"),
         Outcome::Failed { failure, .. } => (ChangeKind::Unreachable, failure.kind.as_str()),
     };
-    Found { confirmed: true, ..Found::new(kind, "flapping", after, flaps::calm_since(flap)) }
+    Found {
+        confirmed: true,
+        ..Found::new(kind, ChangeKind::Flapping.as_str(), after, flaps::calm_since(flap))
+    }
 }
 
 /// What it runs now against what people last heard; `flapping` once more, said to be over, where that is the same.
@@ -256,7 +259,7 @@ fn facts_settled(flap: &Flap, reading: &Reading, rules: &Rules<'_>) -> Found {
         let runs = format!("calm, runs {runs}");
         Found {
             subject: FACTS,
-            ..Found::new(ChangeKind::Flapping, "flapping", runs, flaps::calm_since(flap))
+            ..Found::new(ChangeKind::Flapping, ChangeKind::Flapping.as_str(), runs, flaps::calm_since(flap))
         }
     } else {
         let (kind, why) = version_changed(&told, runs, reading, rules);

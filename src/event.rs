@@ -53,6 +53,11 @@ impl Event {
                 let policy = clean(&self.change.subject);
                 format!("{device} complies with policy {policy} again: {before} is now {after}")
             }
+            // The end of an episode says so in `before`.
+            ChangeKind::Flapping if before == ChangeKind::Flapping.as_str() => {
+                let axis = clean(&self.change.subject);
+                format!("{device} is no longer flapping ({axis}): {after}")
+            }
             ChangeKind::Flapping => {
                 let axis = clean(&self.change.subject);
                 format!("{device} is flapping ({axis}): {after}; told again when it is calm")
@@ -68,4 +73,39 @@ impl Event {
 #[must_use]
 pub fn clean(text: &str) -> String {
     tamed(text, TEXT_MAX).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::device::DeviceId;
+
+    fn flapping(before: &str, after: &str) -> String {
+        let change = Change {
+            device: DeviceId::new("core1").unwrap(),
+            sweep: None,
+            at: Timestamp::UNIX_EPOCH,
+            kind: ChangeKind::Flapping,
+            subject: "facts".into(),
+            before: before.into(),
+            after: after.into(),
+            why: String::new(),
+            confirmed: true,
+        };
+        Event { sequence: 1, change, platform: None }.message()
+    }
+
+    /// The end of an episode once read as another beginning.
+    #[test]
+    fn a_device_that_is_calm_again_is_not_said_to_flap() {
+        assert_eq!(
+            flapping("17.9.4", "17.12.3"),
+            "core1 is flapping (facts): 17.12.3; told again when it is calm"
+        );
+        assert_eq!(
+            flapping("flapping", "calm, runs 17.9.4"),
+            "core1 is no longer flapping (facts): calm, runs 17.9.4"
+        );
+    }
 }

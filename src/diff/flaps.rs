@@ -84,9 +84,9 @@ impl FlapRules {
 /// The `flapping` event of an axis, in the place of what was found.
 pub(super) fn begins(axis: &'static str, flap: &Flap, found: &Found, rules: &Rules<'_>) -> Found {
     let changes = flap.recent.len() + 1;
-    let hours = rules.flapping.window.num_minutes();
+    let minutes = rules.flapping.window.num_minutes();
     let why =
-        format!("{changes} changes within {hours} minutes, the last one: {} ({})", found.kind, found.why);
+        format!("{changes} changes within {minutes} minutes, the last one: {} ({})", found.kind, found.why);
     let flapping = Found::new(ChangeKind::Flapping, &found.before, &found.after, why);
     Found { subject: axis, confirmed: true, ..flapping }
 }

@@ -5,7 +5,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rusqlite::Connection;
-use rusqlite::backup::Backup;
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::ffi::{Error, SQLITE_BUSY};
 
 use super::{StoreError, open};
 
@@ -41,7 +42,10 @@ pub fn backup(path: &Path, file: &Path) -> Result<(), StoreError> {
 
 fn copy(source: &Connection, part: &Path) -> rusqlite::Result<()> {
     let mut copy = Connection::open(part)?;
-    Backup::new(source, &mut copy)?.step(WHOLE)?;
+    // Anything but `Done` is a copy that isn't whole: another process holds the source so that not even a reader gets in.
+    if Backup::new(source, &mut copy)?.step(WHOLE)? != StepResult::Done {
+        return Err(rusqlite::Error::SqliteFailure(Error::new(SQLITE_BUSY), None));
+    }
     // One file that can be carried away: no -wal beside it. Opening it as a store switches the log on again.
     copy.pragma_update(None, "journal_mode", "delete")?;
     copy.close().map_err(|(_, error)| error)

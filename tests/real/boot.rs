@@ -1,0 +1,143 @@
+//! The unit as systemd really runs it: a throw-away copy of this machine's root, booted in a container without a network.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PASSWORD: &str = "planted-Pa55word-okapi";
+
+/// What happens in the container; each line that it prints is looked at below.
+const SCRIPT: &str = r#"#!/bin/bash
+state() { systemctl show versweep -p "$1" --value; }
+until_true() { for _ in $(seq 600); do "$@" && return 0; sleep 0.1; done; echo "waited in vain: $*"; return 1; }
+log_says() { journalctl --sync; journalctl -u versweep -o cat --no-pager | grep -q "$1"; }
+get() { exec 3<>/dev/tcp/127.0.0.1/9948 && printf 'GET %s HTTP/1.0\r\n\r\n' "$1" >&3 && cat <&3; }
+cd /etc/versweep
+
+systemctl start versweep; echo "start $? $(systemctl is-active versweep)"
+echo "ready $(get /-/ready | head -1 | tr -d '\r')"
+echo "user $(ps -o user= -p "$(state MainPID)")"
+echo "store $(ls /var/lib/private/versweep/versweep.db)"
+
+systemctl reload versweep; until_true log_says 'configuration reloaded' && echo "good reload"
+echo 'nonsense = 1' >>versweep.toml
+systemctl reload versweep; until_true log_says 'reload refused' && echo "bad reload $(systemctl is-active versweep)"
+sed -i '$d' versweep.toml
+
+kill -STOP "$(state MainPID)"
+restarted() { [ "$(state NRestarts)" = 1 ] && [ "$(systemctl is-active versweep)" = active ]; }
+until_true restarted && echo "watchdog restarted it"
+
+systemctl stop versweep; echo "stop $(state Result)"
+echo "log $(journalctl -u versweep VERSWEEP_GRACEFUL=true -o cat --no-pager)"
+journalctl -u versweep -o export --no-pager | grep -c "$(cat /etc/versweep/credentials/netops)" | sed 's/^/secret in journal /'
+echo 'nonsense = 1' >>versweep.toml
+systemctl start versweep 2>/dev/null; echo "bad config $? $(state ExecMainStatus) $(state NRestarts)"
+systemctl poweroff --force
+"#;
+
+/// A root file system that is this machine's, with everything that is written going to memory.
+struct Root {
+    memory: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Root {
+    fn mount() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Self { memory: folder.path().to_owned(), _folder: folder };
+        let memory = root.memory.display().to_string();
+        run("mount", &["-t", "tmpfs", "versweep-test", &memory]);
+        for name in ["upper", "work", "root"] {
+            fs::create_dir(root.memory.join(name)).unwrap();
+        }
+        let layers = format!("lowerdir=/,upperdir={memory}/upper,workdir={memory}/work");
+        run("mount", &["-t", "overlay", "versweep-test", "-o", &layers, &format!("{memory}/root")]);
+        root
+    }
+
+    fn path(&self, inside: &str) -> PathBuf {
+        self.memory.join("root").join(inside)
+    }
+
+    fn write(&self, inside: &str, text: &str, mode: u32) {
+        let path = self.path(inside);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        for mounted in [self.memory.join("root"), self.memory.clone()] {
+            let _ = Command::new("umount").arg(mounted).status();
+        }
+    }
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {said}");
+}
+
+/// Boots the root with the script as the only thing to do, and gives what it printed.
+fn boot(root: &Root) -> String {
+    root.write("opt/try.sh", SCRIPT, 0o755);
+    root.write(
+        "etc/systemd/system/try.service",
+        "[Service]\nType=oneshot\nTimeoutStartSec=100\nExecStart=/opt/try.sh\nStandardOutput=file:/opt/said\nStandardError=inherit\n",
+        0o644,
+    );
+    root.write(
+        "etc/systemd/system/try.target",
+        "[Unit]\nRequires=basic.target\nAfter=basic.target\nWants=try.service\n",
+        0o644,
+    );
+    let name = format!("versweep-test-{}", std::process::id());
+    let booted = Command::new("timeout")
+        .args(["120", "systemd-nspawn", "-q", "--register=no", "--keep-unit", "--boot", "--private-network"])
+        .args(["-M", &name, "-D"])
+        .arg(root.path(""))
+        .args(["systemd.firstboot=no", "systemd.unit=try.target", "systemd.mask=systemd-networkd.service"])
+        .output()
+        .unwrap();
+    fs::read_to_string(root.path("opt/said"))
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&booted.stdout)))
+}
+
+#[test]
+#[ignore = "needs systemd-nspawn and root: run by make test"]
+fn systemd_starts_reloads_watches_and_stops_it() {
+    let root = Root::mount();
+    fs::copy(env!("CARGO_BIN_EXE_versweep"), root.path("usr/bin/versweep")).unwrap();
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/versweep.service");
+    fs::copy(unit, root.path("etc/systemd/system/versweep.service")).unwrap();
+    // The test has no minute to spare for the watchdog.
+    root.write(
+        "etc/systemd/system/versweep.service.d/fast.conf",
+        "[Service]\nWatchdogSec=2s\nRestartSec=0\n",
+        0o644,
+    );
+    run(env!("CARGO_BIN_EXE_versweep"), &["init", root.path("etc/versweep").to_str().unwrap()]);
+    root.write("etc/versweep/credentials/netops", PASSWORD, 0o600);
+
+    let said = boot(&root);
+    let expected = [
+        "start 0 active",
+        "ready HTTP/1.0 200 OK",
+        "user versweep",
+        "store /var/lib/private/versweep/versweep.db",
+        "good reload",
+        "bad reload active",
+        "watchdog restarted it",
+        "stop success",
+        "log stopped",
+        "secret in journal 0",
+        // Exit code 64 is not tried again.
+        "bad config 1 64 0",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+}
