@@ -14,14 +14,18 @@ use std::sync::Arc;
 use crate::failure::FailureKind;
 
 mod ask;
+mod asking;
 mod conversation;
 mod farewell;
 mod prompt;
 mod rules;
 mod screen;
+mod search;
 
+use asking::Asking;
 pub use rules::{Channel, Errand, Rules, Submit};
 use screen::{Screen, Seen};
+pub use search::{GREETING_KEPT, Next, Search, Shown};
 
 /// The most that a device may say before its first prompt. The longest banners are some screens long.
 const GREETING_MAX: usize = 256 * 1024;
@@ -83,6 +87,8 @@ pub struct Dialogue {
     limit: usize,
     screen: Screen,
     steps: VecDeque<Step>,
+    /// What says which commands come after those steps.
+    search: Option<Asking>,
     sent: Option<Sent>,
     previous: Option<Previous>,
     /// What looked like the prompt, and later what was one.
@@ -94,6 +100,7 @@ pub struct Dialogue {
     answered: Option<String>,
     /// The key for a pager's line that was finished before it could be answered.
     overrun: Option<String>,
+    given: usize,
     /// Bytes since the last command was given.
     raw: usize,
     progress: Progress,
@@ -175,6 +182,7 @@ impl Dialogue {
         let logout = (!rules.logout.is_empty()).then(|| Step::Logout(rules.logout.clone()));
         Self {
             steps: enable.chain(setup).chain(commands).chain(logout).collect(),
+            search: None,
             rules: Arc::clone(rules),
             limit,
             screen: Screen::default(),
@@ -186,10 +194,18 @@ impl Dialogue {
             asked: Asked::default(),
             answered: None,
             overrun: None,
+            given: 0,
             raw: 0,
             progress: Progress::Talking,
             actions: Vec::new(),
         }
+    }
+
+    /// A conversation in which `search` says what is asked, beginning with what the device has shown before its shell.
+    #[must_use]
+    pub fn searching(search: &Search, shown: Shown, rules: &Arc<Rules>, limit: usize) -> Self {
+        let quiet = Self::new(rules, &[], limit);
+        Self { steps: VecDeque::new(), search: Some(Asking::new(search, shown)), ..quiet }
     }
 
     /// Takes in what happened; what is to be done about it, in order. After `Done` and `Fail` there is no other of them.
@@ -226,10 +242,16 @@ impl Dialogue {
         Some(sent.step.text())
     }
 
-    /// How many commands have yet to be given, the logout included.
+    /// How many commands were given, those of the session's own included.
     #[must_use]
-    pub fn steps_left(&self) -> usize {
-        self.steps.len()
+    pub fn steps_given(&self) -> usize {
+        self.given
+    }
+
+    /// Whether a command has yet to be given, the logout included.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.steps.is_empty() || self.search.is_some()
     }
 
     /// The last of what the device has said that is not in an output yet, bounded.

@@ -9,13 +9,16 @@ use std::sync::{Arc, OnceLock};
 use regex::Regex;
 
 use crate::device::PlatformKey;
-use crate::dialogue::{Channel, Errand, Rules};
+use crate::dialogue::{Channel, Errand};
 use crate::version::{Scheme, Version};
 
 mod builtin;
 mod compile;
 mod file;
+mod search;
 mod shell;
+
+pub(crate) use search::Hints;
 
 /// One platform's profile, compiled.
 #[derive(Debug)]
@@ -44,6 +47,7 @@ pub struct Profile {
     pub errand: Arc<Errand>,
     /// The TOML that it was compiled from, to print, copy and adapt.
     pub source: Arc<str>,
+    pub(crate) hints: Hints,
     pub(crate) recognise: Recognise,
     pub(crate) whole: Vec<Marker>,
     pub(crate) unknown_command: Vec<Regex>,
@@ -285,15 +289,6 @@ impl Platforms {
         key.and_then(|key| self.get(key)).or_else(|| {
             self.iter().find(|profile| profile.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name)))
         })
-    }
-
-    /// What a visit to a device of an unknown platform is for: `command`, by exec where its answer is one that some
-    /// profile recognises, else in a shell of the usual manners.
-    #[must_use]
-    pub fn common_errand(&self, command: &str) -> Errand {
-        let marker = self.iter().flat_map(|profile| profile.recognise.any.iter().cloned()).collect();
-        let commands = Arc::from([command.to_owned()]);
-        Errand { commands, channel: Channel::Auto, marker, rules: Arc::new(Rules::default()) }
     }
 
     /// All keys, sorted.

@@ -9,13 +9,11 @@ use crate::device::{Device, PlatformChoice, PlatformKey};
 use crate::dialogue::Errand;
 use crate::facts::Reading;
 use crate::failure::{Failure, FailureKind, Stage};
+use crate::known::Known;
 use crate::observation::{Observation, Outcome, RawText, SweepId};
 use crate::parse;
 use crate::platform::Platforms;
 use crate::transport::{Trace, Transport, TransportError};
-
-/// The command that most platforms answer with their version: asked where the platform isn't known yet.
-const COMMON_COMMAND: &str = "show version";
 
 /// A visit's result with its explanation.
 #[derive(Debug)]
@@ -40,17 +38,28 @@ impl<T: Transport> Prober<T> {
     /// Visits one device within its hard deadline. Whatever happens to the device is in the observation: a device's
     /// failure is data.
     pub async fn device(&self, device: &Device, sweep: SweepId) -> Visit {
-        self.visit(device, sweep, Trace::begin()).await
+        self.again(device, None, sweep).await
+    }
+
+    /// The same for a device of which something is known: the platform that it was found to have is asked first.
+    pub async fn again(&self, device: &Device, known: Option<&Known>, sweep: SweepId) -> Visit {
+        self.visit(device, known.and_then(remembered), sweep, Trace::begin()).await
     }
 
     /// The same, with the words of both sides kept in the trace.
     pub async fn explain(&self, device: &Device, sweep: SweepId) -> Visit {
-        self.visit(device, sweep, Trace::recording()).await
+        self.visit(device, None, sweep, Trace::recording()).await
     }
 
-    async fn visit(&self, device: &Device, sweep: SweepId, mut trace: Trace) -> Visit {
+    async fn visit(
+        &self,
+        device: &Device,
+        remembered: Option<&PlatformKey>,
+        sweep: SweepId,
+        mut trace: Trace,
+    ) -> Visit {
         let began = Instant::now();
-        let outcome = self.ask(device, &mut trace).await;
+        let outcome = self.ask(device, remembered, &mut trace).await;
         let observation = Observation {
             device: device.id.clone(),
             sweep,
@@ -64,8 +73,8 @@ impl<T: Transport> Prober<T> {
         Visit { observation, trace }
     }
 
-    async fn ask(&self, device: &Device, trace: &mut Trace) -> Outcome {
-        let errand = match self.errand(&device.platform) {
+    async fn ask(&self, device: &Device, remembered: Option<&PlatformKey>, trace: &mut Trace) -> Outcome {
+        let errand = match self.errand(&device.platform, remembered) {
             Ok(errand) => errand,
             Err(failure) => return Outcome::Failed { failure, raw: None },
         };
@@ -77,9 +86,13 @@ impl<T: Transport> Prober<T> {
         }
     }
 
-    fn errand(&self, choice: &PlatformChoice) -> Result<Arc<Errand>, Failure> {
+    fn errand(
+        &self,
+        choice: &PlatformChoice,
+        remembered: Option<&PlatformKey>,
+    ) -> Result<Arc<Errand>, Failure> {
         match choice {
-            PlatformChoice::Auto => Ok(Arc::new(self.platforms.common_errand(COMMON_COMMAND))),
+            PlatformChoice::Auto => Ok(Arc::new(Errand::searching(self.platforms.search(remembered)))),
             PlatformChoice::Named(key) => match self.platforms.get(key) {
                 Some(profile) => Ok(Arc::clone(&profile.errand)),
                 None => Err(no_profile(key)),
@@ -111,6 +124,16 @@ impl<T: Transport> Prober<T> {
         };
         read.map_err(|error| Failure { kind: error.kind(), stage: Stage::Parse, detail: error.to_string() })
     }
+}
+
+/// The platform that the device was found to have. It is forgotten after a visit in which the answer did not fit: that
+/// may be why, and there was no way to ask anything else in the same login.
+fn remembered(known: &Known) -> Option<&PlatformKey> {
+    let failed = known.visit.as_ref().and_then(|visit| visit.failure.as_ref());
+    let misfit =
+        failed.is_some_and(|failure| matches!(failure.kind, FailureKind::Parse | FailureKind::Command));
+    let facts = known.facts.as_ref().filter(|_| !misfit)?;
+    Some(&facts.reading.platform)
 }
 
 /// The configuration checks names of platforms, so this is a defect of versweep's own.

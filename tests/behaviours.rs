@@ -44,6 +44,9 @@ mod daemon_stop;
 #[path = "behaviours/dashboards.rs"]
 mod dashboards;
 #[cfg(test)]
+#[path = "behaviours/detection.rs"]
+mod detection;
+#[cfg(test)]
 #[path = "behaviours/diff.rs"]
 mod diff;
 #[cfg(test)]

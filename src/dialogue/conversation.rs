@@ -245,6 +245,9 @@ impl Dialogue {
         if self.echo != Echo::Yes {
             self.prompt = Some(line.trim().to_owned());
         }
+        if self.steps.is_empty() {
+            self.ask_the_search(&line, here);
+        }
         if matches!(self.steps.front(), Some(Step::Enable(_))) && !line.trim().ends_with('>') {
             self.steps.pop_front();
         }
@@ -261,6 +264,7 @@ impl Dialogue {
         let bytes = format!("{}{}", step.text(), self.rules.submit.as_str()).into_bytes();
         let ends = matches!(step, Step::Logout(_));
         self.raw = 0;
+        self.given += 1;
         self.asked = Asked { nudges: 0, nudged_at: None, ..std::mem::take(&mut self.asked) };
         self.sent = Some(Sent {
             step,

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use regex::Regex;
 
+use super::Search;
+
 /// What a visit is for: commands, the channel to give them on, and the manners of the shell.
 #[derive(Debug, Clone, Default)]
 pub struct Errand {
@@ -15,9 +17,18 @@ pub struct Errand {
     pub marker: Arc<[Regex]>,
     /// The manners of the shell.
     pub rules: Arc<Rules>,
+    /// Where the platform isn't certain: what says, after each answer, what is asked next. The commands above are then
+    /// none.
+    pub search: Option<Search>,
 }
 
 impl Errand {
+    /// Whatever the search says, one after another.
+    #[must_use]
+    pub fn searching(search: Search) -> Self {
+        Self { channel: Channel::Auto, search: Some(search), ..Self::default() }
+    }
+
     /// Those commands by exec, with the usual manners.
     #[must_use]
     pub fn by_exec(commands: impl Into<Arc<[String]>>) -> Self {

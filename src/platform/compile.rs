@@ -6,7 +6,7 @@ use regex::{Regex, RegexBuilder};
 use toml::Spanned;
 
 use super::file::{ExampleError, ExampleFile, MarkerFile, PatternFile, ProfileFile};
-use super::{Field, Marker, Pattern, Profile, ProfileError, Recognise, shell};
+use super::{Field, Hints, Marker, Pattern, Profile, ProfileError, Recognise, shell};
 use crate::device::PlatformKey;
 use crate::dialogue::Errand;
 use crate::failure::FailureKind;
@@ -60,11 +60,18 @@ fn read(file: &str, text: &str) -> Result<(Profile, Vec<Spanned<ExampleFile>>), 
         none: errors.regexes("recognise.none", &typed.recognise.none),
         never: errors.regexes("recognise.never", &typed.recognise.never),
     };
+    let hints = Hints {
+        ssh: errors.regexes("hints.ssh", &typed.hints.ssh),
+        banner: errors.regexes("hints.banner", &typed.hints.banner),
+        prompt: errors.regexes("hints.prompt", &typed.hints.prompt),
+        refusal: errors.regexes("hints.refusal", &typed.hints.refusal),
+    };
     let errand = Errand {
         commands: typed.commands.get_ref().clone().into(),
         channel: shell::channel(typed.channel),
         marker: recognise.any.clone().into(),
         rules: Arc::new(shell::rules(&typed.shell, &mut errors)),
+        search: None,
     };
     let profile = Profile {
         key: PlatformKey::new(typed.key.get_ref()),
@@ -77,6 +84,7 @@ fn read(file: &str, text: &str) -> Result<(Profile, Vec<Spanned<ExampleFile>>), 
         cpe: typed.cpe.map(Spanned::into_inner),
         scheme: typed.ordering,
         source: text.into(),
+        hints,
         recognise,
         channel: errand.channel,
         errand: Arc::new(errand),

@@ -23,6 +23,8 @@ pub(super) struct ProfileFile {
     #[serde(default)]
     pub(super) shell: ShellFile,
     #[serde(default)]
+    pub(super) hints: HintsFile,
+    #[serde(default)]
     pub(super) recognise: RecogniseFile,
     #[serde(default)]
     pub(super) whole: Vec<MarkerFile>,
@@ -32,6 +34,20 @@ pub(super) struct ProfileFile {
     pub(super) pattern: Vec<PatternFile>,
     #[serde(default)]
     pub(super) example: Vec<Spanned<ExampleFile>>,
+}
+
+/// What tells the platform before its answer does.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HintsFile {
+    #[serde(default)]
+    pub(super) ssh: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) banner: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) prompt: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) refusal: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -136,7 +136,7 @@ fn each_error_names_file_line_key_and_what_is_allowed() {
     expect(
         "vendor",
         "vendr",
-        "mine.toml:5: unknown field `vendr`, expected one of `key`, `revision`, `name`, `vendor`, `os`, `aliases`, `cpe`, `commands`, `ordering`, `channel`, `shell`, `recognise`, `whole`, `errors`, `pattern`, `example`",
+        "mine.toml:5: unknown field `vendr`, expected one of `key`, `revision`, `name`, `vendor`, `os`, `aliases`, `cpe`, `commands`, `ordering`, `channel`, `shell`, `hints`, `recognise`, `whole`, `errors`, `pattern`, `example`",
     );
     expect(
         "version = \"3.1.4\"",

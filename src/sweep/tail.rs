@@ -95,7 +95,7 @@ pub(super) fn good(before: &Snapshot) -> HashSet<DeviceId> {
     good.map(|state| state.device.id.clone()).collect()
 }
 
-fn known<'a>(before: &'a Snapshot, device: &DeviceId) -> Option<&'a Known> {
+pub(super) fn known<'a>(before: &'a Snapshot, device: &DeviceId) -> Option<&'a Known> {
     let found = before.devices.binary_search_by(|state| state.device.id.cmp(device)).ok()?;
     before.devices.get(found).map(|state| &state.known)
 }

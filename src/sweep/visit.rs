@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tracing::debug;
 
 use super::gates::Pass;
-use super::tail::{Again, Care};
+use super::tail::{Again, Care, known};
 use super::{Outlet, RecorderEnded};
 use crate::activity::Note;
 use crate::clock::Timestamp;
@@ -35,7 +35,7 @@ impl<T: Transport> Visiting<T> {
     /// Visits and tells; gives back what calls for a second visit instead. The permit is still held while the recorder
     /// takes the result: a slow disk slows the sweep.
     pub(super) async fn run(self, pass: Pass) -> Result<Option<Again>, RecorderEnded> {
-        let visit = self.prober.device(&self.device, self.sweep).await;
+        let visit = self.prober.again(&self.device, known(&self.before, &self.device.id), self.sweep).await;
         pass.ended(&visit.observation.outcome);
         let observation = match self.first {
             Some(first) => first.settle(visit.observation),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::device::{Device, DeviceId};
-use crate::dialogue::Errand;
+use crate::dialogue::{Errand, Next, Search, Shown};
 use crate::failure::{FailureKind, Stage};
 
 use super::{OUTPUT_LIMIT, Trace, Transport, TransportError};
@@ -243,6 +243,26 @@ impl FakeTransport {
         (Inside { fake: self, device: id.clone(), entry }, number)
     }
 
+    /// A device without a prompt or an identification string: its answers are all it shows.
+    fn search(
+        &self,
+        search: &Search,
+        answer: &FakeAnswer,
+        inside: &Inside<'_>,
+    ) -> Result<Vec<String>, TransportError> {
+        let mut shown = Shown::default();
+        while let Next::Ask { command, .. } = search.next(&shown) {
+            self.with_book(|book| {
+                if let Some(visit) = book.visits.get_mut(inside.entry) {
+                    visit.commands.push(command.clone());
+                }
+            });
+            let text = text(&answer.then, &command)?;
+            shown.answers.push((command, text));
+        }
+        Ok(shown.answers.into_iter().map(|(_, answer)| answer).collect())
+    }
+
     fn answer(&self, device: &DeviceId, number: u64) -> FakeAnswer {
         let script = self.scripts.get(device.as_str()).or(self.otherwise.as_ref());
         assert!(script.is_some(), "a visit to {device}, which has no script");
@@ -275,7 +295,7 @@ impl Transport for FakeTransport {
         errand: &Errand,
         trace: &mut Trace,
     ) -> Result<Vec<String>, TransportError> {
-        let (_inside, number) = self.enter(device, &errand.commands);
+        let (inside, number) = self.enter(device, &errand.commands);
         let answer = self.answer(&device.id, number);
         if answer.then == Then::Stuck {
             return pending().await;
@@ -292,8 +312,12 @@ impl Transport for FakeTransport {
         late.unwrap_or_else(|_| Err(timed_out(device, trace.stage())))?;
         trace.enter(Stage::Command);
         stage(device, &answer, Stage::Command, device.timeouts.command).await?;
-        let outputs =
-            errand.commands.iter().map(|command| text(&answer.then, command)).collect::<Result<_, _>>()?;
+        let outputs = match &errand.search {
+            None => {
+                errand.commands.iter().map(|command| text(&answer.then, command)).collect::<Result<_, _>>()?
+            }
+            Some(search) => self.search(search, &answer, &inside)?,
+        };
         trace.finish();
         Ok(outputs)
     }

@@ -43,6 +43,7 @@ mod known_hosts;
 mod login;
 mod offers;
 mod peer;
+mod search;
 mod shell;
 mod text;
 mod wire;
@@ -211,6 +212,9 @@ impl SshTransport {
         facts: &SharedFacts,
     ) -> Result<Vec<String>, TransportError> {
         let limit = self.output_limit;
+        if let Some(search) = &errand.search {
+            return search::Searching { session, search, login, device, limit, facts }.run().await;
+        }
         let by_shell = || shell::run_all(session, errand, login, device, limit, facts);
         if errand.channel == Channel::Shell {
             return by_shell().await;

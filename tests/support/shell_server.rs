@@ -27,6 +27,10 @@ pub(crate) struct ShellSetup {
     pub(crate) answers: BTreeMap<String, String>,
     /// What an exec is answered with; without it exec is refused.
     pub(crate) exec: Option<String>,
+    /// What comes for every other line.
+    pub(crate) refusal: Option<String>,
+    /// A shell is refused.
+    pub(crate) no_shell: bool,
     /// This is repeated without end after the greeting.
     pub(crate) endless: Option<String>,
     /// What comes after each second, byte by byte.
@@ -42,12 +46,17 @@ impl ShellSetup {
         self.answers.insert(line.to_owned(), text.to_owned());
         self
     }
+
+    pub(crate) fn refuse(self, text: &str) -> Self {
+        Self { refusal: Some(text.to_owned()), ..self }
+    }
 }
 
 /// What a server saw.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Heard {
     pub(crate) open: usize,
+    pub(crate) logins: usize,
     pub(crate) lines: Vec<String>,
     pub(crate) execs: Vec<String>,
     pub(crate) terminal: Option<(u32, u32)>,
@@ -112,6 +121,7 @@ impl Handler for Conversation {
     type Error = russh::Error;
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
+        self.heard.lock().unwrap().logins += 1;
         Ok(if user == USER && password == PASSWORD { Auth::Accept } else { Auth::reject() })
     }
 
@@ -155,6 +165,9 @@ impl Handler for Conversation {
     }
 
     async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
+        if self.setup.no_shell {
+            return session.channel_failure(channel);
+        }
         session.channel_success(channel)?;
         session.data(channel, self.setup.greeting.clone().into_bytes())?;
         let handle = session.handle();
@@ -177,8 +190,8 @@ impl Handler for Conversation {
             if *byte == b'\n' {
                 let line = String::from_utf8(std::mem::take(&mut self.line)).unwrap();
                 self.heard.lock().unwrap().lines.push(line.clone());
-                if line == "exit" {
-                    session.data(channel, b"exit\r\n".to_vec())?;
+                if line == "exit" || line == "quit" {
+                    session.data(channel, format!("{line}\r\n").into_bytes())?;
                     session.close(channel)?;
                     return Ok(());
                 }
@@ -193,7 +206,8 @@ impl Handler for Conversation {
                     session.data(channel, format!("\r\n{}", self.setup.prompt).into_bytes())?;
                     continue;
                 }
-                let text = self.setup.answers.get(&line).map_or("% Invalid input\r\n", String::as_str);
+                let refusal = self.setup.refusal.as_deref().unwrap_or("% Invalid input\r\n");
+                let text = self.setup.answers.get(&line).map_or(refusal, String::as_str);
                 let said = format!("{line}\r\n{text}{}", self.setup.prompt);
                 session.data(channel, said.into_bytes())?;
             } else {

@@ -56,12 +56,7 @@ impl Handler for Client {
     }
 
     async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), Error> {
-        self.facts.with(|facts| {
-            // One is enough to know it by; a server may send any number.
-            if !facts.notes.iter().any(|note| note.starts_with("banner: ")) {
-                facts.notes.push(format!("banner: {}", plain(banner, 200)));
-            }
-        });
+        self.facts.with(|facts| facts.hear_banner(banner));
         Ok(())
     }
 

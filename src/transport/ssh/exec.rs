@@ -43,7 +43,8 @@ pub(super) async fn run_all(
     Ok(outputs)
 }
 
-async fn run(
+/// Runs one command.
+pub(super) async fn run(
     session: &Handle<Client>,
     command: &str,
     device: &Device,

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::dialogue::{GREETING_KEPT, Shown};
 use crate::transport::{Session, Trace, TransportError};
 
 use super::text::plain;
@@ -28,6 +29,8 @@ pub(super) struct Facts {
     pub(super) opening: Vec<u8>,
     /// The identification line, made printable.
     pub(super) server: Option<String>,
+    /// What the server said before anybody had logged in, bounded.
+    pub(super) banner: String,
     /// The algorithms in use.
     pub(super) algorithms: Option<String>,
     /// The fingerprint of the host key.
@@ -72,6 +75,24 @@ pub(super) enum End {
 }
 
 impl Facts {
+    /// What tells a platform before any channel is open.
+    pub(super) fn shown(&self) -> Shown {
+        let ident = self.server.clone().unwrap_or_default();
+        Shown { ident, banner: self.banner.clone(), ..Shown::default() }
+    }
+
+    /// Takes in a banner: a server may send any number.
+    pub(super) fn hear_banner(&mut self, banner: &str) {
+        if self.banner.is_empty() {
+            self.notes.push(format!("banner: {}", plain(banner, 200)));
+        }
+        let room = GREETING_KEPT.saturating_sub(self.banner.len());
+        self.banner += banner.get(..banner.floor_char_boundary(room)).unwrap_or_default();
+        if !self.banner.ends_with('\n') {
+            self.banner.push('\n');
+        }
+    }
+
     /// Takes in the server's first bytes; false when the identification line has come.
     ///
     /// # Errors

@@ -38,7 +38,10 @@ pub(super) async fn run_all(
     limit: usize,
     facts: &SharedFacts,
 ) -> Result<Vec<String>, TransportError> {
-    let dialogue = Dialogue::new(&errand.rules, &errand.commands, limit);
+    let dialogue = match &errand.search {
+        None => Dialogue::new(&errand.rules, &errand.commands, limit),
+        Some(search) => Dialogue::searching(search, facts.with(|facts| facts.shown()), &errand.rules, limit),
+    };
     let mut shell = Shell { dialogue, login, device, facts, requests: 0 };
     facts.with(|facts| {
         if let Some(session) = &mut facts.session {
@@ -100,7 +103,7 @@ impl Shell<'_> {
         let mut deadline = Instant::now() + patience;
         let mut quiet = QUIET;
         loop {
-            let left = self.dialogue.steps_left();
+            let given = self.dialogue.steps_given();
             let pause = deadline.min(Instant::now() + quiet);
             let actions = match timeout_at(pause, channel.wait()).await {
                 Ok(message) => {
@@ -116,7 +119,7 @@ impl Shell<'_> {
             if let Next::Done(outputs) = self.act(channel, actions).await? {
                 return Ok(outputs);
             }
-            if self.dialogue.steps_left() != left {
+            if self.dialogue.steps_given() != given {
                 deadline = Instant::now() + patience;
             }
         }
@@ -189,7 +192,7 @@ impl Shell<'_> {
     /// What can't be sent any more matters only as long as something is wanted.
     fn sent(&self, result: Result<(), Error>, next: &Next) -> Result<(), TransportError> {
         match (result, next) {
-            (Err(_), Next::Talk) if self.dialogue.steps_left() > 0 => {
+            (Err(_), Next::Talk) if self.dialogue.has_more() => {
                 Err(lost(Stage::Command, self.facts, "in the middle of the shell's dialogue"))
             }
             _ => Ok(()),
