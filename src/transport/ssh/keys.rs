@@ -69,7 +69,7 @@ pub(super) enum Key {
     /// A key of our own.
     Own(Arc<PrivateKey>),
     /// One that an ssh-agent holds.
-    OfAgent(Agent),
+    OfAgent(Arc<Agent>),
 }
 
 /// A credential, ready for use.
@@ -102,9 +102,9 @@ impl Login {
             }
             (Some(own), ..) => Some(Key::Own(Arc::new(own))),
             (None, Some(agent), Some(certified)) => {
-                Some(Key::OfAgent(agent.for_key(certified).map_err(refuse)?))
+                Some(Key::OfAgent(Arc::new(agent.for_key(certified).map_err(refuse)?)))
             }
-            (None, Some(agent), None) => Some(Key::OfAgent(agent)),
+            (None, Some(agent), None) => Some(Key::OfAgent(Arc::new(agent))),
             (None, None, _) => None,
         };
         if credential.password.is_none() && key.is_none() {
