@@ -4,6 +4,7 @@
 //!
 //! It is a door that other doors may knock at (ARCHITECTURE.md), so it names no room of its own floor.
 
+mod login;
 mod reach;
 mod target;
 mod trust;
@@ -16,6 +17,7 @@ use chrono::NaiveDateTime;
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 
+pub use self::login::Login;
 pub use self::reach::Reach;
 use self::reach::{Refused, Resolver};
 pub use self::target::{Target, TargetError};
@@ -33,6 +35,17 @@ pub struct Manners {
     pub reach: Reach,
     /// Who may vouch for a server.
     pub roots: Roots,
+}
+
+/// A server outside: where it is, how it is spoken to and as whom. What one table of the configuration says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Where it is.
+    pub target: Target,
+    /// What all requests keep to.
+    pub manners: Manners,
+    /// As whom; absent for a server that asks nobody who they are.
+    pub login: Option<Login>,
 }
 
 /// An HTTP client. Clones share their connections.
@@ -200,6 +213,15 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn secret(self, name: &str, value: &SecretString) -> Self {
         self.with(name, value.expose_secret(), true)
+    }
+
+    /// Says who asks, when somebody does.
+    #[must_use]
+    pub fn login(self, login: Option<&Login>) -> Self {
+        match login {
+            Some(login) => self.secret("authorization", &login.value()),
+            None => self,
+        }
     }
 
     fn with(mut self, name: &str, value: &str, sensitive: bool) -> Self {

@@ -6,7 +6,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use versweep::fetch::{Client, Manners, Reach, Request, Roots, Target};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use versweep::fetch::{Client, Login, Manners, Reach, Request, Roots, Target};
 
 fn manners() -> Manners {
     Manners {
@@ -138,5 +140,100 @@ fn an_address_shows_no_more_than_its_server() {
         ),
     ] {
         assert_eq!(Target::parse(wrong).unwrap_err().to_string(), why);
+    }
+}
+
+#[tokio::test]
+async fn who_asks_is_said_as_the_server_wants_it() {
+    let secret = || "planted".to_owned().into();
+    for (login, header) in [
+        (Login::Bearer(secret()), "authorization: Bearer planted\r\n"),
+        (Login::Token(secret()), "authorization: Token planted\r\n"),
+        // The name and the password of RFC 7617, section 2.
+        (
+            Login::Basic { username: "Aladdin".to_owned(), password: "open sesame".to_owned().into() },
+            "authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n",
+        ),
+    ] {
+        assert!(!format!("{login:?}").contains("planted"));
+        let (address, served) = answers("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        let target = target(address);
+        let request = Request::get(&target).login(Some(&login));
+        Client::new(manners()).unwrap().send(request).await.unwrap();
+        let asked = served.join().unwrap();
+        assert!(asked.contains(header), "{asked}");
+    }
+}
+
+/// An authority of our own, written to a file as an operator would, and a server that it vouches for.
+struct Authority {
+    folder: tempfile::TempDir,
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
+        Self { folder, issuer }
+    }
+
+    fn roots(&self) -> Roots {
+        Roots::read(&self.folder.path().join("ca.pem")).unwrap()
+    }
+
+    /// Answers one request over TLS as the server of that name; ends at once when the client turns away.
+    fn serves(&self, name: &str) -> (u16, JoinHandle<()>) {
+        let key = KeyPair::generate().unwrap();
+        let certificate =
+            CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![CertificateDer::from(certificate)],
+                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let served = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut session = rustls::ServerConnection::new(std::sync::Arc::new(config)).unwrap();
+            let mut stream = rustls::Stream::new(&mut session, &mut socket);
+            let mut head = [0; 1024];
+            if stream.read(&mut head).is_ok_and(|n| n > 0) {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nsafe").unwrap();
+            }
+        });
+        (port, served)
+    }
+}
+
+#[tokio::test]
+async fn a_server_is_trusted_by_the_authority_that_is_named_and_by_its_own_name_only() {
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    for (roots, name, outcome) in [
+        (ours.roots(), "localhost", Ok("safe")),
+        (theirs.roots(), "localhost", Err("UnknownIssuer")),
+        (Roots::System, "localhost", Err("UnknownIssuer")),
+        (ours.roots(), "hooks.example.net", Err("not valid for name \"localhost\"")),
+    ] {
+        let (port, served) = ours.serves(name);
+        let target = Target::parse(&format!("https://localhost:{port}/")).unwrap();
+        let client = Client::new(Manners { roots, ..manners() }).unwrap();
+        let told = client.send(Request::get(&target)).await;
+        served.join().unwrap();
+        match (told, outcome) {
+            (Ok(answer), Ok(body)) => assert_eq!(answer.body, body.as_bytes()),
+            (Err(error), Err(why)) => assert!(error.to_string().contains(why), "{error}"),
+            (told, outcome) => panic!("{outcome:?}: {told:?}"),
+        }
     }
 }
