@@ -34,9 +34,10 @@ impl SshAgent {
             .stdout(Stdio::null())
             .spawn()
             .expect("ssh-agent should be installed: apt-get install openssh-client");
+        let agent = Self { socket, child };
         for _ in 0..1000 {
-            if socket.exists() {
-                return Self { socket, child };
+            if agent.socket.exists() {
+                return agent;
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
