@@ -23,6 +23,9 @@ mod ssh_server;
 mod visits;
 
 #[cfg(test)]
+#[path = "behaviours/agent.rs"]
+mod agent;
+#[cfg(test)]
 #[path = "behaviours/cli.rs"]
 mod cli;
 #[cfg(test)]
@@ -49,6 +52,9 @@ mod detection;
 #[cfg(test)]
 #[path = "behaviours/diff.rs"]
 mod diff;
+#[cfg(test)]
+#[path = "behaviours/fetch.rs"]
+mod fetch;
 #[cfg(test)]
 #[path = "behaviours/first_start.rs"]
 mod first_start;

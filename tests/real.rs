@@ -21,6 +21,9 @@ mod sshd_server;
 mod visits;
 
 #[cfg(test)]
+#[path = "real/agent.rs"]
+mod agent;
+#[cfg(test)]
 #[path = "real/boot.rs"]
 mod boot;
 #[cfg(test)]
