@@ -168,6 +168,7 @@ async fn sweep_and_record(store: &Path, transport: &FakeTransport) -> Vec<String
     let prober =
         Prober { transport: Arc::new(transport.clone()), platforms: Arc::new(Platforms::builtin()), clock };
     let plan = Plan {
+        id: SweepId::starting(SystemClock.now()),
         name: "all".into(),
         reason: Reason::Schedule,
         devices: vec![visits::device("r1")],
