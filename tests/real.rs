@@ -26,6 +26,8 @@ mod visits;
 #[cfg(test)]
 #[path = "real/alerting.rs"]
 mod alerting;
+#[path = "real/agent.rs"]
+mod agent;
 #[cfg(test)]
 #[path = "real/boot.rs"]
 mod boot;
