@@ -95,6 +95,9 @@ mod probe;
 #[path = "behaviours/recorder.rs"]
 mod recorder;
 #[cfg(test)]
+#[path = "behaviours/rules.rs"]
+mod rules;
+#[cfg(test)]
 #[path = "behaviours/schedule.rs"]
 mod schedule;
 #[cfg(test)]

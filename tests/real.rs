@@ -1,6 +1,9 @@
 //! versweep against real software, installed and started by `make test`; plain `cargo test` shows these as ignored.
 
 #[cfg(test)]
+#[path = "support/alertmanager.rs"]
+mod alertmanager;
+#[cfg(test)]
 #[path = "support/daemon.rs"]
 mod daemon;
 #[cfg(test)]
@@ -21,6 +24,8 @@ mod sshd_server;
 mod visits;
 
 #[cfg(test)]
+#[path = "real/alerting.rs"]
+mod alerting;
 #[path = "real/agent.rs"]
 mod agent;
 #[cfg(test)]
