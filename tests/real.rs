@@ -23,11 +23,11 @@ mod sshd_server;
 #[path = "support/visits.rs"]
 mod visits;
 
+#[path = "real/agent.rs"]
+mod agent;
 #[cfg(test)]
 #[path = "real/alerting.rs"]
 mod alerting;
-#[path = "real/agent.rs"]
-mod agent;
 #[cfg(test)]
 #[path = "real/boot.rs"]
 mod boot;
@@ -52,6 +52,9 @@ mod login;
 #[cfg(test)]
 #[path = "real/odd_servers.rs"]
 mod odd_servers;
+#[cfg(test)]
+#[path = "real/packages.rs"]
+mod packages;
 #[cfg(test)]
 #[path = "real/prometheus.rs"]
 mod prometheus;
