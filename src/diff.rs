@@ -20,7 +20,7 @@ use chrono::TimeDelta;
 use crate::change::{Change, ChangeKind};
 use crate::clock::Timestamp;
 use crate::facts::Reading;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::{Failure, HostKeyTrouble};
 use crate::known::{Flap, Flaps, Known, KnownFacts, LastVisit};
 use crate::observation::{Observation, Outcome};
 use crate::version::Version;
@@ -288,9 +288,10 @@ fn came_back(known: &Known) -> Option<Found> {
     known.unreachable.then_some(found)
 }
 
-/// The key is changed, revoked, or unknown where it must be known: all mean that something else may answer there.
+/// The key is changed or revoked, or its certificate is not good: something else may answer there. One that is only
+/// unknown where it must be known says nothing of the kind.
 fn host_key(known: &Known, failure: &Failure) -> Option<Found> {
-    let news = failure.kind == FailureKind::HostKey && !known.host_key_told;
+    let news = failure.host_key.is_some_and(HostKeyTrouble::is_suspicious) && !known.host_key_told;
     news.then(|| {
         Found::new(ChangeKind::HostKey, "", &failure.detail, "no login was tried, no secret was sent")
     })

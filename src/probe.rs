@@ -109,26 +109,22 @@ impl<T: Transport> Prober<T> {
                 None => return Err(no_profile(key)),
             },
         };
-        read.map_err(|error| Failure { kind: error.kind(), stage: Stage::Parse, detail: error.to_string() })
+        read.map_err(|error| Failure::new(error.kind(), Stage::Parse, error.to_string()))
     }
 }
 
 /// The configuration checks names of platforms, so this is a defect of versweep's own.
 fn no_profile(key: &PlatformKey) -> Failure {
-    Failure {
-        kind: FailureKind::Internal,
-        stage: Stage::Connect,
-        detail: format!("no profile of platform {key}: `versweep platforms` lists them"),
-    }
+    let detail = format!("no profile of platform {key}: `versweep platforms` lists them");
+    Failure::new(FailureKind::Internal, Stage::Connect, detail)
 }
 
 /// A device may print back what it was sent: the words that are kept are without it.
-fn failed(error: TransportError, trace: &Trace) -> Outcome {
-    let detail = trace.redacted(error.detail);
-    Outcome::Failed {
-        failure: Failure { kind: error.kind, stage: error.stage, detail },
-        raw: error.partial_output.map(|text| RawText::from(trace.redacted(text))),
-    }
+fn failed(mut error: TransportError, trace: &Trace) -> Outcome {
+    let raw = error.partial_output.take().map(|text| RawText::from(trace.redacted(text)));
+    let failure = Failure::from(error);
+    let detail = trace.redacted(failure.detail);
+    Outcome::Failed { failure: Failure { detail, ..failure }, raw }
 }
 
 fn deadline_passed(device: &Device, trace: &Trace) -> Outcome {
@@ -137,5 +133,5 @@ fn deadline_passed(device: &Device, trace: &Trace) -> Outcome {
         "the visit passed its deadline of {:?} while in {stage}: the connection was closed; raise `timeout` if the device is only slow",
         device.timeouts.visit
     );
-    Outcome::Failed { failure: Failure { kind: FailureKind::Deadline, stage, detail }, raw: None }
+    Outcome::Failed { failure: Failure::new(FailureKind::Deadline, stage, detail), raw: None }
 }

@@ -107,9 +107,7 @@ fn last_visit(row: &Row<'_>) -> rusqlite::Result<Option<LastVisit>> {
 fn failure(row: &Row<'_>) -> rusqlite::Result<Option<Failure>> {
     let Some(kind) = row.get::<_, Option<String>>("failure_kind")? else { return Ok(None) };
     let stage: String = row.get("failure_stage")?;
-    Ok(Some(Failure {
-        kind: FailureKind::from_name(&kind).ok_or_else(|| nonsense(row, "failure_kind"))?,
-        stage: Stage::from_name(&stage).ok_or_else(|| nonsense(row, "failure_stage"))?,
-        detail: row.get("failure_detail")?,
-    }))
+    let kind = FailureKind::from_name(&kind).ok_or_else(|| nonsense(row, "failure_kind"))?;
+    let stage = Stage::from_name(&stage).ok_or_else(|| nonsense(row, "failure_stage"))?;
+    Ok(Some(Failure::new(kind, stage, row.get::<_, String>("failure_detail")?)))
 }

@@ -12,7 +12,7 @@ use versweep::device::{
 };
 use versweep::diff::FlapRules;
 use versweep::facts::{Facts, Reading};
-use versweep::failure::{Failure, FailureKind, Stage};
+use versweep::failure::{Failure, FailureKind, HostKeyTrouble, Stage};
 use versweep::known::SweepRecord;
 use versweep::observation::{Observation, Outcome, StageTimes, SweepId};
 use versweep::platform::Platforms;
@@ -71,7 +71,9 @@ pub(crate) fn answered(device: &str, seconds: i64, version: &str) -> Observation
 }
 
 pub(crate) fn failed(device: &str, seconds: i64, kind: FailureKind) -> Observation {
-    let failure = Failure { kind, stage: Stage::Connect, detail: format!("made up: {kind}") };
+    let trouble = (kind == FailureKind::HostKey).then_some(HostKeyTrouble::Changed);
+    let failure =
+        Failure { kind, stage: Stage::Connect, detail: format!("made up: {kind}"), host_key: trouble };
     observed(device, seconds, Outcome::Failed { failure, raw: Some("half an ans".into()) })
 }
 

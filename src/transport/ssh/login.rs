@@ -182,7 +182,10 @@ impl Attempt<'_> {
         match result {
             Ok(result) => self.answer(METHOD, Ok(result)),
             Err(SignError::SessionEnded) => Err(self.ended(METHOD)),
-            Err(SignError::Agent(problem)) => Ok(Answer::NotSigned(problem)),
+            Err(SignError::Agent(problem)) => {
+                self.facts.with(|facts| facts.tried.push(format!("{METHOD}: not signed")));
+                Ok(Answer::NotSigned(problem))
+            }
         }
     }
 
@@ -219,12 +222,18 @@ impl Attempt<'_> {
     /// Sorts out what russh gives: a session that ended during authentication also looks like a refusal there.
     fn answer(&self, method: &str, result: Result<AuthResult, Error>) -> Result<Answer, TransportError> {
         match result {
-            Ok(AuthResult::Success) => Ok(Answer::LoggedIn),
+            Ok(AuthResult::Success) => {
+                self.facts.with(|facts| facts.tried.push(format!("{method}: taken")));
+                Ok(Answer::LoggedIn)
+            }
             Ok(AuthResult::Failure { remaining_methods, partial_success })
                 if !remaining_methods.is_empty() =>
             {
-                let offered = format!("{method} refused, offered: {}", names(&remaining_methods));
-                self.facts.with(|facts| facts.notes.push(offered));
+                let how = if partial_success { "not enough" } else { "refused" };
+                self.facts.with(|facts| {
+                    facts.offered.get_or_insert_with(|| names(&remaining_methods));
+                    facts.tried.push(format!("{method}: {how}"));
+                });
                 Ok(Answer::Refused(remaining_methods, partial_success))
             }
             Ok(AuthResult::Failure { .. }) | Err(_) => Err(self.ended(method)),
@@ -232,7 +241,10 @@ impl Attempt<'_> {
     }
 
     fn ended(&self, method: &str) -> TransportError {
-        let ended = self.facts.with(|facts| facts.ended.clone());
+        let ended = self.facts.with(|facts| {
+            facts.tried.push(format!("{method}: the session ended"));
+            facts.ended.clone()
+        });
         match ended.as_ref().map(|ended| ended.how) {
             // A server that hangs up on a secret has refused it as far as versweep is concerned: taken for a network
             // failure it would be tried again, and each try counts towards a lock-out.
