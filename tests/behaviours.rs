@@ -97,6 +97,8 @@ mod recorder;
 #[cfg(test)]
 #[path = "behaviours/round_trips.rs"]
 mod round_trips;
+#[path = "behaviours/rules.rs"]
+mod rules;
 #[cfg(test)]
 #[path = "behaviours/schedule.rs"]
 mod schedule;
