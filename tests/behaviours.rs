@@ -97,6 +97,7 @@ mod recorder;
 #[cfg(test)]
 #[path = "behaviours/round_trips.rs"]
 mod round_trips;
+#[cfg(test)]
 #[path = "behaviours/rules.rs"]
 mod rules;
 #[cfg(test)]
