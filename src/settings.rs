@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::device::{
-    CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, JumpHost, Labels, PlatformChoice, PlatformKey,
-    Route, Selector, SshAlgorithms, Timeouts,
+    CredentialId, HostKeyPolicy, JumpHost, PlatformChoice, Route, Selector, SshAlgorithms, Timeouts,
 };
 use crate::document::{Item, Section};
 use crate::duration::HumanDuration;

@@ -20,7 +20,7 @@ use versweep::observation::{Observation, Outcome, SweepId};
 use versweep::probe::Prober;
 use versweep::sweep::Engine;
 use versweep::transport::fake::{FakeAnswer, FakeTransport, Script};
-use versweep::transport::ssh::{SshSettings, SshTransport};
+use versweep::transport::ssh::SshTransport;
 use versweep::transport::{Trace, Transport};
 
 use crate::devices::{PASSWORD, PATIENT, credential, device_at, settings};
