@@ -264,7 +264,7 @@ async fn at_the_door() -> Vec<Row> {
         row(
             Auth,
             Stage::Auth,
-            &["refused the password of user", "it offers: publickey, password"],
+            &["refused the password of user", "it offers: publickey;"],
             "check credential lab",
             failing(wrong, &device, &show_version(), folder.path()).await,
         ),

@@ -31,17 +31,18 @@ pub(crate) struct Exchange {
 const STRIPPED: &str = "output stripped";
 
 /// Sessions that hold no version to read, and why.
-const WITHOUT: [(&str, &str); 6] = [
+const WITHOUT: [(&str, &str); 7] = [
     ("aoscx-CX6300", STRIPPED),
     ("aoscx-CX8100", STRIPPED),
     ("aoscx-CX8360", STRIPPED),
     ("cumulus", "nothing but the logout was recorded"),
     ("eatonnetwork", "nothing but the logout was recorded"),
     ("quantaos", "no version command was recorded"),
+    ("sonicos", "its answer is a remark of who recorded it"),
 ];
 
 /// What each platform is asked in its shell, and what its answer must show; the first word that fits a session's id.
-const ASKED: [(&str, &str, &str); 21] = [
+const ASKED: [(&str, &str, &str); 20] = [
     ("aoscx-CX6000", "show version", "PL.10.16.1010"),
     ("aoscx-6100", "show version", "PL.10.10.1090"),
     ("aoscx-8100", "show version", "LL.10.13.1050"),
@@ -57,7 +58,6 @@ const ASKED: [(&str, &str, &str); 21] = [
     ("nxos", "show version", "7.3(13)"),
     ("perle", "show version verbose", "6.2"),
     ("smartbyte", "show version", "7.4.7"),
-    ("sonicos", "show version", "SonicOS"),
     ("tnsr-TNSR_23", "show version", "23.0"),
     ("tnsr-TNSR_25", "show version all", "25.02-2"),
     ("tplink", "show system-info", "1.0.0"),
@@ -214,7 +214,7 @@ fn recorded_sessions_yield_their_versions() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     report(&format!("{by_shell} versions by shell, {by_exec} by exec, {without} sessions without one"));
     if !sessions.is_empty() {
-        assert_eq!((by_shell, by_exec, without), (24, 6, 6), "of 36 sessions");
+        assert_eq!((by_shell, by_exec, without), (23, 6, 7), "of 36 sessions");
     }
 }
 
@@ -250,9 +250,9 @@ fn sessions_without_a_version_are_talked_through_as_well() {
         } else if session.id.contains("cumulus") {
             let outputs = replay(&session, rules_of(&session), &[], 5).unwrap();
             assert!(outputs.is_empty());
-        } else if let Some((_, STRIPPED)) = named(&WITHOUT, &session, |(name, _)| name) {
+        } else if named(&WITHOUT, &session, |(name, _)| name).is_some() && session.has_shell {
             let outputs = replay(&session, rules_of(&session), &["show version".to_owned()], 5).unwrap();
-            assert!(outputs[0].contains(STRIPPED), "{outputs:?}");
+            assert!(outputs[0].contains(STRIPPED) || outputs[0].starts_with("# Example"), "{outputs:?}");
         }
     }
 }
