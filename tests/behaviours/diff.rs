@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use versweep::change::{Change, ChangeKind};
 use versweep::diff::{FlapRules, Rules, apply, diff};
 use versweep::facts::Facts;
-use versweep::failure::FailureKind;
+use versweep::failure::{FailureKind, HostKeyTrouble};
 use versweep::known::Known;
 use versweep::observation::{Observation, Outcome};
 use versweep::version::Version;
@@ -573,5 +573,33 @@ mod delta {
             prop_assert_eq!(delta.apply(&a), b.clone());
             prop_assert_eq!(delta.is_empty(), a == b);
         }
+    }
+}
+
+#[test]
+fn a_device_in_its_quiet_mode_is_not_down() {
+    use FailureKind::{Auth, Refused, Timeout};
+    let visits = |failures: &[FailureKind]| {
+        let failures = failures.iter().zip(2_i64..).map(|(kind, at)| failed("r1", at, *kind));
+        let visits: Vec<_> = [answered("r1", 1, "1.0")].into_iter().chain(failures).collect();
+        kinds(&visits)
+    };
+    assert_eq!(visits(&[Auth, Refused, Auth]), []);
+    assert_eq!(visits(&[Auth, Refused, Timeout, Refused]), [ChangeKind::Unreachable]);
+    assert_eq!(visits(&[Refused, Refused, Refused]), [ChangeKind::Unreachable]);
+}
+
+#[test]
+fn a_host_key_that_is_only_unknown_is_no_change() {
+    let with = |trouble| {
+        let mut visit = failed("r1", 1, FailureKind::HostKey);
+        if let Outcome::Failed { failure, .. } = &mut visit.outcome {
+            failure.host_key = Some(trouble);
+        }
+        kinds(&[visit])
+    };
+    assert_eq!(with(HostKeyTrouble::Unknown), []);
+    for trouble in [HostKeyTrouble::Changed, HostKeyTrouble::Revoked, HostKeyTrouble::Certificate] {
+        assert_eq!(with(trouble), [ChangeKind::HostKey], "{trouble:?}");
     }
 }
