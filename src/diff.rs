@@ -101,6 +101,9 @@ pub fn apply(known: &Known, observation: &Observation, rules: &Rules<'_>) -> Kno
             }
         }
     }
+    if observation.ssh.is_some() {
+        next.ssh.clone_from(&observation.ssh);
+    }
     next.flaps = findings.flaps_after(known, observation, rules);
     next
 }

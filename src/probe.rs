@@ -9,7 +9,7 @@ use crate::device::{Device, PlatformChoice, PlatformKey};
 use crate::dialogue::Errand;
 use crate::facts::Reading;
 use crate::failure::{Failure, FailureKind, Stage};
-use crate::observation::{Observation, Outcome, RawText, SweepId};
+use crate::observation::{Observation, Outcome, RawText, SshSession, SweepId};
 use crate::parse;
 use crate::platform::Platforms;
 use crate::transport::{Trace, Transport, TransportError};
@@ -59,6 +59,7 @@ impl<T: Transport> Prober<T> {
             stages: trace.times(),
             attempts: 1,
             confirmed: false,
+            ssh: session_of(&trace),
             outcome,
         };
         Visit { observation, trace }
@@ -111,6 +112,12 @@ impl<T: Transport> Prober<T> {
         };
         read.map_err(|error| Failure::new(error.kind(), Stage::Parse, error.to_string()))
     }
+}
+
+/// The session that the visit had, where key exchange was done.
+fn session_of(trace: &Trace) -> Option<Box<SshSession>> {
+    let algorithms = trace.algorithms.clone()?;
+    Some(Box::new(SshSession { server: trace.server.clone().unwrap_or_default(), algorithms }))
 }
 
 /// The configuration checks names of platforms, so this is a defect of versweep's own.

@@ -7,7 +7,7 @@ use crate::wildcard;
 
 mod line;
 
-pub use line::{Hop, LEGACY};
+pub use line::Hop;
 use line::{Line, Setting};
 
 /// A file that was read.

@@ -1,21 +1,7 @@
 //! One line of the file: its keyword, its words, what they mean.
 
+use crate::device::SshAlgorithms;
 use crate::wildcard;
-
-/// The algorithms that are offered only under `legacy_ssh`, by their names in SSH's registry.
-pub const LEGACY: [&str; 11] = [
-    "diffie-hellman-group14-sha1",
-    "diffie-hellman-group-exchange-sha1",
-    "diffie-hellman-group1-sha1",
-    "ssh-rsa",
-    "ssh-dss",
-    "aes128-cbc",
-    "aes192-cbc",
-    "aes256-cbc",
-    "3des-cbc",
-    "hmac-sha1-etm@openssh.com",
-    "hmac-sha1",
-];
 
 /// The keywords with lists of algorithms, in lower case.
 const ALGORITHM_LISTS: [&str; 6] = [
@@ -218,7 +204,8 @@ fn hop_of(text: &str) -> Option<Hop> {
 /// away (`-`) doesn't.
 fn names_legacy(list: &str) -> bool {
     let listed = list.strip_prefix(['+', '^']).unwrap_or(list);
-    let is_old =
-        |pattern: &str| LEGACY.iter().any(|old| wildcard::matches(pattern.as_bytes(), old.as_bytes()));
+    let is_old = |pattern: &str| {
+        SshAlgorithms::LEGACY.iter().any(|old| wildcard::matches(pattern.as_bytes(), old.as_bytes()))
+    };
     !list.starts_with('-') && listed.split(',').any(is_old)
 }

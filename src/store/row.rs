@@ -12,11 +12,12 @@ use crate::device::{DeviceId, PlatformKey};
 use crate::facts::{Facts, Reading};
 use crate::failure::{Failure, FailureKind, Stage};
 use crate::known::{Known, KnownFacts, LastVisit};
+use crate::observation::SshSession;
 use crate::version::Version;
 
 /// The columns that [`known`] reads, in its order.
 pub(super) const KNOWN_COLUMNS: &str = "name, platform, revision, pattern, version, model, serial, hostname, image, uptime, more, \
-     seen_at, version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, failures, \
+     seen_at, version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, ssh_server, ssh_algorithms, failures, \
      unreachable, version_changes, last_version_change, host_key_told, removed, flaps";
 
 pub(super) fn micros(time: Timestamp) -> i64 {
@@ -62,6 +63,7 @@ pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<(DeviceId, Known)> {
     let known = Known {
         facts: known_facts(row)?,
         visit: last_visit(row)?,
+        ssh: ssh(row)?,
         consecutive_failures: row.get("failures")?,
         unreachable: row.get("unreachable")?,
         version_changes: uncount(row.get("version_changes")?),
@@ -102,6 +104,12 @@ fn last_visit(row: &Row<'_>) -> rusqlite::Result<Option<LastVisit>> {
     let Some(at) = optional_time(row, "visit_at")? else { return Ok(None) };
     let took = optional_duration(row, "visit_took")?.unwrap_or_default();
     Ok(Some(LastVisit { at, took, failure: failure(row)? }))
+}
+
+fn ssh(row: &Row<'_>) -> rusqlite::Result<Option<Box<SshSession>>> {
+    let Some(algorithms) = row.get("ssh_algorithms")? else { return Ok(None) };
+    let server = row.get::<_, Option<String>>("ssh_server")?.unwrap_or_default();
+    Ok(Some(Box::new(SshSession { server, algorithms })))
 }
 
 fn failure(row: &Row<'_>) -> rusqlite::Result<Option<Failure>> {

@@ -92,6 +92,7 @@ pub(super) fn unvisited(device: DeviceId, sweep: SweepId, at: Timestamp, failure
         stages: StageTimes::default(),
         attempts: 1,
         confirmed: false,
+        ssh: None,
         outcome: Outcome::Failed { failure, raw: None },
     }
 }

@@ -603,3 +603,12 @@ fn a_host_key_that_is_only_unknown_is_no_change() {
         assert_eq!(with(trouble), [ChangeKind::HostKey], "{trouble:?}");
     }
 }
+
+#[test]
+fn the_last_ssh_session_is_known_with_what_it_needed() {
+    let (known, _) =
+        walk(Known::default(), &[answered("r1", 1, "1.0"), failed("r1", 2, FailureKind::Timeout)]);
+    let session = known.ssh.unwrap();
+    assert_eq!(session, crate::visits::session(), "a visit that came to none leaves it");
+    assert_eq!(session.legacy().collect::<Vec<_>>(), ["diffie-hellman-group14-sha1", "ssh-rsa"]);
+}

@@ -55,6 +55,7 @@ fn running(version: &str, devices: &[Arc<Device>]) -> Arc<Snapshot> {
                 stages: versweep::observation::StageTimes::default(),
                 attempts: 1,
                 confirmed: false,
+                ssh: None,
                 outcome: Outcome::Answered {
                     reading: versweep::parse::parse(profile, &text).unwrap(),
                     raw: text.as_str().into(),
