@@ -128,7 +128,8 @@ impl SshConfig {
         for setting in self.blocks.iter().filter(|block| block.hosts.has(name)).flat_map(|b| &b.settings) {
             match setting {
                 Setting::HostName(text) => {
-                    entry.host_name.get_or_insert_with(|| text.replace("%h", name).replace("%%", "%"));
+                    let filled = || expand(text, None, name, "").unwrap_or_else(|| text.clone());
+                    entry.host_name.get_or_insert_with(filled);
                 }
                 Setting::Port(port) => drop(entry.port.get_or_insert(*port)),
                 Setting::User(user) => drop(entry.user.get_or_insert_with(|| user.clone())),

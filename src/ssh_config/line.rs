@@ -154,7 +154,7 @@ fn words(text: &str) -> Option<Vec<String>> {
 }
 
 fn host_name(text: String) -> Result<String, &'static str> {
-    let tokens_gone = text.replace("%h", "").replace("%%", "");
+    let tokens_gone = text.replace("%%", "").replace("%h", "");
     let good = |c: char| c.is_alphanumeric() || ".-_:".contains(c);
     if text.is_empty() || !tokens_gone.chars().all(good) {
         return Err("is not a host name, an address, or one with %h in it");
