@@ -24,10 +24,11 @@ mod sshd_server;
 mod visits;
 
 #[cfg(test)]
-#[path = "real/alerting.rs"]
-mod alerting;
 #[path = "real/agent.rs"]
 mod agent;
+#[cfg(test)]
+#[path = "real/alerting.rs"]
+mod alerting;
 #[cfg(test)]
 #[path = "real/boot.rs"]
 mod boot;
@@ -52,6 +53,9 @@ mod login;
 #[cfg(test)]
 #[path = "real/odd_servers.rs"]
 mod odd_servers;
+#[cfg(test)]
+#[path = "real/packages.rs"]
+mod packages;
 #[cfg(test)]
 #[path = "real/prometheus.rs"]
 mod prometheus;

@@ -133,7 +133,7 @@ async fn after_an_answer_that_did_not_fit_nothing_is_remembered() {
     for (kind, is_forgotten) in
         [(FailureKind::Parse, true), (FailureKind::Command, true), (FailureKind::Timeout, false)]
     {
-        let failure = Failure { kind, stage: Stage::Parse, detail: String::new() };
+        let failure = Failure::new(kind, Stage::Parse, "");
         known.visit.as_mut().unwrap().failure = Some(failure);
         let (_, heard) = visit(ios(), Some(&known)).await;
         // The manners of a remembered platform come before its command.
