@@ -50,6 +50,9 @@ mod dashboards;
 #[path = "behaviours/diff.rs"]
 mod diff;
 #[cfg(test)]
+#[path = "behaviours/documents.rs"]
+mod documents;
+#[cfg(test)]
 #[path = "behaviours/failures.rs"]
 mod failures;
 #[cfg(test)]
