@@ -16,11 +16,14 @@ use crate::diff::FlapRules;
 use crate::document::{Document, Problem, Section};
 use crate::holdoff;
 use crate::platform::Platforms;
-use crate::settings::{JumpHosts, Layers, References, Source};
+use crate::settings::{JumpHosts, Layers, References};
+use crate::source::Source;
 use crate::timetable::Timetable;
 
 mod care;
+mod inventory;
 mod jumps;
+mod relabel;
 mod secrets;
 mod sweeps;
 mod tables;
@@ -247,7 +250,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         breaker: care::breaker(root),
         holdoff: care::holdoff(root),
         grace: tables::duration(&daemon, "grace", 30 * SECOND, [SECOND, HOUR]),
-        inventory: tables::sources(root, folder),
+        inventory: inventory::sources(root, around, &mut warnings),
         layers: tables::layers(root, &references, &mut warnings),
         platforms: Arc::new(platforms),
         platforms_complete,

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::courier::{self, CourierHandle};
 use crate::holdoff;
 use crate::http::{self, App, Readiness, ReloadRequest};
+use crate::inventory::Stock;
 use crate::known::Snapshot;
 use crate::limits;
 use crate::metrics::{Exporter, Live};
@@ -33,11 +34,12 @@ use crate::transport::ssh::{SshTransport, tune_process};
 
 mod notify;
 mod rooms;
+mod shelf;
 mod watchdog;
 mod world;
 
 use rooms::{Rooms, Shared};
-pub use world::World;
+pub use world::{Before, World};
 
 /// Every room made, sockets bound, state loaded; nothing moves yet.
 pub struct Daemon {
@@ -63,7 +65,7 @@ impl Daemon {
         let hangup = signal(SignalKind::hangup()).context("SIGHUP can't be listened for")?;
         tune_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let world = World::load(path, &clock, None)?;
+        let world = World::load(path, &clock, &Before::Kept)?;
         log_warnings(&world);
         let config = &world.config;
         limits::require_open_files(config.workers + limits::FILES_BESIDE_VISITS)
@@ -71,6 +73,7 @@ impl Daemon {
         let listeners = bind(&config.listen).await?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let (recorder, couriers) = open_store(&world, &clock)?;
+        world.keep_lists();
         recorder.notes.send(Note::Inventory(world.devices.clone())).await?;
         flushed(&recorder.notes).await?;
         Ok(Self {
@@ -222,7 +225,9 @@ impl Reloader {
         let (path, clock, old) = (self.path.clone(), Arc::clone(&self.clock), self.world.load_full());
         let before = Arc::clone(&old);
         // Reading thousands of inventory rows and host keys is no work for a thread that serves visits.
-        let loaded = tokio::task::spawn_blocking(move || World::load(&path, &clock, Some(&before)));
+        let loaded = tokio::task::spawn_blocking(move || {
+            World::load(&path, &clock, &Before::Running(&before)).inspect(World::keep_lists)
+        });
         let new = loaded.await.map_err(|error| error.to_string())?.map_err(|errors| errors.to_string())?;
         log_warnings(&new);
         limits::require_open_files(new.config.workers + limits::FILES_BESIDE_VISITS)
@@ -320,7 +325,7 @@ fn read_live(
             gates: gates.status(),
             held_off: held_off.count(&world.config.holdoff),
             sinks: sinks.iter().map(|(name, status)| (name.clone(), status.borrow().clone())).collect(),
-            sources: world.sources.clone(),
+            sources: world.stocks.iter().map(Stock::status).collect(),
             reload: Some(reload.borrow().clone()),
             store_bytes: crate::store::size_on_disk(&store),
             ..Live::default()

@@ -27,6 +27,7 @@ pub mod holdoff;
 pub mod parse;
 pub mod platform;
 pub mod settings;
+pub mod source;
 pub mod timetable;
 
 // floor 2: doors to the outside

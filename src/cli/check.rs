@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Exit;
 use crate::clock::{Clock, SystemClock};
-use crate::daemon::World;
+use crate::daemon::{Before, World};
 use crate::duration::HumanDuration;
 use crate::timetable::Timetable;
 use crate::transport::ssh::SshTransport;
@@ -26,7 +26,7 @@ pub(crate) struct Args {
 impl Args {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let world = World::load(&self.file, &clock, None)?;
+        let world = World::load(&self.file, &clock, &Before::Nothing)?;
         let mut err = io::stderr().lock();
         for warning in &world.warnings {
             writeln!(err, "warning: {warning}")?;
@@ -49,8 +49,8 @@ impl Args {
             counted(config.credentials.len(), "credential"),
         ];
         writeln!(out, "{}: ok: {}", self.file.display(), counts.join(", "))?;
-        for source in &world.sources {
-            writeln!(out, "  inventory {}: {}", source.source, counted(source.devices, "device"))?;
+        for stock in &world.stocks {
+            writeln!(out, "  inventory {}: {}", stock.source.name, counted(stock.devices(), "device"))?;
         }
         for sweep in &config.sweeps {
             let devices = world.devices.iter().filter(|device| sweep.select.matches(device)).count();

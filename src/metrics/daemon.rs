@@ -264,11 +264,11 @@ fn inventory_families(live: &Live) -> Vec<Family> {
         ),
         each(
             gauge("versweep_inventory_last_refresh_success", "Whether the last refresh was good."),
-            |source| flag(source.success),
+            |source| flag(source.failure.is_none() && source.good.is_some()),
         ),
         each(
             gauge("versweep_inventory_last_refresh_timestamp_seconds", "When the source was last refreshed."),
-            |source| seconds(source.at),
+            |source| seconds_or_zero(source.looked),
         ),
     ]
 }
