@@ -27,15 +27,16 @@ pub mod holdoff;
 pub mod parse;
 pub mod platform;
 pub mod settings;
-pub mod source;
 pub mod timetable;
 
 // floor 2: doors to the outside
 pub mod config;
+pub mod fetch;
 pub mod inventory;
 pub mod limits;
 pub mod metrics;
 pub mod sink;
+pub mod source;
 pub mod store;
 pub mod transport;
 
