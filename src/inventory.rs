@@ -64,6 +64,8 @@ pub struct SourceCount {
 pub struct Look {
     entries: Vec<Entry>,
     dropped: Vec<Dropped>,
+    /// What is wrong with the form of a list that is written for versweep.
+    problems: Problems,
 }
 
 /// An entry that is not used.
@@ -137,6 +139,14 @@ impl Inventory {
         })
     }
 
+    /// What is wrong with devices of strict sources once all sources are merged, also of lists that were refused already:
+    /// so that everything is told at once.
+    #[must_use]
+    pub fn examine(stocks: &[Stock], layers: &Layers) -> Problems {
+        let stocks: Vec<Stock> = stocks.iter().map(Stock::as_if_taken).collect();
+        merge::merge(&stocks, layers).problems
+    }
+
     /// The device of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<Device>> {
@@ -166,14 +176,9 @@ pub fn load(sources: &[Source], layers: &Layers, references: &References<'_>) ->
         }
         stocks.push(stock);
     }
-    match Inventory::assemble(&stocks, layers) {
-        Ok(inventory) if problems.is_empty() => Ok(inventory),
-        Ok(_) => Err(problems),
-        Err(others) => {
-            problems.extend(others);
-            Err(problems)
-        }
-    }
+    let examined = Inventory::examine(&stocks, layers);
+    problems.extend(examined);
+    if problems.is_empty() { Inventory::assemble(&stocks, layers) } else { Err(problems) }
 }
 
 /// Two names for one address: the device would be visited twice at once, which some refuse.

@@ -31,6 +31,8 @@ pub struct Stock {
     pub source: Arc<Source>,
     list: Option<Arc<List>>,
     pending: Option<Arc<List>>,
+    /// One in which something is wrong: only to tell all that is.
+    rejected: Option<Arc<List>>,
     /// When it was last looked at; absent before the first time.
     looked: Option<Timestamp>,
     /// When a look was last good.
@@ -72,13 +74,13 @@ impl Stock {
     /// Nothing yet.
     #[must_use]
     pub fn new(source: Source) -> Self {
-        Self { source: Arc::new(source), list: None, pending: None, looked: None, good: None, trouble: None }
+        Self { source: Arc::new(source), list: None, pending: None, rejected: None, looked: None, good: None, trouble: None }
     }
 
     /// The last good list of an earlier time, as it was kept.
     #[must_use]
     pub fn with_kept(mut self, entries: Vec<Entry>, references: &References<'_>) -> Self {
-        let look = Look { entries, dropped: Vec::new() };
+        let look = Look { entries, ..Look::default() };
         // Whatever has become wrong with it since is dropped: there is no other list to fall back to.
         self.list = Some(Arc::new(List::new(look, false, references)));
         self
@@ -88,7 +90,7 @@ impl Stock {
     #[must_use]
     pub fn retyped(&self, source: Source, references: &References<'_>) -> Self {
         let again = |list: &Arc<List>| {
-            let look = Look { entries: list.entries.clone(), dropped: list.dropped.clone() };
+            let look = Look { entries: list.entries.clone(), dropped: list.dropped.clone(), ..Look::default() };
             Arc::new(List::new(look, false, references))
         };
         Self {
@@ -111,17 +113,19 @@ impl Stock {
             Ok(look) => look,
             Err(trouble) => return (self.refuse(trouble, at), Verdict::Refused),
         };
-        let good = Self { looked: Some(at), good: Some(at), trouble: None, pending: None, ..self.clone() };
+        let good = Self { looked: Some(at), good: Some(at), trouble: None, pending: None, rejected: None, ..self.clone() };
         if self.list.as_ref().is_some_and(|list| list.entries == look.entries && list.dropped == look.dropped)
         {
             return (good, Verdict::Same);
         }
+        let mut problems = look.problems.clone();
         let mut list = List::new(look, self.source.kind.is_strict(), references);
-        if !list.checked.problems.is_empty() {
-            let problems = std::mem::take(&mut list.checked.problems);
-            return (self.refuse(Trouble::invalid(problems), at), Verdict::Refused);
-        }
+        problems.extend(std::mem::take(&mut list.checked.problems));
         let list = Arc::new(list);
+        if !problems.is_empty() {
+            let refused = self.refuse(Trouble::invalid(problems), at);
+            return (Self { rejected: Some(list), ..refused }, Verdict::Refused);
+        }
         if let Some(shrink) = self.shrink(&list) {
             let refused = self.refuse(Trouble::new(RefreshFailure::Shrunk, shrink), at);
             return (Self { pending: Some(list), ..refused }, Verdict::Refused);
