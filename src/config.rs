@@ -23,7 +23,6 @@ use crate::timetable::Timetable;
 mod care;
 mod inventory;
 mod jumps;
-#[cfg_attr(not(test), expect(dead_code, reason = "the tables that name servers come with their own rooms"))]
 mod peer;
 mod relabel;
 mod secrets;

@@ -20,7 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::courier::{self, CourierHandle};
 use crate::holdoff;
-use crate::http::{self, App, Readiness, ReloadRequest};
+use crate::http::{self, App, ConfirmRequest, Readiness, ReloadRequest};
 use crate::inventory::Stock;
 use crate::known::Snapshot;
 use crate::limits;
@@ -33,12 +33,15 @@ use crate::sweep::{Engine, Stop};
 use crate::transport::ssh::{SshTransport, tune_process};
 
 mod notify;
+mod refresh;
 mod rooms;
 mod shelf;
 mod watchdog;
 mod world;
 
+use refresh::{Arrival, Lookouts};
 use rooms::{Rooms, Shared};
+pub use shelf::Ask;
 pub use world::{Before, World};
 
 /// Every room made, sockets bound, state loaded; nothing moves yet.
@@ -73,6 +76,7 @@ impl Daemon {
         let listeners = bind(&config.listen).await?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let (recorder, couriers) = open_store(&world, &clock)?;
+        let world = world.asked(Ask::Unknown).await;
         world.keep_lists();
         recorder.notes.send(Note::Inventory(world.devices.clone())).await?;
         flushed(&recorder.notes).await?;
@@ -114,6 +118,8 @@ impl Daemon {
             stop: sweeps_stop.clone(),
         });
         let (reload_requests, reload_asked) = mpsc::channel(1);
+        let (confirmations, confirmed) = mpsc::channel(1);
+        let (mut lookouts, arrived) = Lookouts::new(Arc::clone(&world), Arc::clone(&clock));
         let (reloaded, reload_status) =
             watch::channel(ReloadStatus { successful: true, success_at: clock.now() });
         let (readiness, readiness_seen) = watch::channel(Readiness::Loading);
@@ -124,18 +130,21 @@ impl Daemon {
             exporter: Arc::clone(&exporter),
             live: read_live(&world, &engine, &couriers, reload_status, HeldOff::new(&snapshot, &clock)),
             reload: reload_requests,
+            confirm: confirmations,
             readiness: readiness_seen,
             clock: Arc::clone(&clock),
         };
         let http_stop = CancellationToken::new();
         let server = tokio::spawn(http::serve(listeners, app, http_stop.clone()));
         rooms.furnish(&world.load().config.sweeps);
+        lookouts.furnish(&world.load().stocks);
         readiness.send_replace(Readiness::Ready);
         let watchdog = tokio::spawn(watchdog::keep(alarms, pulse));
         announce_ready(&world.load(), &addresses);
 
-        let mut reloader = Reloader { path, clock, world, engine, notes, exporter, reloaded };
-        let ended = live(&mut reloader, &mut rooms, &mut done, hangup, reload_asked, &stop).await;
+        let mut reloader = Reloader { path, clock, world, engine, notes, exporter, reloaded, lookouts };
+        let asked = Asked { hangup, reload: reload_asked, confirm: confirmed, arrived };
+        let ended = live(&mut reloader, &mut rooms, &mut done, asked, &stop).await;
 
         notify::stopping();
         readiness.send_replace(Readiness::Stopping);
@@ -156,13 +165,21 @@ impl Daemon {
     }
 }
 
-/// The daemon's life between ready and stop: reloads, and the errors that it can't go on after.
+/// What the daemon is asked for while it runs, and what its look-outs bring.
+struct Asked {
+    hangup: Signal,
+    reload: mpsc::Receiver<ReloadRequest>,
+    confirm: mpsc::Receiver<ConfirmRequest>,
+    arrived: mpsc::Receiver<Arrival>,
+}
+
+/// The daemon's life between ready and stop: reloads, refreshes, and the errors that it can't go on after. All that
+/// exchanges the world comes through here, one after the other.
 async fn live(
     reloader: &mut Reloader,
     rooms: &mut Rooms<SshTransport>,
     recorder: &mut JoinHandle<Result<(), RecorderError>>,
-    mut hangup: Signal,
-    mut reload_asked: mpsc::Receiver<ReloadRequest>,
+    mut asked: Asked,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     loop {
@@ -174,14 +191,27 @@ async fn live(
                 anyhow::bail!("the recorder ended before it was told to");
             }
             error = rooms.failed() => return Err(error),
-            _ = hangup.recv() => {
+            _ = asked.hangup.recv() => {
                 // What is wrong is in the log and in the metrics; nobody else asked.
                 let _ = stop.run_until_cancelled(reloader.reload(rooms)).await;
             }
-            Some(answer) = reload_asked.recv() => {
+            Some(answer) = asked.reload.recv() => {
                 if let Some(result) = stop.run_until_cancelled(reloader.reload(rooms)).await {
                     // Whoever asked may have gone away.
                     let _ = answer.send(result);
+                }
+            }
+            Some((source, answer)) = asked.confirm.recv() => {
+                let at = reloader.clock.now();
+                let confirmed = refresh::confirm(&reloader.world, &reloader.notes, source, at);
+                if let Some(result) = stop.run_until_cancelled(confirmed).await {
+                    let _ = answer.send(result);
+                }
+            }
+            Some(arrival) = asked.arrived.recv() => {
+                let taken = refresh::take(&reloader.world, &reloader.notes, arrival);
+                if let Some(Err(error)) = stop.run_until_cancelled(taken).await {
+                    error!("an inventory could not be taken: {error}");
                 }
             }
         }
@@ -197,6 +227,7 @@ struct Reloader {
     notes: Notes,
     exporter: Arc<ArcSwap<Exporter>>,
     reloaded: watch::Sender<ReloadStatus>,
+    lookouts: Lookouts<SshTransport>,
 }
 
 impl Reloader {
@@ -244,6 +275,7 @@ impl Reloader {
         self.engine.gates.set_rules(new.gate_rules());
         self.exporter.store(Arc::new(exporter(&new.config)));
         let sweeps = new.config.sweeps.clone();
+        self.lookouts.furnish(&new.stocks);
         self.world.store(Arc::new(new));
         rooms.furnish(&sweeps);
         Ok(())

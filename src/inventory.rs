@@ -13,23 +13,31 @@ use crate::source::Source;
 use crate::text::tamed;
 
 mod address;
+mod ansible;
 mod check;
 mod csv_file;
 mod entry;
 mod kept;
 mod local;
+mod lookout;
 mod merge;
 mod names;
+mod netbox;
 mod relabel;
+mod remote;
+mod router_db;
+mod sd;
 mod stock;
 mod toml_file;
 mod tree_file;
 mod trouble;
+mod watch;
 
 pub use address::host_from;
 pub use entry::Entry;
 pub use kept::Kept;
 pub use local::look;
+pub use lookout::Lookout;
 pub use stock::{Stock, Verdict};
 pub use trouble::Trouble;
 

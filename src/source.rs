@@ -2,11 +2,12 @@
 //! here.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use regex::Regex;
-use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::fetch::Peer;
 
 /// One `[[inventory]]`: where devices come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +18,10 @@ pub struct Source {
     pub kind: SourceKind,
     /// How often it is looked at; a watched file is read when it changes as well.
     pub interval: Duration,
-    /// The whole of one look, all pages together.
+    /// The whole of one answer, or of reading the files.
     pub timeout: Duration,
+    /// Whether a file is read when it changes.
+    pub watch: bool,
     /// The most devices in percent that may be missing from a new list before it waits for a confirmation.
     pub max_shrink: u8,
     /// What is done with each entry before anybody else sees it, in order.
@@ -44,6 +47,68 @@ pub enum SourceKind {
         /// The folder, found from the configuration's folder.
         path: PathBuf,
     },
+    /// Prometheus' service discovery: a file, or all of a folder whose names match.
+    FileSd {
+        /// The file; its last part may have a `*` in it.
+        path: PathBuf,
+    },
+    /// Prometheus' service discovery, by HTTP.
+    HttpSd {
+        /// The server.
+        peer: Box<Peer>,
+    },
+    /// NetBox or Nautobot.
+    Registry {
+        /// Which of the two.
+        registry: Registry,
+        /// The server.
+        peer: Box<Peer>,
+        /// What is asked for besides: a query such as `status=active&role=core`; empty for all.
+        filter: String,
+        /// Devices a page.
+        page: usize,
+    },
+    /// Ansible's inventory, in YAML or INI by its ending.
+    Ansible {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The list of RANCID or Oxidized.
+    RouterDb {
+        /// The file.
+        path: PathBuf,
+        /// What stands in it.
+        form: RouterDb,
+    },
+}
+
+/// Programs that know devices and give them page by page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registry {
+    /// NetBox.
+    NetBox,
+    /// Nautobot.
+    Nautobot,
+}
+
+/// What stands in a `router.db`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouterDb {
+    /// Whose list it is.
+    pub dialect: Dialect,
+    /// What stands between columns; the usual where it is absent.
+    pub delimiter: Option<char>,
+    /// The fields that the columns are; an empty one is never looked at.
+    pub columns: Vec<String>,
+}
+
+/// Whose list a `router.db` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// RANCID's: name, type, state.
+    Rancid,
+    /// Oxidized's: columns as its `csv` source maps them.
+    Oxidized,
 }
 
 impl SourceKind {
@@ -51,7 +116,21 @@ impl SourceKind {
     #[must_use]
     pub fn path(&self) -> Option<&PathBuf> {
         match self {
-            Self::File { path } | Self::Folder { path } => Some(path),
+            Self::File { path }
+            | Self::Folder { path }
+            | Self::FileSd { path }
+            | Self::Ansible { path }
+            | Self::RouterDb { path, .. } => Some(path),
+            Self::HttpSd { .. } | Self::Registry { .. } => None,
+        }
+    }
+
+    /// The server, where it is one.
+    #[must_use]
+    pub fn peer(&self) -> Option<&Peer> {
+        match self {
+            Self::HttpSd { peer } | Self::Registry { peer, .. } => Some(peer),
+            _ => None,
         }
     }
 
@@ -59,10 +138,30 @@ impl SourceKind {
     /// that other programs give, the entries that can't be used are dropped and named.
     #[must_use]
     pub fn is_strict(&self) -> bool {
+        matches!(self, Self::File { .. } | Self::Folder { .. })
+    }
+
+    /// Whether a device without an address is dropped: its name there is no host name.
+    #[must_use]
+    pub fn needs_address(&self) -> bool {
+        matches!(self, Self::Registry { .. })
+    }
+
+    /// The folder whose files count, where it is more than one file.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
         match self {
-            Self::File { .. } | Self::Folder { .. } => true,
+            Self::Folder { path } => Some(path),
+            Self::FileSd { path } if is_pattern(path) => path.parent(),
+            _ => None,
         }
     }
+}
+
+/// Whether the last part of a path stands for many files.
+#[must_use]
+pub fn is_pattern(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().contains(&b'*'))
 }
 
 /// One step of relabelling. A field is `name`, `address`, `id`, a key of a device, or a label; one that an entry doesn't
@@ -163,15 +262,3 @@ impl PartialEq for Pattern {
 }
 
 impl Eq for Pattern {}
-
-/// A secret that can be compared, so that a reload sees whether a source is still the same.
-#[derive(Debug, Clone)]
-pub struct Secret(pub SecretString);
-
-impl PartialEq for Secret {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.expose_secret() == other.0.expose_secret()
-    }
-}
-
-impl Eq for Secret {}

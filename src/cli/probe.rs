@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ConfigFile, Exit};
 use crate::clock::{Clock, SystemClock};
-use crate::daemon::{Before, World};
+use crate::daemon::{Ask, Before, World};
 use crate::event::clean;
 use crate::observation::{Outcome, SweepId};
 use crate::probe::Visit;
@@ -36,7 +36,7 @@ pub(crate) struct Args {
 impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let kit = World::load(&self.config.path, &clock, &Before::Kept)?;
+        let kit = World::load(&self.config.path, &clock, &Before::Kept)?.asked(Ask::Unknown).await;
         let device =
             kit.devices.iter().find(|device| device.id.as_str() == self.device).with_context(|| {
                 format!("no device {:?} in the inventory of {}", self.device, self.config.path.display())

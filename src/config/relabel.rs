@@ -94,7 +94,7 @@ fn source_field(item: &Item<'_>, name: &str) -> Option<String> {
 }
 
 /// A field as it may be called here: a key of a device, or a label; one with two underscores lasts for later rules only.
-fn our_field(item: &Item<'_>, name: &str) -> Option<String> {
+pub(super) fn our_field(item: &Item<'_>, name: &str) -> Option<String> {
     let plain = name.trim_start_matches('_');
     let reserved = RESERVED_LABELS.contains(&name) && name != "address" && name != "platform";
     if reserved || check_label_name(plain).is_err() {

@@ -1,10 +1,14 @@
-//! What is held of the inventory sources: put together at a start and at a reload.
+//! What is held of the inventory sources: put together at a start and at a reload, and exchanged one by one.
 
-use super::world::Before;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::world::{Before, World};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::document::Problems;
-use crate::inventory::{self, Kept, Stock};
+use crate::inventory::{self, Inventory, Kept, Look, Lookout, Stock, Trouble, Verdict};
 use crate::source::Source;
 use crate::status::RefreshFailure;
 
@@ -21,6 +25,11 @@ pub(super) fn stocks(
     for source in &config.inventory {
         let held = held(source, config, before, warnings);
         let references = config.references();
+        // A server is asked once the configuration is known to be good.
+        if source.kind.peer().is_some() {
+            stocks.push(held);
+            continue;
+        }
         let look = inventory::look(source, &config.platforms);
         let (stock, _) = held.take(look, at, &references);
         if let Some(trouble) = stock.trouble() {
@@ -54,5 +63,85 @@ fn held(source: &Source, config: &Config, before: &Before<'_>, warnings: &mut Ve
                 nothing()
             }
         },
+    }
+}
+
+/// Which servers are asked before anything else happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// Those of which no list is known.
+    Unknown,
+    /// All.
+    All,
+}
+
+impl<T> World<T> {
+    /// The same world with what these servers give, asked all at once. One that gives nothing is told by its stock.
+    pub async fn asked(mut self, which: Ask) -> Self {
+        let mut looks = JoinSet::new();
+        for stock in &self.stocks {
+            if stock.source.kind.peer().is_some() && (which == Ask::All || !stock.is_known()) {
+                let (source, platforms) = (Arc::clone(&stock.source), Arc::clone(&self.config.platforms));
+                looks.spawn(async move {
+                    let look = Lookout::new(&source).look(&platforms).await;
+                    (source, look)
+                });
+            }
+        }
+        while let Some(joined) = looks.join_next().await {
+            let Ok((source, look)) = joined else { continue };
+            if let Some((world, _)) = self.refreshed(&source, look, self.prober.clock.now()) {
+                self = world;
+            }
+        }
+        self
+    }
+
+    /// The world with what a look at one source brought; nothing where that source is another one by now.
+    pub(super) fn refreshed(
+        &self,
+        source: &Source,
+        look: Result<Look, Trouble>,
+        at: Timestamp,
+    ) -> Option<(Self, Verdict)> {
+        let place = self.stocks.iter().position(|stock| *stock.source == *source)?;
+        let held = self.stocks.get(place)?;
+        let (stock, verdict) = held.take(look, at, &self.config.references());
+        Some(self.exchanged(place, stock, verdict, at))
+    }
+
+    /// The world with the list that waits for a confirmation.
+    ///
+    /// # Errors
+    /// Why there is nothing to confirm.
+    pub(super) fn confirmed(&self, source: &str, at: Timestamp) -> Result<(Self, Verdict), String> {
+        let place = self.stocks.iter().position(|stock| stock.source.name == source);
+        let place = place.ok_or_else(|| {
+            let names: Vec<&str> = self.stocks.iter().map(|stock| stock.source.name.as_str()).collect();
+            format!("no inventory source {source:?}; there are: {}", names.join(", "))
+        })?;
+        let stock = self.stocks[place].confirm();
+        let stock = stock.ok_or_else(|| format!("no list of {source:?} waits for a confirmation"))?;
+        Ok(self.exchanged(place, stock, Verdict::New, at))
+    }
+
+    /// The world with another stock in one place. Where the list of all devices can't be made with it, the old one stays.
+    fn exchanged(&self, place: usize, stock: Stock, verdict: Verdict, at: Timestamp) -> (Self, Verdict) {
+        let mut world = self.clone();
+        let held = std::mem::replace(&mut world.stocks[place], stock);
+        if verdict != Verdict::New {
+            return (world, verdict);
+        }
+        match Inventory::assemble(&world.stocks, &self.config.layers) {
+            Ok(inventory) => {
+                world.devices.clone_from(&inventory.devices);
+                world.inventory = Arc::new(inventory);
+                (world, Verdict::New)
+            }
+            Err(problems) => {
+                world.stocks[place] = held.refuse(Trouble::invalid(problems), at);
+                (world, Verdict::Refused)
+            }
+        }
     }
 }

@@ -65,16 +65,39 @@ impl<T> World<T> {
     }
 }
 
+impl<T> Clone for World<T> {
+    fn clone(&self) -> Self {
+        Self {
+            config: Arc::clone(&self.config),
+            devices: self.devices.clone(),
+            inventory: Arc::clone(&self.inventory),
+            stocks: self.stocks.clone(),
+            prober: Arc::clone(&self.prober),
+            warnings: self.warnings.clone(),
+        }
+    }
+}
+
 impl<T> World<T> {
     /// Keeps the last good list of each source on disk, those that differ from what is there. A disk that refuses costs
     /// a restart its fallback, not the daemon its inventory. Blocks.
     pub fn keep_lists(&self) {
-        let kept = Kept::beside(&self.config.store);
         for stock in &self.stocks {
-            if let Err(error) = stock.keep(&kept) {
-                let source = stock.source.name.as_str();
-                tracing::error!(source, %error, "the last good list could not be kept for a restart");
-            }
+            self.keep(stock);
+        }
+    }
+
+    /// The same for one source.
+    pub(super) fn keep_list(&self, source: &str) {
+        for stock in self.stocks.iter().filter(|stock| stock.source.name == source) {
+            self.keep(stock);
+        }
+    }
+
+    fn keep(&self, stock: &Stock) {
+        if let Err(error) = stock.keep(&Kept::beside(&self.config.store)) {
+            let source = stock.source.name.as_str();
+            tracing::error!(source, %error, "the last good list could not be kept for a restart");
         }
     }
 }
@@ -98,11 +121,15 @@ impl World<SshTransport> {
         let mut draft = config::draft(path);
         let mut warnings = std::mem::take(&mut draft.config.warnings);
         let (stocks, problems) = shelf::stocks(&draft.config, before, clock.now(), &mut warnings);
+        if !problems.is_empty() {
+            draft.problems.extend(problems);
+            draft.problems.extend(Inventory::examine(&stocks, &draft.config.layers));
+        }
         let inventory = Inventory::assemble(&stocks, &draft.config.layers).unwrap_or_else(|others| {
             draft.problems.extend(others);
             Inventory::default()
         });
-        draft.problems.extend(problems);
+        draft.problems.0.dedup();
         let config = draft.finish()?;
         warnings.extend(inventory.warnings.iter().cloned());
         let settings = ssh_settings(&config);

@@ -34,7 +34,7 @@ impl Lookout {
     #[must_use]
     pub fn new(source: &Arc<Source>) -> Self {
         let watch = source.kind.path().filter(|_| source.watch).and_then(|path| {
-            let watch = Watch::new(path, source.kind.is_folder());
+            let watch = Watch::new(source.kind.folder().unwrap_or(path), source.kind.folder().is_some());
             watch.inspect_err(|error| {
                 let every = crate::duration::HumanDuration(source.interval).to_string();
                 tracing::warn!(source = source.name, %error, every, "can't be watched, it is only read at its interval");

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::entry::Entry;
 use super::{Look, Trouble, netbox, sd};
-use crate::fetch::{Answer, Client, FetchError, Login, Peer, Request, Target};
+use crate::fetch::{Answer, Client, FetchError, Peer, Request, Target};
 use crate::platform::Platforms;
-use crate::source::{Source, SourceKind};
+use crate::source::{Registry, Source, SourceKind};
 use crate::status::RefreshFailure;
 
 /// The most devices of one server: beyond it, the pages have no end.
@@ -53,7 +53,7 @@ impl Remote {
 
     async fn pages(
         &self,
-        registry: crate::source::Registry,
+        registry: Registry,
         filter: &str,
         limit: usize,
         from: &Arc<str>,
@@ -63,7 +63,7 @@ impl Remote {
         loop {
             let offset = seen.len();
             let (path, query) = netbox::page(registry, filter, limit, offset);
-            let target = self.peer.target.join(path, &query).map_err(|error| Trouble::garbage(error.to_string()))?;
+            let target = self.peer.target.below(path, &query);
             let answer = good(self.client.send(self.get(&target)).await, from)?;
             let page = netbox::Page::read(&answer.body, from)?;
             let before = seen.len();
@@ -86,11 +86,7 @@ impl Remote {
     }
 
     fn get<'t>(&self, target: &'t Target) -> Request<'t> {
-        let request = Request::get(target).header("accept", "application/json");
-        match &self.peer.login {
-            Some(login) => request.login(login),
-            None => request,
-        }
+        Request::get(target).header("accept", "application/json").login(self.peer.login.as_ref())
     }
 }
 
@@ -126,10 +122,4 @@ fn trouble(error: &FetchError) -> Trouble {
         RefreshFailure::Unreachable
     };
     Trouble::new(kind, error.to_string())
-}
-
-/// NetBox's tokens since 4.5 are of a kind that says so, and are bearers; all others are told as `Token`.
-pub(crate) fn token_login(secret: secrecy::SecretString) -> Login {
-    use secrecy::ExposeSecret as _;
-    if secret.expose_secret().starts_with("nbt_") { Login::Bearer(secret) } else { Login::Token(secret) }
 }

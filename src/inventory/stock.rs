@@ -19,6 +19,8 @@ use crate::status::{RefreshFailure, SourceStatus};
 #[derive(Debug, Clone)]
 pub(super) struct List {
     entries: Vec<Entry>,
+    /// Whether one wrong entry would have kept it back.
+    strict: bool,
     checked: Checked,
     /// Entries that relabelling or the reader dropped.
     dropped: Vec<Dropped>,
@@ -54,7 +56,7 @@ pub enum Verdict {
 impl List {
     fn new(look: Look, strict: bool, references: &References<'_>) -> Self {
         let checked = check(&look.entries, strict, references);
-        Self { entries: look.entries, checked, dropped: look.dropped }
+        Self { entries: look.entries, strict, checked, dropped: look.dropped }
     }
 
     pub(super) fn offers(&self) -> &[Offer] {
@@ -96,6 +98,8 @@ impl Stock {
         Self {
             list: self.list.as_ref().map(again),
             pending: self.pending.as_ref().map(again),
+            // A server that is asked another way is asked at once.
+            looked: self.looked.filter(|_| *self.source == source),
             source: Arc::new(source),
             ..self.clone()
         }
@@ -114,12 +118,14 @@ impl Stock {
             Err(trouble) => return (self.refuse(trouble, at), Verdict::Refused),
         };
         let good = Self { looked: Some(at), good: Some(at), trouble: None, pending: None, rejected: None, ..self.clone() };
-        if self.list.as_ref().is_some_and(|list| list.entries == look.entries && list.dropped == look.dropped)
-        {
+        let strict = self.source.kind.is_strict();
+        // One that was judged mildly, as after a start, is judged anew.
+        let held = self.list.as_ref().filter(|list| list.strict == strict && look.problems.is_empty());
+        if held.is_some_and(|list| list.entries == look.entries && list.dropped == look.dropped) {
             return (good, Verdict::Same);
         }
         let mut problems = look.problems.clone();
-        let mut list = List::new(look, self.source.kind.is_strict(), references);
+        let mut list = List::new(look, strict, references);
         problems.extend(std::mem::take(&mut list.checked.problems));
         let list = Arc::new(list);
         if !problems.is_empty() {
@@ -138,7 +144,7 @@ impl Stock {
     /// Keeps the list in force and says why.
     #[must_use]
     pub fn refuse(&self, trouble: Trouble, at: Timestamp) -> Self {
-        Self { looked: Some(at), trouble: Some(trouble), ..self.clone() }
+        Self { looked: Some(at), trouble: Some(trouble), rejected: None, ..self.clone() }
     }
 
     /// Puts the list that waits into force; nothing where none waits.
@@ -176,6 +182,11 @@ impl Stock {
     /// Those of the disk.
     pub fn keep(&self, kept: &Kept) -> io::Result<bool> {
         self.list.as_ref().map_or(Ok(false), |list| kept.write(&self.source.name, &list.entries))
+    }
+
+    /// As if a list in which something is wrong had been taken.
+    pub(super) fn as_if_taken(&self) -> Self {
+        Self { list: self.rejected.clone().or_else(|| self.list.clone()), ..self.clone() }
     }
 
     /// Whether any list is in force.

@@ -30,6 +30,11 @@ impl Trouble {
         Self::new(RefreshFailure::Unreadable, detail)
     }
 
+    /// What was read is not an inventory of that form.
+    pub(super) fn garbage(detail: impl AsRef<str>) -> Self {
+        Self::new(RefreshFailure::Garbage, detail)
+    }
+
     /// Something is wrong with what is written for versweep by hand.
     #[must_use]
     pub fn invalid(problems: Problems) -> Self {

@@ -324,6 +324,7 @@ mod hostile {
             kind: SourceKind::File { path },
             interval: Duration::from_secs(300),
             timeout: Duration::from_secs(30),
+            watch: false,
             max_shrink: 20,
             relabel: Vec::new(),
             file,
