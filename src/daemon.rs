@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::activity::{Note, Notes};
+use crate::activity::{Note, Notes, OnDemand};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::courier::{self, CourierHandle};
@@ -34,12 +34,15 @@ use crate::transport::ssh::{SshTransport, tune_process};
 
 mod notify;
 mod refresh;
+mod reload;
+mod requests;
 mod rooms;
 mod shelf;
 mod watchdog;
 mod world;
 
 use refresh::{Arrival, Lookouts};
+use reload::{Reloader, log_warnings};
 use rooms::{Rooms, Shared};
 pub use shelf::Ask;
 pub use world::{Before, World};
@@ -70,7 +73,7 @@ impl Daemon {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let world = World::load(path, &clock, &Before::Kept)?;
         log_warnings(&world);
-        let config = &world.config;
+        let config = Arc::clone(&world.config);
         limits::require_open_files(config.workers + limits::FILES_BESIDE_VISITS)
             .with_context(|| format!("{}: workers.max = {}", path.display(), config.workers))?;
         let listeners = bind(&config.listen).await?;
@@ -117,6 +120,8 @@ impl Daemon {
             snapshot: Arc::clone(&snapshot),
             stop: sweeps_stop.clone(),
         });
+        let (on_demand, asks, book) = OnDemand::new();
+        rooms.serve(asks, book);
         let (reload_requests, reload_asked) = mpsc::channel(1);
         let (confirmations, confirmed) = mpsc::channel(1);
         let (mut lookouts, arrived) = Lookouts::new(Arc::clone(&world), Arc::clone(&clock));
@@ -127,6 +132,7 @@ impl Daemon {
         let app = App {
             snapshot: Arc::clone(&snapshot),
             sweeps: rooms.handles(),
+            on_demand,
             exporter: Arc::clone(&exporter),
             live: read_live(&world, &engine, &couriers, reload_status, HeldOff::new(&snapshot, &clock)),
             reload: reload_requests,
@@ -216,86 +222,6 @@ async fn live(
             }
         }
     }
-}
-
-/// What a reload exchanges.
-struct Reloader {
-    path: PathBuf,
-    clock: Arc<dyn Clock>,
-    world: Arc<ArcSwap<World<SshTransport>>>,
-    engine: Engine,
-    notes: Notes,
-    exporter: Arc<ArcSwap<Exporter>>,
-    reloaded: watch::Sender<ReloadStatus>,
-    lookouts: Lookouts<SshTransport>,
-}
-
-impl Reloader {
-    /// Takes the configuration and inventory as they are now, or keeps the old ones and tells what is wrong.
-    async fn reload(&mut self, rooms: &mut Rooms<SshTransport>) -> Result<(), String> {
-        notify::reloading();
-        let result = self.exchange(rooms).await;
-        match &result {
-            Ok(()) => {
-                info!(file = %self.path.display(), "configuration reloaded");
-                self.reloaded.send_replace(ReloadStatus { successful: true, success_at: self.clock.now() });
-            }
-            Err(errors) => {
-                for line in errors.lines() {
-                    error!("{line}");
-                }
-                error!(file = %self.path.display(), "reload refused: the configuration before it stays in force");
-                self.reloaded.send_modify(|status| status.successful = false);
-            }
-        }
-        notify::ready("running");
-        result
-    }
-
-    async fn exchange(&mut self, rooms: &mut Rooms<SshTransport>) -> Result<(), String> {
-        let (path, clock, old) = (self.path.clone(), Arc::clone(&self.clock), self.world.load_full());
-        let before = Arc::clone(&old);
-        // Reading thousands of inventory rows and host keys is no work for a thread that serves visits.
-        let loaded = tokio::task::spawn_blocking(move || {
-            World::load(&path, &clock, &Before::Running(&before)).inspect(World::keep_lists)
-        });
-        let new = loaded.await.map_err(|error| error.to_string())?.map_err(|errors| errors.to_string())?;
-        log_warnings(&new);
-        limits::require_open_files(new.config.workers + limits::FILES_BESIDE_VISITS)
-            .map_err(|error| format!("{}: workers.max: {error}", self.path.display()))?;
-        for key in needs_restart(&old.config, &new.config) {
-            warn!(key, "changed, but only a restart brings it into force");
-        }
-        let told = async {
-            self.notes.send(Note::Judgement(new.judgement())).await?;
-            self.notes.send(Note::Inventory(new.devices.clone())).await
-        };
-        told.await.map_err(|_| "the recorder has ended".to_owned())?;
-        self.engine.workers.resize(new.config.workers);
-        self.engine.gates.set_rules(new.gate_rules());
-        self.exporter.store(Arc::new(exporter(&new.config)));
-        let sweeps = new.config.sweeps.clone();
-        self.lookouts.furnish(&new.stocks);
-        self.world.store(Arc::new(new));
-        rooms.furnish(&sweeps);
-        Ok(())
-    }
-}
-
-fn log_warnings(world: &World<SshTransport>) {
-    for warning in &world.warnings {
-        warn!("{warning}");
-    }
-}
-
-/// The keys whose change waits for a restart.
-fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let changed = [
-        ("web.listen", old.listen != new.listen),
-        ("store.path", old.store != new.store),
-        ("sink", old.sinks != new.sinks),
-    ];
-    changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }
 
 async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {

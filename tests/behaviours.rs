@@ -16,12 +16,18 @@ mod shell_server;
 #[path = "support/site.rs"]
 mod site;
 #[cfg(test)]
+#[path = "support/source_server.rs"]
+mod source_server;
+#[cfg(test)]
 #[path = "support/ssh_server.rs"]
 mod ssh_server;
 #[cfg(test)]
 #[path = "support/visits.rs"]
 mod visits;
 
+#[cfg(test)]
+#[path = "behaviours/agent.rs"]
+mod agent;
 #[cfg(test)]
 #[path = "behaviours/cli.rs"]
 mod cli;
@@ -68,6 +74,9 @@ mod http;
 #[path = "behaviours/inventory.rs"]
 mod inventory;
 #[cfg(test)]
+#[path = "behaviours/inventory_live.rs"]
+mod inventory_live;
+#[cfg(test)]
 #[path = "behaviours/jumps.rs"]
 mod jumps;
 #[cfg(test)]
@@ -88,6 +97,12 @@ mod probe;
 #[cfg(test)]
 #[path = "behaviours/recorder.rs"]
 mod recorder;
+#[cfg(test)]
+#[path = "behaviours/registries.rs"]
+mod registries;
+#[cfg(test)]
+#[path = "behaviours/rules.rs"]
+mod rules;
 #[cfg(test)]
 #[path = "behaviours/schedule.rs"]
 mod schedule;

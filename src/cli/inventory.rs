@@ -97,9 +97,10 @@ impl Args {
         let mut table = client::table(&["SOURCE", "DEVICES", "DROPPED", "WAITING", "STATE"]);
         for stock in &world.stocks {
             let status = stock.status();
-            let state = stock.trouble().map_or_else(|| "good".to_owned(), |trouble| {
-                format!("{}: {}", trouble.kind.as_str(), tamed(&trouble.to_string(), 300))
-            });
+            let state = stock.trouble().map_or_else(
+                || "good".to_owned(),
+                |trouble| format!("{}: {}", trouble.kind.as_str(), tamed(&trouble.to_string(), 300)),
+            );
             let waiting = status.pending.map(|devices| devices.to_string()).unwrap_or_default();
             let name = tamed(&status.source, 120).into_owned();
             table.add_row([name, status.devices.to_string(), status.dropped.to_string(), waiting, state]);
@@ -119,7 +120,12 @@ impl Args {
         told(out, warnings, inventory.warnings.len())
     }
 
-    fn show_device(&self, world: &World<SshTransport>, name: &str, out: &mut impl Write) -> anyhow::Result<()> {
+    fn show_device(
+        &self,
+        world: &World<SshTransport>,
+        name: &str,
+        out: &mut impl Write,
+    ) -> anyhow::Result<()> {
         let place = world.devices.iter().position(|device| device.id.as_str() == name);
         let place = place.with_context(|| format!("no device {name:?} in the inventory"))?;
         let told = device_json(world, &world.devices[place], &world.inventory.origins[place]);
@@ -164,7 +170,8 @@ impl Args {
                 Some(_) => {}
             }
         }
-        let names: std::collections::BTreeSet<&str> = world.devices.iter().map(|device| device.id.as_str()).collect();
+        let names: std::collections::BTreeSet<&str> =
+            world.devices.iter().map(|device| device.id.as_str()).collect();
         for (name, (address, _)) in running.iter().filter(|(name, _)| !names.contains(name.as_str())) {
             show(1, name, address)?;
         }
@@ -196,9 +203,11 @@ fn all_dropped(world: &World<SshTransport>) -> impl Iterator<Item = (&str, &crat
         .stocks
         .iter()
         .flat_map(|stock| stock.dropped().map(|dropped| (stock.source.name.as_str(), dropped)));
-    let by_merge = world.inventory.dropped.iter().filter_map(|(place, dropped)| {
-        Some((world.stocks.get(*place)?.source.name.as_str(), dropped))
-    });
+    let by_merge = world
+        .inventory
+        .dropped
+        .iter()
+        .filter_map(|(place, dropped)| Some((world.stocks.get(*place)?.source.name.as_str(), dropped)));
     by_sources.chain(by_merge)
 }
 

@@ -168,7 +168,9 @@ fn file<'d>(table: &Section<'d>, around: &Surroundings<'_>) -> Option<Own<'d>> {
 fn file_sd<'d>(table: &Section<'d>, around: &Surroundings<'_>) -> Option<Own<'d>> {
     let found = path(table, around, "path = \"sd/*.json\"")?;
     if !is_pattern(&found.0) && !has_ending(&found.0, &["json", "yaml", "yml"]) {
-        found.1.refuse("is of no known format", "a file that ends in .json, .yaml or .yml, or a pattern with *");
+        found
+            .1
+            .refuse("is of no known format", "a file that ends in .json, .yaml or .yml, or a pattern with *");
         return None;
     }
     Some(of_path(found, |path| SourceKind::FileSd { path }, &["path", "watch"]))
@@ -231,7 +233,13 @@ fn server<'d>(
     let name = peer.target.server();
     let Some(registry) = registry else {
         const KEYS: [&str; 7] = peer::KEYS;
-        return Some(Own { kind: SourceKind::HttpSd { peer }, item, name, keys: &KEYS, interval: SD_INTERVAL });
+        return Some(Own {
+            kind: SourceKind::HttpSd { peer },
+            item,
+            name,
+            keys: &KEYS,
+            interval: SD_INTERVAL,
+        });
     };
     token(&mut peer, table, around, warnings)?;
     let filter = match table.get("filter") {
@@ -268,7 +276,10 @@ fn filter(item: &Item<'_>) -> Option<String> {
     let pair = |pair: &str| pair.split_once('=').is_some_and(|(name, _)| !own.contains(&name));
     let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'#' && b != b'?');
     if !plain || !text.split('&').all(pair) {
-        item.refuse("is not a filter", "a query such as \"status=active&role=core\", without limit, offset and ordering");
+        item.refuse(
+            "is not a filter",
+            "a query such as \"status=active&role=core\", without limit, offset and ordering",
+        );
         return None;
     }
     Some(text.to_owned())

@@ -36,7 +36,10 @@ pub(super) struct Lookouts<T> {
 
 impl<T: Send + Sync + 'static> Lookouts<T> {
     /// None yet; what they find comes out of the other end.
-    pub(super) fn new(world: Arc<ArcSwap<World<T>>>, clock: Arc<dyn Clock>) -> (Self, mpsc::Receiver<Arrival>) {
+    pub(super) fn new(
+        world: Arc<ArcSwap<World<T>>>,
+        clock: Arc<dyn Clock>,
+    ) -> (Self, mpsc::Receiver<Arrival>) {
         let (arrivals, arrived) = mpsc::channel(1);
         (Self { world, clock, arrivals, running: BTreeMap::new(), tasks: JoinSet::new() }, arrived)
     }
@@ -59,7 +62,8 @@ impl<T: Send + Sync + 'static> Lookouts<T> {
     }
 
     fn task(&self, stock: &Stock) -> impl Future<Output = ()> + use<T> {
-        let (world, clock, arrivals) = (Arc::clone(&self.world), Arc::clone(&self.clock), self.arrivals.clone());
+        let (world, clock, arrivals) =
+            (Arc::clone(&self.world), Arc::clone(&self.clock), self.arrivals.clone());
         let source = Arc::clone(&stock.source);
         // A file may have changed between its reading and its watch; a server was asked just now, or has to be.
         let at_once = source.kind.peer().is_none() || stock.status().looked.is_none();
@@ -126,7 +130,8 @@ pub(super) async fn confirm<T: Send + Sync + 'static>(
     let (new, verdict) = done?;
     tell(&source, &old, &new, verdict);
     let devices = new.devices.len();
-    let refused = new.stocks.iter().find(|stock| stock.source.name == source).and_then(Stock::trouble).cloned();
+    let refused =
+        new.stocks.iter().find(|stock| stock.source.name == source).and_then(Stock::trouble).cloned();
     swap(world, notes, new, verdict).await?;
     match refused {
         Some(trouble) => Err(trouble.to_string()),
@@ -166,9 +171,16 @@ fn tell<T>(source: &str, old: &World<T>, new: &World<T>, verdict: Verdict) {
     if verdict != Verdict::New {
         return;
     }
-    info!(source, devices = status.devices, dropped = status.dropped, all = new.devices.len(), "another inventory");
+    info!(
+        source,
+        devices = status.devices,
+        dropped = status.dropped,
+        all = new.devices.len(),
+        "another inventory"
+    );
     let known = &old.inventory.conflicts;
-    for conflict in new.inventory.conflicts.iter().filter(|conflict| !known.contains(conflict)).take(TOLD_MAX) {
+    for conflict in new.inventory.conflicts.iter().filter(|conflict| !known.contains(conflict)).take(TOLD_MAX)
+    {
         warn!("inventory conflict: {conflict}");
     }
 }

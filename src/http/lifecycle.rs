@@ -88,7 +88,10 @@ pub(super) struct WhichSource {
 pub(super) async fn confirm(State(app): State<App>, Query(which): Query<WhichSource>) -> Answer {
     let (sender, answer) = oneshot::channel();
     if app.confirm.try_send((which.source, sender)).is_err() {
-        return (StatusCode::CONFLICT, "a confirmation is under way, or versweep is stopping; try again\n".to_owned());
+        return (
+            StatusCode::CONFLICT,
+            "a confirmation is under way, or versweep is stopping; try again\n".to_owned(),
+        );
     }
     match answer.await {
         Ok(Ok(devices)) => (StatusCode::OK, format!("taken; the inventory has {devices} devices\n")),

@@ -157,7 +157,10 @@ fn entry(host: &Host, file: &Arc<str>, vars: &Vars, groups: &BTreeSet<&str>) -> 
     push("role", var("role"));
     for (name, value) in vars {
         // What may be a secret is nobody's label, not even by a slip of relabelling.
-        if !["pass", "secret", "token", "key", "become"].iter().any(|word| name.to_ascii_lowercase().contains(word)) {
+        if !["pass", "secret", "token", "key", "become"]
+            .iter()
+            .any(|word| name.to_ascii_lowercase().contains(word))
+        {
             push(&format!("__var_{name}"), Some(value));
         }
     }

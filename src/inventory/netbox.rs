@@ -8,9 +8,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::Trouble;
 use super::entry::{Entry, text_of};
 use super::tree_file::{plain, scalar};
-use super::Trouble;
 use crate::source::Registry;
 
 /// One page of devices.
@@ -24,7 +24,10 @@ pub(super) struct Page {
 impl Page {
     pub(super) fn read(bytes: &[u8], from: &str) -> Result<Self, Trouble> {
         serde_json::from_slice(bytes).map_err(|error| {
-            Trouble::garbage(format!("{from}: not a page of devices with count and results: {}", plain(&error)))
+            Trouble::garbage(format!(
+                "{from}: not a page of devices with count and results: {}",
+                plain(&error)
+            ))
         })
     }
 }
@@ -71,7 +74,10 @@ pub(super) fn entry(registry: Registry, device: &Map<String, Value>, from: &Arc<
     push("status", of("status", &["value", "name"]));
     push("device_type", of("device_type", &[word, "model", "name"]));
     let manufacturer = device.get("device_type").and_then(|kind| kind.get("manufacturer"));
-    push("manufacturer", manufacturer.and_then(|maker| text(maker.get(word)).or_else(|| text(maker.get("name")))));
+    push(
+        "manufacturer",
+        manufacturer.and_then(|maker| text(maker.get(word)).or_else(|| text(maker.get("name")))),
+    );
     push("__serial", text(device.get("serial")));
     push("__tags", tags(device, word));
     if let Some(Value::Object(fields)) = device.get("custom_fields") {
@@ -147,7 +153,10 @@ mod tests {
             "primary_ip4": {"address": "192.0.2.7/32"}, "primary_ip6": null, "tags": []}"#;
         let told = read(Registry::Nautobot, json);
         let get = |key: &str| told.iter().find(|(name, _)| name == key).map(|(_, text)| text.as_str());
-        assert_eq!((get("id"), get("address"), get("platform")), (Some("0f3c"), Some("192.0.2.7"), Some("cisco_xe")));
+        assert_eq!(
+            (get("id"), get("address"), get("platform")),
+            (Some("0f3c"), Some("192.0.2.7"), Some("cisco_xe"))
+        );
         assert_eq!((get("site"), get("role"), get("status")), (Some("AMS"), Some("Core"), Some("Active")));
     }
 }

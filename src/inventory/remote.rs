@@ -27,12 +27,17 @@ impl Remote {
     }
 
     /// Asks the server for everything, page by page where it has pages.
-    pub(super) async fn look(&self, source: &Arc<Source>, platforms: &Arc<Platforms>) -> Result<Look, Trouble> {
+    pub(super) async fn look(
+        &self,
+        source: &Arc<Source>,
+        platforms: &Arc<Platforms>,
+    ) -> Result<Look, Trouble> {
         let from: Arc<str> = self.peer.target.server().into();
         let entries = match &source.kind {
             SourceKind::HttpSd { .. } => {
                 let seconds = source.interval.as_secs().to_string();
-                let request = self.get(&self.peer.target).header("x-prometheus-refresh-interval-seconds", &seconds);
+                let request =
+                    self.get(&self.peer.target).header("x-prometheus-refresh-interval-seconds", &seconds);
                 let answer = good(self.client.send(request).await, &from)?;
                 let from = Arc::clone(&from);
                 aside(move || {
@@ -101,13 +106,16 @@ async fn aside<T: Send + 'static>(
 fn good(answer: Result<Answer, FetchError>, from: &str) -> Result<Answer, Trouble> {
     let answer = answer.map_err(|error| trouble(&error))?;
     match answer.status {
-        200..300 => Ok(answer),
-        status @ (401 | 403) => {
-            Err(Trouble::new(RefreshFailure::Denied, format!("{from}: answers {status}: the login is refused")))
-        }
-        status @ 300..400 => Err(Trouble::new(
+        200..=299 => Ok(answer),
+        status @ (401 | 403) => Err(Trouble::new(
+            RefreshFailure::Denied,
+            format!("{from}: answers {status}: the login is refused"),
+        )),
+        status @ 300..=399 => Err(Trouble::new(
             RefreshFailure::Status,
-            format!("{from}: answers {status}: redirects are not followed, give the address that it leads to"),
+            format!(
+                "{from}: answers {status}: redirects are not followed, give the address that it leads to"
+            ),
         )),
         status => Err(Trouble::new(RefreshFailure::Status, format!("{from}: answers {status}"))),
     }

@@ -109,7 +109,10 @@ mod tests {
         assert_eq!(text(0, "name").as_deref(), Some("192.0.2.1"));
         assert_eq!((text(1, "name"), text(1, "address")), (Some("b".into()), Some("b".into())));
         assert_eq!((text(2, "name"), text(2, "address")), (Some("c".into()), Some("192.0.2.3".into())));
-        assert_eq!((text(1, "n"), text(1, "empty"), text(1, "__meta_x")), (Some("7".into()), None, Some("y".into())));
+        assert_eq!(
+            (text(1, "n"), text(1, "empty"), text(1, "__meta_x")),
+            (Some("7".into()), None, Some("y".into()))
+        );
         assert!(entries[0].key("platform").is_some() && entries[0].key("site").is_none());
         let mut of_yaml = Vec::new();
         read_yaml("- targets: [b]\n  labels: {site: ams}\n", &Arc::from("f"), &mut of_yaml).unwrap();

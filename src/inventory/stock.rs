@@ -76,7 +76,15 @@ impl Stock {
     /// Nothing yet.
     #[must_use]
     pub fn new(source: Source) -> Self {
-        Self { source: Arc::new(source), list: None, pending: None, rejected: None, looked: None, good: None, trouble: None }
+        Self {
+            source: Arc::new(source),
+            list: None,
+            pending: None,
+            rejected: None,
+            looked: None,
+            good: None,
+            trouble: None,
+        }
     }
 
     /// The last good list of an earlier time, as it was kept.
@@ -92,7 +100,8 @@ impl Stock {
     #[must_use]
     pub fn retyped(&self, source: Source, references: &References<'_>) -> Self {
         let again = |list: &Arc<List>| {
-            let look = Look { entries: list.entries.clone(), dropped: list.dropped.clone(), ..Look::default() };
+            let look =
+                Look { entries: list.entries.clone(), dropped: list.dropped.clone(), ..Look::default() };
             Arc::new(List::new(look, false, references))
         };
         Self {
@@ -117,7 +126,14 @@ impl Stock {
             Ok(look) => look,
             Err(trouble) => return (self.refuse(trouble, at), Verdict::Refused),
         };
-        let good = Self { looked: Some(at), good: Some(at), trouble: None, pending: None, rejected: None, ..self.clone() };
+        let good = Self {
+            looked: Some(at),
+            good: Some(at),
+            trouble: None,
+            pending: None,
+            rejected: None,
+            ..self.clone()
+        };
         let strict = self.source.kind.is_strict();
         // One that was judged mildly, as after a start, is judged anew.
         let held = self.list.as_ref().filter(|list| list.strict == strict && look.problems.is_empty());

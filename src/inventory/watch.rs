@@ -33,6 +33,10 @@ impl Watch {
     /// The kernel refuses, for there are too many watches.
     pub(super) fn new(path: &Path, any_file: bool) -> io::Result<Self> {
         let kernel = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+        #[expect(
+            deprecated,
+            reason = "what takes its place is unsafe; this descriptor is owned and never replaced"
+        )]
         let kernel = AsyncFd::new(kernel)?;
         let mut watch = Self { path: path.to_owned(), kernel, names: BTreeSet::new(), any_file };
         watch.aim();
@@ -93,7 +97,8 @@ impl Watch {
 fn way(path: &Path) -> (BTreeSet<PathBuf>, BTreeSet<OsString>) {
     let (mut folders, mut names) = (BTreeSet::new(), BTreeSet::new());
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut waiting: Vec<OsString> = absolute.components().rev().map(|part| part.as_os_str().to_owned()).collect();
+    let mut waiting: Vec<OsString> =
+        absolute.components().rev().map(|part| part.as_os_str().to_owned()).collect();
     let mut here = PathBuf::new();
     let mut links = 0;
     while let Some(part) = waiting.pop() {

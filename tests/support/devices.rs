@@ -55,6 +55,7 @@ pub(crate) fn credential(password: Option<&str>, key: Option<(&str, Option<&str>
             passphrase: passphrase.map(Into::into),
         }),
         certificate: None,
+        agent: None,
     }
 }
 

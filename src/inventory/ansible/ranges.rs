@@ -14,7 +14,10 @@ pub(super) fn expand(pattern: &str, max: usize) -> Result<Vec<String>, String> {
             return Err(format!("{pattern:?} names more than {max} hosts"));
         }
         let values = values.all();
-        names = names.iter().flat_map(|name| values.iter().map(move |value| format!("{name}{before}{value}"))).collect();
+        names = names
+            .iter()
+            .flat_map(|name| values.iter().map(move |value| format!("{name}{before}{value}")))
+            .collect();
         rest = after;
     }
     for name in &mut names {
