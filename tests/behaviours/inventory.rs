@@ -186,6 +186,24 @@ fn relabelling_renames_keeps_drops_maps_and_makes() {
 }
 
 #[test]
+fn the_shipped_samples_of_other_forms_are_taken() {
+    let text = format!(
+        "{NETOPS}\n[credentials.netops]\nusername = 'v'\npassword = {{ env = 'P' }}\n\
+         [[inventory]]\ntype = 'file'\npath = 'devices.yaml'\n\
+         [[inventory]]\ntype = 'router.db'\npath = 'router.db'\ndialect = 'rancid'\n"
+    );
+    let config = config::draft_str(Path::new("etc/v.toml"), &text, &|_| Some("p".into())).finish().unwrap();
+    let inventory = inventory::load(&config.inventory, &config.layers, &config.references()).unwrap();
+    let told: Vec<_> = inventory.devices.iter().map(|d| (d.id.as_str(), d.platform.as_str())).collect();
+    let wanted = [
+        ("core1.ams.example.net", "cisco_xr"),
+        ("core3.ams", "cisco_xr"),
+        ("edge1.nyc.example.net", "juniper_junos"),
+    ];
+    assert_eq!(told, wanted);
+}
+
+#[test]
 fn all_sources_make_one_sorted_list_with_counts() {
     let inventory = good(
         NETOPS,
