@@ -93,7 +93,7 @@ pub async fn post(base: &Uri, path: &str, query: &[(&str, &str)]) -> anyhow::Res
     if !status.is_success() {
         bail!("{uri} answers {status}: {}", words(&body));
     }
-    Ok(tamed(&String::from_utf8_lossy(&body), 500).into_owned())
+    Ok(tamed(String::from_utf8_lossy(&body).trim_end(), 500).into_owned())
 }
 
 fn address(base: &Uri, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Uri> {

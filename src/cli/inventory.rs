@@ -54,7 +54,7 @@ impl Args {
         let mut out = io::stdout();
         if let Some(source) = &self.confirm {
             let answer = client::post(&self.url, "/-/inventory/confirm", &[("source", source)]).await?;
-            line(&mut out, answer.trim_end())?;
+            line(&mut out, &answer)?;
             return Ok(Exit::Done);
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -157,9 +157,9 @@ impl Args {
             }
         };
         for device in &world.devices {
-            let (name, address) = (device.id.as_str(), device.endpoint.to_string());
+            let (name, address) = (device.id.as_str(), device.endpoint.host.as_str());
             match running.get(name) {
-                None => show(0, name, &address)?,
+                None => show(0, name, address)?,
                 Some((before, _)) if *before != address => show(2, name, &format!("{before} -> {address}"))?,
                 Some((_, Some(before))) if before != device.platform.as_str() && before != "auto" => {
                     let now = device.platform.as_str();

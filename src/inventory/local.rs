@@ -27,7 +27,7 @@ pub(super) const ENDINGS: [&str; 5] = ["toml", "csv", "json", "yaml", "yml"];
 pub fn look(source: &Source, platforms: &Platforms) -> Result<Look, Trouble> {
     let (mut entries, mut dropped, mut problems) = (Vec::new(), Vec::new(), Problems::default());
     match &source.kind {
-        SourceKind::File { path } => own_form(&[path.clone()], &mut entries, &mut problems)?,
+        SourceKind::File { path } => own_form(std::slice::from_ref(path), &mut entries, &mut problems)?,
         SourceKind::Folder { path } => own_form(&files(path, "*", &ENDINGS)?, &mut entries, &mut problems)?,
         SourceKind::FileSd { path } => file_sd(path, &mut entries)?,
         SourceKind::Ansible { path } => ansible(path, &mut entries)?,

@@ -17,8 +17,9 @@ fn configured(server: &SourceServer, kind: &str, more: &str) -> Config {
     let text = format!(
         "[credentials.netops]\nusername = 'v'\npassword = {{ env = 'P' }}\n[defaults]\ncredential = 'netops'\n\
          [[inventory]]\ntype = '{kind}'\nname = '{kind}'\nurl = 'http://{}/base/'\nallow_private = true\n\
-         token = {{ env = 'TOKEN' }}\n{more}",
-        server.address()
+         {}\n{more}",
+        server.address(),
+        if kind == "http_sd" { "" } else { "token = { env = 'TOKEN' }" }
     );
     let environment = |name: &str| Some(if name == "TOKEN" { "0123abcd" } else { "p" }.to_owned());
     let draft = config::draft_str(Path::new("/nowhere/versweep.toml"), &text, &environment);
@@ -178,4 +179,34 @@ async fn an_identity_outlives_names_and_addresses() {
     let device = inventory.get("renamed4321").unwrap();
     assert_eq!(device.identity.as_deref(), Some("netbox:4321"));
     let _shared: Arc<str> = device.identity.clone().unwrap();
+}
+
+/// Measures how long 50,000 devices of one http_sd answer take, from the question to the merged inventory:
+/// `cargo test --release --test behaviours fifty_thousand -- --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn fifty_thousand_devices_of_one_answer() {
+    let device = |n: usize| {
+        json!({ "targets": [format!("10.{}.{}.{}:9100", n / 62_500, n / 250 % 250, n % 250)],
+            "labels": { "name": format!("sw{n}.example.net"), "platform": "arista_eos", "site": format!("s{}", n % 200),
+                "role": "access", "rack": format!("r{}", n % 40), "__meta_x": "y" } })
+    };
+    let answer = Value::Array((0..50_000).map(device).collect()).to_string();
+    let bytes = answer.len();
+    let server = SourceServer::start(move |_| Reply::Whole(200, answer.clone()));
+    let config = configured(&server, "http_sd", "");
+    let held = Stock::new(config.inventory[0].clone());
+    let mut lookout = Lookout::new(&held.source);
+    for round in ["first", "same again"] {
+        let start = tokio::time::Instant::now();
+        let found = lookout.look(&config.platforms).await;
+        let looked = start.elapsed();
+        let (stock, verdict) = held.take(found, Timestamp::UNIX_EPOCH, &config.references());
+        let inventory = Inventory::assemble(std::slice::from_ref(&stock), &config.layers).unwrap();
+        assert_eq!((inventory.devices.len(), verdict), (50_000, Verdict::New));
+        println!(
+            "{round}: {bytes} bytes fetched and read in {looked:?}, checked and merged after {:?}",
+            start.elapsed()
+        );
+    }
 }
