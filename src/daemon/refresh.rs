@@ -14,6 +14,7 @@ use crate::activity::{Note, Notes};
 use crate::clock::{Clock, Timestamp};
 use crate::inventory::{Look, Lookout, Stock, Trouble, Verdict};
 use crate::source::Source;
+use crate::transport::ssh::SshTransport;
 
 /// Conflicts and dropped entries that are told in the log at once; `versweep inventory` tells all.
 const TOLD_MAX: usize = 5;
@@ -26,18 +27,18 @@ pub(super) struct Arrival {
 }
 
 /// The tasks that look at the sources.
-pub(super) struct Lookouts<T> {
-    world: Arc<ArcSwap<World<T>>>,
+pub(super) struct Lookouts {
+    world: Arc<ArcSwap<World<SshTransport>>>,
     clock: Arc<dyn Clock>,
     arrivals: mpsc::Sender<Arrival>,
     running: BTreeMap<String, (Arc<Source>, AbortHandle)>,
     tasks: JoinSet<()>,
 }
 
-impl<T: Send + Sync + 'static> Lookouts<T> {
+impl Lookouts {
     /// None yet; what they find comes out of the other end.
     pub(super) fn new(
-        world: Arc<ArcSwap<World<T>>>,
+        world: Arc<ArcSwap<World<SshTransport>>>,
         clock: Arc<dyn Clock>,
     ) -> (Self, mpsc::Receiver<Arrival>) {
         let (arrivals, arrived) = mpsc::channel(1);
@@ -61,7 +62,7 @@ impl<T: Send + Sync + 'static> Lookouts<T> {
         }
     }
 
-    fn task(&self, stock: &Stock) -> impl Future<Output = ()> + use<T> {
+    fn task(&self, stock: &Stock) -> impl Future<Output = ()> + use<> {
         let (world, clock, arrivals) =
             (Arc::clone(&self.world), Arc::clone(&self.clock), self.arrivals.clone());
         let source = Arc::clone(&stock.source);
@@ -86,8 +87,8 @@ impl<T: Send + Sync + 'static> Lookouts<T> {
 }
 
 /// Puts what has arrived in its place: checked, merged, kept on disk, told the recorder, and only then seen by sweeps.
-pub(super) async fn take<T: Send + Sync + 'static>(
-    world: &ArcSwap<World<T>>,
+pub(super) async fn take(
+    world: &ArcSwap<World<SshTransport>>,
     notes: &Notes,
     arrival: Arrival,
 ) -> Result<(), String> {
@@ -111,8 +112,8 @@ pub(super) async fn take<T: Send + Sync + 'static>(
 ///
 /// # Errors
 /// Why there is nothing to confirm.
-pub(super) async fn confirm<T: Send + Sync + 'static>(
-    world: &ArcSwap<World<T>>,
+pub(super) async fn confirm(
+    world: &ArcSwap<World<SshTransport>>,
     notes: &Notes,
     source: String,
     at: Timestamp,
@@ -139,10 +140,10 @@ pub(super) async fn confirm<T: Send + Sync + 'static>(
     }
 }
 
-async fn swap<T>(
-    world: &ArcSwap<World<T>>,
+async fn swap(
+    world: &ArcSwap<World<SshTransport>>,
     notes: &Notes,
-    new: World<T>,
+    new: World<SshTransport>,
     verdict: Verdict,
 ) -> Result<(), String> {
     if verdict == Verdict::New {
@@ -154,8 +155,8 @@ async fn swap<T>(
 }
 
 /// Tells the log what is new, and a trouble once and not at every look.
-fn tell<T>(source: &str, old: &World<T>, new: &World<T>, verdict: Verdict) {
-    let of = |world: &World<T>| {
+fn tell(source: &str, old: &World<SshTransport>, new: &World<SshTransport>, verdict: Verdict) {
+    let of = |world: &World<SshTransport>| {
         let stock = world.stocks.iter().find(|stock| stock.source.name == source);
         stock.map(|stock| (stock.status(), stock.trouble().cloned()))
     };

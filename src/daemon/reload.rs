@@ -29,7 +29,7 @@ pub(super) struct Reloader {
     pub(super) notes: Notes,
     pub(super) exporter: Arc<ArcSwap<Exporter>>,
     pub(super) reloaded: watch::Sender<ReloadStatus>,
-    pub(super) lookouts: Lookouts<SshTransport>,
+    pub(super) lookouts: Lookouts,
 }
 
 impl Reloader {

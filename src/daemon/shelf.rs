@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::world::{Before, World};
+use super::world::{Before, World, login_problems, ssh_settings};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::document::Problems;
 use crate::inventory::{self, Inventory, Kept, Look, Lookout, Stock, Trouble, Verdict};
+use crate::probe::Prober;
 use crate::source::Source;
 use crate::status::RefreshFailure;
+use crate::transport::ssh::SshTransport;
 
 /// What is held of each source once it has been looked at. A file that is wrong is a problem while somebody waits for the
 /// answer: at a check, at a reload, and at a start without a last good list.
@@ -75,7 +77,7 @@ pub enum Ask {
     All,
 }
 
-impl<T> World<T> {
+impl World<SshTransport> {
     /// The same world with what these servers give, asked all at once. One that gives nothing is told by its stock.
     pub async fn asked(mut self, which: Ask) -> Self {
         let mut looks = JoinSet::new();
@@ -132,16 +134,35 @@ impl<T> World<T> {
         if verdict != Verdict::New {
             return (world, verdict);
         }
-        match Inventory::assemble(&world.stocks, &self.config.layers) {
-            Ok(inventory) => {
-                world.devices.clone_from(&inventory.devices);
-                world.inventory = Arc::new(inventory);
-                (world, Verdict::New)
-            }
+        let assembled = Inventory::assemble(&world.stocks, &self.config.layers);
+        match assembled.and_then(|inventory| world.take_inventory(inventory)) {
+            Ok(()) => (world, Verdict::New),
             Err(problems) => {
+                let mut world = self.clone();
                 world.stocks[place] = held.refuse(Trouble::invalid(problems), at);
                 (world, Verdict::Refused)
             }
         }
+    }
+
+    /// Puts a list of devices in the place of the one before, with what they log in with: the file of `[ssh] config` may
+    /// name keys that no device needed until now.
+    fn take_inventory(&mut self, inventory: Inventory) -> Result<(), Problems> {
+        let mut config = Config::clone(&self.config);
+        let before = config.credentials.len();
+        config.take_identities(&inventory.devices)?;
+        if config.credentials.len() > before {
+            let transport = self.prober.transport.renew(ssh_settings(&config));
+            let transport = transport.map_err(|errors| login_problems(&config.path, &errors))?;
+            self.prober = Arc::new(Prober {
+                transport: Arc::new(transport),
+                platforms: Arc::clone(&config.platforms),
+                clock: Arc::clone(&self.prober.clock),
+            });
+            self.config = Arc::new(config);
+        }
+        self.devices.clone_from(&inventory.devices);
+        self.inventory = Arc::new(inventory);
+        Ok(())
     }
 }

@@ -129,6 +129,9 @@ impl World<SshTransport> {
             draft.problems.extend(others);
             Inventory::default()
         });
+        let identities = draft.config.take_identities(&inventory.devices);
+        draft.problems.extend(identities.err().unwrap_or_default());
+        warnings.append(&mut draft.config.warnings);
         draft.problems.0.dedup();
         let config = draft.finish()?;
         warnings.extend(inventory.warnings.iter().cloned());
@@ -154,14 +157,14 @@ impl World<SshTransport> {
     }
 }
 
-fn ssh_settings(config: &Config) -> SshSettings {
+pub(super) fn ssh_settings(config: &Config) -> SshSettings {
     SshSettings {
         extra_known_hosts: config.extra_known_hosts.clone(),
         ..SshSettings::new(config.credentials.clone(), config.known_hosts.clone())
     }
 }
 
-fn login_problems(path: &Path, errors: &[SshSetupError]) -> ConfigErrors {
+pub(super) fn login_problems(path: &Path, errors: &[SshSetupError]) -> ConfigErrors {
     let problem = |error: &SshSetupError| {
         let (key, problem) = match error {
             SshSetupError::Credential { credential, problem } => {

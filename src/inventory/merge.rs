@@ -10,7 +10,7 @@ use super::{Conflict, Dropped};
 use crate::device::{Device, DeviceId, Labels};
 use crate::document::{Document, Item, Problem, Problems};
 use crate::duration::HumanDuration;
-use crate::settings::{DeviceSettings, Layers, NoCredential};
+use crate::settings::{DeviceSettings, Layers};
 
 /// All offers merged and resolved.
 #[derive(Default)]
@@ -72,16 +72,13 @@ impl Merged {
         let device = layers.resolve(name.clone(), host, sum.labels, sum.own.clone());
         let wrong = match &device {
             Ok(device) => outlasting(last, &sum.own, device),
-            Err(missing) if layers.incomplete || sum.broken => {
-                let NoCredential = missing;
-                return None;
-            }
+            Err(_) if layers.incomplete || sum.broken => return None,
             Err(missing) => Some(Problem {
                 file: last.entry().file.to_string(),
                 line: last.entry().line,
                 key: last.entry().title(),
                 problem: missing.to_string(),
-                allowed: "name one here, in a [[group]] or in [defaults]".to_owned(),
+                allowed: missing.remedy().to_owned(),
                 ..Problem::default()
             }),
         };
