@@ -84,20 +84,20 @@ async fn a_visit_is_explained_and_recorded_without_secrets() {
     assert_eq!(reading.facts.version.as_str(), device.version());
 
     let output = probe(&["--output", "json"]).await.unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
+    as_json(&String::from_utf8(output.stdout).unwrap(), &device.version());
+    fleet.stop().await;
+}
+
+fn as_json(said: &str, version: &str) {
     assert!(!said.contains(PASSWORD) && said.lines().count() == 1, "{said}");
-    let told: Value = serde_json::from_str(&said).unwrap();
-    for (key, value) in [
-        ("device", "r1"),
-        ("outcome", "answered"),
-        ("version", device.version().as_str()),
-        ("profile", "cisco_ios"),
-    ] {
+    let told: Value = serde_json::from_str(said).unwrap();
+    for (key, value) in
+        [("device", "r1"), ("outcome", "answered"), ("version", version), ("profile", "cisco_ios")]
+    {
         assert_eq!(told[key], value, "{said}");
     }
     assert!(told["stages_ms"]["connect"].is_number() && told["took_ms"].is_number(), "{said}");
     assert_eq!(told["tried"], serde_json::json!(["login without a secret: refused", "password: taken"]));
     assert_eq!(told["exchanges"][1]["send"], "show version\n");
     assert!(told.get("failure").is_none(), "{said}");
-    fleet.stop().await;
 }
