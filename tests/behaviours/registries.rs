@@ -185,6 +185,7 @@ async fn an_identity_outlives_names_and_addresses() {
 /// `cargo test --release --test behaviours fifty_thousand -- --ignored --nocapture`.
 #[tokio::test]
 #[ignore = "a measurement"]
+#[expect(clippy::print_stdout, reason = "a measurement is for whoever asked for it")]
 async fn fifty_thousand_devices_of_one_answer() {
     let device = |n: usize| {
         json!({ "targets": [format!("10.{}.{}.{}:9100", n / 62_500, n / 250 % 250, n % 250)],
