@@ -13,14 +13,16 @@ use crate::breaker;
 use crate::credential::Credential;
 use crate::device::{CredentialId, Selector};
 use crate::diff::FlapRules;
+use crate::dispatch::Limit;
 use crate::document::{Document, Problem, Section};
 use crate::holdoff;
 use crate::platform::Platforms;
 use crate::settings::{JumpHosts, Layers, References, Source};
-use crate::timetable::Timetable;
+use crate::timetable::{Timetable, Windows};
 
 mod care;
 mod jumps;
+mod limits;
 #[cfg_attr(not(test), expect(dead_code, reason = "the tables that name servers come with their own rooms"))]
 mod peer;
 mod secrets;
@@ -55,6 +57,8 @@ pub struct Config {
     pub keep_history: Duration,
     /// The cap on devices visited at once, all sweeps together.
     pub workers: usize,
+    /// Further caps and budgets, by what devices have in common.
+    pub limits: Vec<Limit>,
     /// The known_hosts file that versweep writes learned keys to.
     pub known_hosts: PathBuf,
     /// Further known_hosts files, read only.
@@ -237,7 +241,8 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         extra_known_hosts: tables::paths(&ssh, "extra_known_hosts", folder),
         store: store_path,
         keep_history: tables::duration(&store, "keep_history", DEFAULT_KEEP_HISTORY, [DAY, 36_500 * DAY]),
-        workers: tables::workers(root, 256),
+        workers: limits::workers(root, 256),
+        limits: limits::limits(root),
         credentials: tables::credentials(root, around, &mut warnings),
         sweeps: sweeps::sweeps(root, &references),
         sinks: sweeps::sinks(root, folder),
@@ -290,6 +295,10 @@ pub struct SweepConfig {
     pub select: Selector,
     /// Starts are spread over this time by a stable hash of the device; zero for none.
     pub spread: Duration,
+    /// When it does not log in.
+    pub blackout: Windows,
+    /// A result of another sweep that is younger than this is taken instead of a visit.
+    pub fresh_for: Duration,
 }
 
 /// One `[[sink]]`: where change events go.

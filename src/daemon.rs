@@ -16,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::activity::{Note, Notes, OnDemand};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::Config;
 use crate::courier::{self, CourierHandle};
 use crate::holdoff;
 use crate::http::{self, App, Readiness, ReloadRequest};
-use crate::known::Snapshot;
+use crate::known::{OpenBreaker, Snapshot};
 use crate::limits;
 use crate::metrics::{Exporter, Live};
 use crate::recorder::{Recorder, RecorderError, RecorderHandle};
@@ -74,9 +74,11 @@ impl Daemon {
         let (recorder, couriers) = open_store(&world, &clock)?;
         recorder.notes.send(Note::Inventory(world.devices.clone())).await?;
         flushed(&recorder.notes).await?;
+        let engine = Engine::with_rules(world.rules());
+        reopen(&engine, &recorder.snapshot.load().breakers, clock.now());
         Ok(Self {
             path: path.to_owned(),
-            engine: Engine::with_gates(config.workers, world.gate_rules()),
+            engine,
             clock,
             world: Arc::new(ArcSwap::from_pointee(world)),
             recorder,
@@ -239,8 +241,7 @@ impl Reloader {
             self.notes.send(Note::Inventory(new.devices.clone())).await
         };
         told.await.map_err(|_| "the recorder has ended".to_owned())?;
-        self.engine.workers.resize(new.config.workers);
-        self.engine.gates.set_rules(new.gate_rules());
+        self.engine.set_rules(new.rules());
         self.exporter.store(Arc::new(exporter(&new.config)));
         let sweeps = new.config.sweeps.clone();
         self.world.store(Arc::new(new));
@@ -301,6 +302,14 @@ pub(crate) async fn flushed(notes: &Notes) -> anyhow::Result<()> {
     flushed.await.context("the recorder has ended")
 }
 
+/// Breakers that were open when the process before this one ended stay so.
+pub(crate) fn reopen(engine: &Engine, breakers: &[OpenBreaker], now: Timestamp) {
+    for open in breakers {
+        engine.reopen(&open.credential, (open.until - now).to_std().unwrap_or_default());
+        warn!(credential = %open.credential, since = %open.since, "the breaker was open before the restart and stays so");
+    }
+}
+
 fn exporter(config: &Config) -> Exporter {
     Exporter::new(&config.info_labels, config.per_device_metrics)
 }
@@ -312,16 +321,18 @@ fn read_live(
     reload: watch::Receiver<ReloadStatus>,
     held_off: HeldOff,
 ) -> http::ReadLive {
-    let (world, workers, gates) = (Arc::clone(world), Arc::clone(&engine.workers), Arc::clone(&engine.gates));
+    let (world, engine) = (Arc::clone(world), engine.clone());
     // Another path in a later configuration waits for a restart.
     let store = world.load().config.store.clone();
     let sinks: Vec<_> =
         couriers.iter().map(|courier| (courier.name.clone(), courier.status.clone())).collect();
     Arc::new(move || {
-        let world = world.load();
+        let (world, engine) = (world.load(), engine.status());
         Live {
-            workers: crate::metrics::Workers { limit: workers.limit(), busy: workers.busy() },
-            gates: gates.status(),
+            workers: crate::metrics::Workers { limit: engine.workers, busy: engine.busy },
+            gates: engine.gates,
+            limits: engine.limits,
+            waiting: engine.waiting,
             held_off: held_off.count(&world.config.holdoff),
             sinks: sinks.iter().map(|(name, status)| (name.clone(), status.borrow().clone())).collect(),
             sources: world.sources.clone(),

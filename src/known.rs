@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::change::Change;
 use crate::clock::Timestamp;
-use crate::device::Device;
+use crate::device::{CredentialId, Device};
 use crate::facts::Reading;
 use crate::failure::Failure;
 use crate::observation::SweepId;
@@ -177,6 +177,17 @@ pub struct SweepRecord {
     pub complete: bool,
 }
 
+/// A credential whose breaker is open: nobody logs in with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenBreaker {
+    /// The credential.
+    pub credential: CredentialId,
+    /// Since when.
+    pub since: Timestamp,
+    /// Nobody tries before that instant; then one device that is known to be good may.
+    pub until: Timestamp,
+}
+
 /// An immutable picture of the fleet, for all that only reads: `/metrics`, pages, the API.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
@@ -188,6 +199,8 @@ pub struct Snapshot {
     pub last_sweeps: Vec<SweepRecord>,
     /// Of each sweep by name, when the newest complete run ended.
     pub last_complete: BTreeMap<String, Timestamp>,
+    /// The breakers that are open, by credential.
+    pub breakers: Vec<OpenBreaker>,
     /// The counters.
     pub totals: Totals,
 }

@@ -22,6 +22,7 @@ pub mod breaker;
 pub mod budget;
 pub mod dialogue;
 pub mod diff;
+pub mod dispatch;
 pub mod document;
 pub mod holdoff;
 pub mod parse;

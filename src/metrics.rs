@@ -9,6 +9,7 @@ mod daemon;
 mod device;
 mod family;
 mod page;
+mod queue;
 
 pub use cut::{Collect, Cut, CutError, Shard};
 pub use page::Encoding;
@@ -22,7 +23,7 @@ use tokio::task::spawn_blocking;
 
 use crate::known::Snapshot;
 use crate::metrics::page::{Part, PartWriter};
-use crate::status::{GateStatus, ReloadStatus, SinkStatus, SourceStatus, SweepStatus};
+use crate::status::{GateStatus, LimitStatus, ReloadStatus, SinkStatus, SourceStatus, SweepStatus, Waiting};
 
 /// The one content type of the text format, exactly as the format's description has it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -42,6 +43,10 @@ pub struct Live {
     pub workers: Workers,
     /// The gate of each credential that was used or has a budget.
     pub gates: Vec<GateStatus>,
+    /// Every value of every limit beside the workers.
+    pub limits: Vec<LimitStatus>,
+    /// Devices of the runs that are on, by what they wait for.
+    pub waiting: Waiting,
     /// Devices that no schedule visits now, because they failed too often.
     pub held_off: usize,
     /// Each sink by name.

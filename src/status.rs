@@ -22,6 +22,8 @@ pub struct SweepStatus {
     pub answered: usize,
     /// Devices that failed in this run.
     pub failed: usize,
+    /// Of those that answered or failed, the ones that another sweep visited for this one.
+    pub fresh: usize,
     /// When the next run is due by the schedule.
     pub next: Option<Timestamp>,
 }
@@ -61,6 +63,36 @@ pub struct GateStatus {
     pub open: bool,
     /// Its logins a second, where it has a budget.
     pub logins_per_second: Option<f64>,
+}
+
+/// One value of a `[[workers.limit]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitStatus {
+    /// What the limit goes by.
+    pub by: String,
+    /// The value that devices have in common.
+    pub value: String,
+    /// Visits to them that go on.
+    pub busy: usize,
+    /// Visits at once; absent where only logins are limited.
+    pub max: Option<usize>,
+}
+
+/// Devices of the runs that are on and not visited yet, by what they wait for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// A free worker.
+    pub worker: usize,
+    /// The time that the sweep's spread, or the pause before a second reading, gives them.
+    pub spread: usize,
+    /// A place within a `[[workers.limit]]`, by what that goes by.
+    pub limit: BTreeMap<String, usize>,
+    /// A login that the budget of their credential, or of their limit, has no room for yet.
+    pub budget: usize,
+    /// The end of a visit that another run pays them.
+    pub visited: usize,
+    /// The end of their sweep's blackout.
+    pub blackout: usize,
 }
 
 /// The last refresh of one inventory source.
@@ -126,6 +158,8 @@ pub struct Totals {
     pub sweeps: BTreeMap<String, u64>,
     /// Ticks that found their sweep running, by name.
     pub skipped: BTreeMap<String, u64>,
+    /// Ticks that fell into their sweep's blackout, by name.
+    pub blackouts: BTreeMap<String, u64>,
     /// Stage durations since the daemon's start.
     pub stages: BTreeMap<Stage, Histogram>,
 }

@@ -5,6 +5,7 @@
 //! at all, so that a kill at any instant neither loses a committed change nor invents one.
 
 mod backup;
+mod breakers;
 mod error;
 mod flaps;
 mod load;
@@ -29,7 +30,7 @@ pub use self::read::{HistoryRange, ROWS_MAX, Reader, StoredChange, StoredRaw};
 use crate::change::Change;
 use crate::clock::Timestamp;
 use crate::device::{DeviceId, PlatformKey};
-use crate::known::{Known, SweepRecord};
+use crate::known::{Known, OpenBreaker, SweepRecord};
 use crate::observation::RawText;
 use crate::status::Totals;
 
@@ -69,6 +70,8 @@ pub struct Loaded {
     pub last_complete: BTreeMap<String, Timestamp>,
     /// The latest changes, newest first, at most [`RECENT_CHANGES`].
     pub recent_changes: Vec<Change>,
+    /// The breakers that are open, by credential.
+    pub breakers: Vec<OpenBreaker>,
     /// The newest sequence in the outbox; 0 when nothing ever happened.
     pub last_sequence: i64,
 }
@@ -112,6 +115,8 @@ pub struct Batch {
     pub news: Vec<News>,
     /// Sweeps that began, went on or ended.
     pub sweeps: Vec<SweepRecord>,
+    /// All breakers that are open after it, where one turned.
+    pub breakers: Option<Vec<OpenBreaker>>,
     /// The counters after all of it.
     pub totals: Totals,
 }
@@ -158,6 +163,9 @@ impl Store {
         }
         for sweep in &batch.sweeps {
             write::sweep(&transaction, sweep)?;
+        }
+        if let Some(open) = &batch.breakers {
+            breakers::replace(&transaction, open)?;
         }
         write::totals(&transaction, &self.written, &batch.totals)?;
         let sequence = outbox::last_sequence(&transaction)?;

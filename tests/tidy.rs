@@ -29,6 +29,7 @@ mod tests {
             "budget",
             "dialogue",
             "diff",
+            "dispatch",
             "document",
             "holdoff",
             "parse",
@@ -42,7 +43,7 @@ mod tests {
 
     /// Who may name whom on one floor. Floor-3 rooms meet only in the corridor, and the sweep calls the probe. On floor 2
     /// all who ask the web knock at one door.
-    const NEIGHBOURS: [(&str, &[&str]); 10] = [
+    const NEIGHBOURS: [(&str, &[&str]); 11] = [
         ("sweep", &["activity", "probe"]),
         ("schedule", &["activity"]),
         ("recorder", &["activity"]),
@@ -51,6 +52,8 @@ mod tests {
         ("parse", &["platform"]),
         ("platform", &["dialogue", "parse"]),
         ("settings", &["document", "platform"]),
+        // The queue keeps to budgets and breakers.
+        ("dispatch", &["breaker", "budget"]),
         ("config", &["fetch"]),
         ("inventory", &["fetch"]),
         ("sink", &["fetch"]),

@@ -13,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::{ConfigFile, Exit, Output};
 use crate::activity::{NOTES_WAITING, Note, Notes, Reason};
 use crate::clock::{Clock, SystemClock};
-use crate::daemon::{World, flushed, open_store};
+use crate::daemon::{World, flushed, open_store, reopen};
 use crate::device::{Device, Selector};
 use crate::known::Snapshot;
 use crate::limits;
 use crate::observation::SweepId;
 use crate::status::SweepStatus;
 use crate::sweep::{self, Engine, Outlet, Plan, Stop};
+use crate::timetable::Windows;
 use crate::transport::ssh::{SshTransport, tune_process};
 
 mod print;
@@ -129,6 +130,8 @@ impl Args {
             prober: Arc::clone(&world.prober),
             before: Arc::default(),
             care: world.care(),
+            blackout: Windows::default(),
+            fresh_for: Duration::ZERO,
         })
     }
 }
@@ -151,7 +154,8 @@ impl Listing<'_> {
     ) -> anyhow::Result<bool> {
         let (notes, mut passing) = mpsc::channel(NOTES_WAITING);
         let (status, _) = watch::channel(SweepStatus::default());
-        let engine = Engine::with_gates(self.world.config.workers, self.world.gate_rules());
+        let engine = Engine::with_rules(self.world.rules());
+        reopen(&engine, &self.before.breakers, self.world.prober.clock.now());
         let outlet = Outlet { notes, status };
         let sweep_stop = Stop { drain: stop, ..Stop::default() };
         let sweep = tokio::spawn(async move { sweep::run(&engine, plan, &outlet, &sweep_stop).await });

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Surroundings;
 use super::secrets::{self, describe};
 use super::sweeps::non_empty;
-use super::{Surroundings, WORKERS_MAX};
 use secrecy::ExposeSecret;
 
 use crate::credential::{Credential, KeyMaterial};
@@ -42,27 +41,6 @@ pub(super) fn listen(root: &Section<'_>, default: Vec<SocketAddr>) -> Vec<Socket
         }
     }
     addresses
-}
-
-/// `[workers]`: a number, or `"N per cpu"`.
-pub(super) fn workers(root: &Section<'_>, default: usize) -> usize {
-    let table = root.section("workers");
-    table.only(&["max"]);
-    let Some(item) = table.get("max") else { return default };
-    let max = match item.as_text() {
-        None => item.as_number(),
-        Some(text) => {
-            let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
-            let (number, factor) = text.strip_suffix("per cpu").map_or((text, 1), |number| (number, cpus));
-            number.trim().parse::<u32>().ok().map(|number| i128::from(number) * factor as i128)
-        }
-    };
-    let within = max.and_then(|max| usize::try_from(max).ok()).filter(|max| (1..=WORKERS_MAX).contains(max));
-    if within.is_none() {
-        let problem = if max.is_some() { "is out of range" } else { "is not a number of workers" };
-        item.refuse(problem, &format!("a number from 1 to {WORKERS_MAX}, or \"N per cpu\""));
-    }
-    within.unwrap_or(default)
 }
 
 /// A duration of a table, or its default.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
@@ -139,7 +140,8 @@ impl<T: Transport> Rooms<T> {
 
     fn reschedule(&mut self, sweep: &SweepConfig) {
         let Some(mut room) = self.rooms.remove(&sweep.name) else { return };
-        let same_timetable = room.config.timetable == sweep.timetable;
+        let same_timetable =
+            room.config.timetable == sweep.timetable && room.config.blackout == sweep.blackout;
         room.config = sweep.clone();
         if !same_timetable {
             room.unscheduled.cancel();
@@ -154,6 +156,7 @@ impl<T: Transport> Rooms<T> {
         let scheduled = Scheduled {
             name: Arc::clone(&room.handle.name),
             timetable: room.config.timetable.clone(),
+            blackout: room.config.blackout.clone(),
             trigger: room.handle.trigger.clone(),
             status: room.status.clone(),
         };
@@ -249,7 +252,10 @@ fn plan<T>(
         name: Arc::clone(name),
         reason: start.reason,
         devices: world.devices.iter().filter(visited).cloned().collect(),
-        spread: sweep.spread,
+        // Whoever asks for a sweep wants it now.
+        spread: if start.reason == Reason::Schedule { sweep.spread } else { Duration::ZERO },
+        blackout: sweep.blackout.clone(),
+        fresh_for: if start.reason == Reason::Schedule { sweep.fresh_for } else { Duration::ZERO },
         prober: Arc::clone(&world.prober),
         care: world.care(),
         before,

@@ -8,11 +8,12 @@ use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::credential::Credential;
 use crate::device::Device;
+use crate::dispatch::{By, Rules};
 use crate::document::{Problem, Problems};
 use crate::inventory::{self, Inventory};
 use crate::probe::Prober;
 use crate::status::SourceStatus;
-use crate::sweep::{Care, GateRules};
+use crate::sweep::Care;
 use crate::transport::ssh::{SshSettings, SshSetupError, SshTransport};
 
 /// A configuration with its inventory and the way to its devices.
@@ -43,16 +44,19 @@ impl<T> World<T> {
 }
 
 impl<T> World<T> {
-    /// What the gates of credentials keep to.
+    /// What all sweeps together keep to.
     #[must_use]
-    pub fn gate_rules(&self) -> GateRules {
+    pub fn rules(&self) -> Rules {
         let rate = |credential: &Arc<Credential>| credential.logins_per_second.map(f64::from);
         let rates = self.config.credentials.iter();
-        GateRules {
+        Rules {
+            workers: self.config.workers,
+            limits: self.config.limits.clone(),
             breaker: self.config.breaker,
             logins_per_second: rates
                 .filter_map(|(id, credential)| Some((id.clone(), rate(credential)?)))
                 .collect(),
+            fresh_for: self.config.sweeps.iter().map(|sweep| sweep.fresh_for).max().unwrap_or_default(),
         }
     }
 
@@ -71,7 +75,8 @@ impl World<SshTransport> {
     /// Everything that is wrong, all at once.
     pub fn load(path: &Path, clock: &Arc<dyn Clock>, before: Option<&Self>) -> Result<Self, ConfigErrors> {
         let (config, inventory) = read(path)?;
-        let warnings = config.warnings.iter().chain(&inventory.warnings).cloned().collect();
+        let idle = idle_limits(&config, &inventory.devices);
+        let warnings = config.warnings.iter().chain(&inventory.warnings).cloned().chain(idle).collect();
         let settings = ssh_settings(&config);
         let transport = match before {
             Some(before) => before.prober.transport.renew(settings),
@@ -90,6 +95,19 @@ impl World<SshTransport> {
         };
         Ok(Self { config, devices: inventory.devices, sources, prober: Arc::new(prober), warnings })
     }
+}
+
+/// Limits that limit nothing: most likely a label that is spelled another way in the inventory.
+fn idle_limits(config: &Config, devices: &[Arc<Device>]) -> Vec<String> {
+    let label = |by: &By| match by {
+        By::Label(name) if name != "platform" => Some(name.clone()),
+        _ => None,
+    };
+    let unknown = |name: &String| !devices.iter().any(|device| device.labels.get(name).is_some());
+    let idle = config.limits.iter().filter_map(|limit| label(&limit.by)).filter(unknown);
+    let file = config.path.display();
+    idle.map(|name| format!("{file}: workers.limit: no device of the inventory has the label {name:?}"))
+        .collect()
 }
 
 /// Reads both, so that the errors of all files are told at once.

@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::failure::{FailureKind, Stage};
 use crate::known::{Snapshot, SweepRecord};
 use crate::metrics::family::{self, Family, counter, flag, gauge, number, seconds, seconds_or_zero};
-use crate::metrics::{Live, RenderError};
+use crate::metrics::{Live, RenderError, queue};
 use crate::status::{Histogram, SinkStatus, SourceStatus, SweepStatus, Totals};
 
 /// The stages that have a histogram; parsing takes no time worth one.
@@ -23,6 +23,7 @@ pub(super) fn render(snapshot: &Snapshot, live: &Live, out: &mut impl Write) -> 
         .chain(sweeps.now())
         .chain(sweeps.past())
         .chain(gate_families(live))
+        .chain(queue::families(snapshot, live))
         .chain(sink_families(live))
         .chain(inventory_families(live))
         .chain(self_families(live));
@@ -170,6 +171,8 @@ impl<'a> Sweeps<'a> {
         for sweep in &self.each {
             let labels = [("sweep", sweep.name), ("reason", "running")];
             skipped.sample(&labels, count(&self.totals.skipped, sweep.name));
+            let labels = [("sweep", sweep.name), ("reason", "blackout")];
+            skipped.sample(&labels, count(&self.totals.blackouts, sweep.name));
         }
         let complete = |sweep: &Sweep<'_>| self.last_complete.get(sweep.name).copied();
         vec![

@@ -8,11 +8,12 @@ use tokio::sync::oneshot;
 
 use super::fleet::Fleet;
 use super::moves;
-use crate::activity::{Judgement, Note};
+use crate::activity::{BreakerNews, BreakerTurn, Judgement, Note, SkipReason};
 use crate::change::{Change, ChangeKind};
 use crate::clock::Timestamp;
+use crate::device::CredentialId;
 use crate::diff::{Rules, apply, diff};
-use crate::known::{Known, Snapshot, SweepRecord};
+use crate::known::{Known, OpenBreaker, Snapshot, SweepRecord};
 use crate::observation::{Observation, Outcome, RawText, SweepId};
 use crate::status::Totals;
 use crate::store::{Batch, Loaded, News, RECENT_CHANGES, Visit};
@@ -29,6 +30,7 @@ pub(super) struct Desk {
     /// Of each sweep by name, the run that ended last.
     ended: BTreeMap<String, SweepRecord>,
     last_complete: BTreeMap<String, Timestamp>,
+    breakers: BTreeMap<CredentialId, OpenBreaker>,
 }
 
 /// What a handful of notes comes to.
@@ -54,6 +56,7 @@ impl Desk {
             running: BTreeMap::new(),
             ended: loaded.last_sweeps.into_iter().map(|sweep| (sweep.name.clone(), sweep)).collect(),
             last_complete: loaded.last_complete,
+            breakers: loaded.breakers.into_iter().map(|open| (open.credential.clone(), open)).collect(),
         }
     }
 
@@ -90,7 +93,14 @@ impl Desk {
                     judged.at_once |= visit.as_ref().is_some_and(urgent);
                     batch.visits.extend(visit);
                 }
-                Note::SweepSkipped { sweep, .. } => count(&mut self.totals.skipped, sweep),
+                Note::SweepSkipped { sweep, why, .. } => match why {
+                    SkipReason::Running => count(&mut self.totals.skipped, sweep),
+                    SkipReason::Blackout => count(&mut self.totals.blackouts, sweep),
+                },
+                Note::Breaker(news) => {
+                    judged.at_once = true;
+                    batch.breakers = Some(self.breaker(news));
+                }
                 Note::Flush(flush) => {
                     judged.at_once = true;
                     judged.flushes.push(flush);
@@ -99,6 +109,7 @@ impl Desk {
         }
         batch.sweeps.extend(self.in_progress(&touched));
         let empty = batch.visits.is_empty() && batch.news.is_empty() && batch.sweeps.is_empty();
+        let empty = empty && batch.breakers.is_none();
         if !empty || self.totals != before {
             batch.totals = self.totals.clone();
             judged.batch = Some(batch);
@@ -113,8 +124,25 @@ impl Desk {
             recent_changes: self.recent.iter().cloned().collect(),
             last_sweeps: self.running.values().chain(self.ended.values()).cloned().collect(),
             last_complete: self.last_complete.clone(),
+            breakers: self.breakers.values().cloned().collect(),
             totals: self.totals.clone(),
         }
+    }
+
+    /// Notes how a breaker turned, and gives all that are open.
+    fn breaker(&mut self, news: BreakerNews) -> Vec<OpenBreaker> {
+        let BreakerNews { credential, at, turn } = news;
+        match turn {
+            BreakerTurn::Opened { until } | BreakerTurn::Reopened { until } => {
+                let since = self.breakers.get(&credential).map_or(at, |open| open.since);
+                let open = OpenBreaker { credential: credential.clone(), since, until };
+                self.breakers.insert(credential, open);
+            }
+            BreakerTurn::Closed => {
+                self.breakers.remove(&credential);
+            }
+        }
+        self.breakers.values().cloned().collect()
     }
 
     /// Judges one observation. A device that was not visited is counted, and that is all.

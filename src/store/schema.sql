@@ -110,6 +110,13 @@ CREATE TABLE sink (
     active     INTEGER NOT NULL
 ) STRICT;
 
+-- The credentials whose breaker is open: a restart is no reason to try a refused password on the fleet again.
+CREATE TABLE breaker (
+    credential TEXT    PRIMARY KEY,
+    since      INTEGER NOT NULL,
+    until      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE counter (
     what  TEXT    NOT NULL,
     label TEXT    NOT NULL,

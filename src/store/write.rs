@@ -220,7 +220,8 @@ pub(super) fn totals(connection: &Connection, written: &Totals, now: &Totals) ->
     counters(connection, "failures", &written.failures, &now.failures)?;
     counters(connection, "changes", &written.changes, &now.changes)?;
     counters(connection, "sweeps", &written.sweeps, &now.sweeps)?;
-    counters(connection, "skipped", &written.skipped, &now.skipped)
+    counters(connection, "skipped", &written.skipped, &now.skipped)?;
+    counters(connection, "blackouts", &written.blackouts, &now.blackouts)
 }
 
 fn counters<K: Ord + Display>(

@@ -1,7 +1,6 @@
 //! The second visit, at the end of the same sweep and once only: a device that was up and failed is tried again (rule 7),
 //! and a version that differs is read again before it becomes a change (rule 12).
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +57,11 @@ impl Care {
 }
 
 impl Again {
+    /// How long the first visit took.
+    pub(super) fn took(&self) -> Duration {
+        self.first.took
+    }
+
     /// What the two visits come to.
     pub(super) fn settle(self, second: Observation) -> Observation {
         let attempts = self.first.attempts + 1;
@@ -89,13 +93,8 @@ impl Again {
     }
 }
 
-/// The devices that answered when they were last visited.
-pub(super) fn good(before: &Snapshot) -> HashSet<DeviceId> {
-    let good = before.devices.iter().filter(|state| state.known.is_up() == Some(true));
-    good.map(|state| state.device.id.clone()).collect()
-}
-
-fn known<'a>(before: &'a Snapshot, device: &DeviceId) -> Option<&'a Known> {
+/// What is known of a device.
+pub(super) fn known<'a>(before: &'a Snapshot, device: &DeviceId) -> Option<&'a Known> {
     let found = before.devices.binary_search_by(|state| state.device.id.cmp(device)).ok()?;
     before.devices.get(found).map(|state| &state.known)
 }

@@ -15,7 +15,9 @@ use versweep::failure::{Failure, FailureKind, Stage};
 use versweep::known::{DeviceState, Known, KnownFacts, LastVisit, Snapshot, SweepRecord};
 use versweep::metrics::{BuildInfo, Live, Workers};
 use versweep::observation::SweepId;
-use versweep::status::{GateStatus, Histogram, ReloadStatus, SinkStatus, SourceStatus, SweepStatus, Totals};
+use versweep::status::{
+    GateStatus, Histogram, LimitStatus, ReloadStatus, SinkStatus, SourceStatus, SweepStatus, Totals, Waiting,
+};
 use versweep::version::Version;
 
 /// The instant that the tests take for now, unless they run against a real Prometheus.
@@ -177,9 +179,11 @@ pub(crate) fn snapshot(now: Timestamp) -> Snapshot {
             changes: [(ChangeKind::Upgrade, 3), (ChangeKind::Unreachable, 1)].into(),
             sweeps: [("all".to_owned(), 11)].into(),
             skipped: [("all".to_owned(), 2)].into(),
+            blackouts: [("all".to_owned(), 1)].into(),
             stages: [(Stage::Connect, connect)].into(),
         },
         last_sweeps: vec![sweep],
+        breakers: Vec::new(),
     }
 }
 
@@ -192,6 +196,13 @@ pub(crate) fn live(now: Timestamp) -> Live {
             open: false,
             logins_per_second: Some(20.0),
         }],
+        limits: vec![LimitStatus { by: "site".to_owned(), value: "ams".to_owned(), busy: 3, max: Some(16) }],
+        waiting: Waiting {
+            worker: 2,
+            limit: [("site".to_owned(), 4)].into(),
+            spread: 7,
+            ..Waiting::default()
+        },
         held_off: 1,
         build: BuildInfo { version: "1.2.3", revision: "abcdef0", rustversion: "1.95.0" },
         sweeps: vec![("all".into(), status)],

@@ -23,6 +23,7 @@ use crate::probe::Prober;
 use crate::sim::{PASSWORD, USERNAME};
 use crate::status::SweepStatus;
 use crate::sweep::{self, Care, Engine, Outlet, Plan, Stop};
+use crate::timetable::Windows;
 use crate::transport::ssh::{SshSettings, SshTransport};
 
 /// What a visit may take beyond the simulated delays: far more than it does, so that a slow machine shows as a bad
@@ -64,6 +65,8 @@ impl Sweep {
             prober: Arc::new(prober),
             before: Arc::default(),
             care: Care::default(),
+            blackout: Windows::default(),
+            fresh_for: Duration::ZERO,
         };
         Ok(Self { engine: Engine::new(workers as usize), plan })
     }
