@@ -21,6 +21,7 @@ use crate::settings::{JumpHosts, Layers, References, Source};
 use crate::timetable::{Timetable, Windows};
 
 mod care;
+mod credentials;
 mod jumps;
 mod limits;
 #[cfg_attr(not(test), expect(dead_code, reason = "the tables that name servers come with their own rooms"))]
@@ -225,7 +226,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
     let before = root.document().problem_count();
     let platforms = tables::platforms(root, folder);
     let platforms_complete = root.document().problem_count() == before;
-    let credential_names = tables::credential_names(root);
+    let credential_names = credentials::names(root);
     let jumps = jumps::jumps(root, &platforms, &credential_names);
     let references = References {
         platforms: &platforms,
@@ -243,7 +244,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         keep_history: tables::duration(&store, "keep_history", DEFAULT_KEEP_HISTORY, [DAY, 36_500 * DAY]),
         workers: limits::workers(root, 256),
         limits: limits::limits(root),
-        credentials: tables::credentials(root, around, &mut warnings),
+        credentials: credentials::credentials(root, around, &mut warnings),
         sweeps: sweeps::sweeps(root, &references),
         sinks: sweeps::sinks(root, folder),
         info_labels: tables::info_labels(&metrics),
