@@ -105,7 +105,8 @@ impl Dispatch {
         }
         let ticket = Ticket(self.number());
         let device = Arc::clone(&job.device);
-        self.visits.insert(ticket, Visit { run: job.run, sweep, device: device.clone(), groups, told: false });
+        self.visits
+            .insert(ticket, Visit { run: job.run, sweep, device: device.clone(), groups, told: false });
         self.hand_out(lane, order, now);
         Next::Visit(job.run, ticket, device)
     }

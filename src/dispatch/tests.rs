@@ -143,7 +143,10 @@ fn a_small_sweep_gets_its_share_beside_a_big_one() {
     let mut now = seconds(2);
     for _ in 0..5 {
         dispatch.ended(going.pop().expect("a visit").0, Ending::Answered, now);
-        assert!(names(&begun(&mut dispatch, now))[0].starts_with('s'), "its turn comes with each free worker");
+        assert!(
+            names(&begun(&mut dispatch, now))[0].starts_with('s'),
+            "its turn comes with each free worker"
+        );
         now += SECOND;
     }
 }
@@ -271,7 +274,11 @@ impl Shadow {
                     prop_assert!(self.has_room(&device), "{} is over a cap", device.id);
                     prop_assert!(self.is_free(&device.id), "two sessions on {}", device.id);
                     if let Some(budget) = self.budgets.get_mut(&device.credential) {
-                        prop_assert!(budget.take(self.now).is_ok(), "over the budget of {}", device.credential);
+                        prop_assert!(
+                            budget.take(self.now).is_ok(),
+                            "over the budget of {}",
+                            device.credential
+                        );
                     }
                     prop_assert!(!self.paused.contains(&run));
                     self.hand_out(run, &device.id)?;
@@ -301,7 +308,8 @@ impl Shadow {
         }
         for (run, waiting) in self.waiting.iter().filter(|(run, _)| !self.paused.contains(run)) {
             for (due, device) in waiting.values().filter(|(due, _)| *due <= self.now) {
-                let budget = self.budgets.get(&device.credential).map_or(Ok(()), |budget| budget.peek(self.now));
+                let budget =
+                    self.budgets.get(&device.credential).map_or(Ok(()), |budget| budget.peek(self.now));
                 let reason = !self.is_free(&device.id) || !self.has_room(device) || budget.is_err();
                 prop_assert!(reason, "{:?}: {} is due since {due:?} and waits for nothing", run, device.id);
             }

@@ -282,9 +282,8 @@ fn refused(devices: &[Arc<Device>], at: Timestamp) -> Arc<Snapshot> {
     let failure = Failure { kind: FailureKind::Auth, stage: Stage::Auth, detail: String::new() };
     let visit = LastVisit { at, took: Duration::ZERO, failure: Some(failure) };
     let known = Known { visit: Some(visit), consecutive_failures: 1, ..Known::default() };
-    let state = |device: &Arc<Device>| {
-        Arc::new(DeviceState { device: Arc::clone(device), known: known.clone() })
-    };
+    let state =
+        |device: &Arc<Device>| Arc::new(DeviceState { device: Arc::clone(device), known: known.clone() });
     let mut states: Vec<_> = devices.iter().map(state).collect();
     states.sort_by(|a, b| a.device.id.cmp(&b.device.id));
     Arc::new(Snapshot { devices: states, ..Snapshot::default() })
@@ -295,8 +294,7 @@ fn refused(devices: &[Arc<Device>], at: Timestamp) -> Arc<Snapshot> {
 async fn a_fresh_result_of_another_sweep_does_for_this_one() {
     let answer = frr("8.4.4").after(Duration::from_secs(3));
     let mut sweep = Sweep::of(FakeTransport::new().otherwise(Script::always(answer)));
-    sweep.engine =
-        Engine::with_rules(Rules { fresh_for: Duration::from_secs(60), ..rules(100, &[]) });
+    sweep.engine = Engine::with_rules(Rules { fresh_for: Duration::from_secs(60), ..rules(100, &[]) });
     let fleet = devices(20, "a");
     let (first, second) = tokio::join!(sweep.named("all", &fleet), sweep.named("core", &fleet));
     assert_eq!(sweep.transport.visits().len(), 20, "one login to each device");
