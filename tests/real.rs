@@ -23,6 +23,7 @@ mod sshd_server;
 #[path = "support/visits.rs"]
 mod visits;
 
+#[cfg(test)]
 #[path = "real/agent.rs"]
 mod agent;
 #[cfg(test)]
@@ -52,6 +53,9 @@ mod login;
 #[cfg(test)]
 #[path = "real/odd_servers.rs"]
 mod odd_servers;
+#[cfg(test)]
+#[path = "real/packages.rs"]
+mod packages;
 #[cfg(test)]
 #[path = "real/prometheus.rs"]
 mod prometheus;

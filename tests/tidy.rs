@@ -23,6 +23,7 @@ mod tests {
             "status",
             "text",
             "version",
+            "wildcard",
         ],
         &[
             "breaker",
@@ -35,6 +36,7 @@ mod tests {
             "parse",
             "platform",
             "settings",
+            "ssh_config",
             "timetable",
         ],
         &["config", "fetch", "inventory", "limits", "metrics", "sink", "store", "transport"],
@@ -51,7 +53,7 @@ mod tests {
         // A profile's examples are read when it is compiled.
         ("parse", &["platform"]),
         ("platform", &["dialogue", "parse"]),
-        ("settings", &["document", "platform"]),
+        ("settings", &["document", "platform", "ssh_config"]),
         // The queue keeps to budgets and breakers.
         ("dispatch", &["breaker", "budget"]),
         ("config", &["fetch"]),

@@ -304,8 +304,6 @@ fn verdict(outcome: &Outcome) -> Verdict {
     match outcome {
         Outcome::Answered { .. } => Verdict::Accepted,
         Outcome::Failed { failure, .. } => match (failure.kind, failure.stage) {
-            // A device in its quiet mode was not asked: see `quiet`.
-            (FailureKind::Auth, Stage::Connect | Stage::Kex) => Verdict::Silent,
             (FailureKind::Auth, _) => Verdict::Refused,
             // Whoever came past the login was let in.
             (_, Stage::Command | Stage::Parse) => Verdict::Accepted,

@@ -11,7 +11,7 @@ use crate::observation::{Observation, Outcome};
 /// visits fall into them.
 const WITHIN: TimeDelta = TimeDelta::hours(1);
 
-/// The observation, with a quiet mode named. No secret was sent, so that the breaker takes no notice of it.
+/// The observation, with a quiet mode named. That it does not count as down is the diff's matter.
 pub(super) fn explained(observation: Observation, known: Option<&Known>) -> Observation {
     let Outcome::Failed { failure, raw } = &observation.outcome else { return observation };
     let closed = matches!(failure.kind, FailureKind::Refused | FailureKind::Disconnected)
@@ -20,13 +20,11 @@ pub(super) fn explained(observation: Observation, known: Option<&Known>) -> Obse
         return observation;
     };
     let detail = format!(
-        "the device takes no connection {} min after it refused a login: its quiet mode, not an outage; nothing was sent; mend the credential ({}: {})",
-        ago.num_minutes(),
-        failure.kind,
-        failure.detail
+        "{}; the device takes no connection {} min after it refused a login: its quiet mode, not an outage; mend the credential",
+        failure.detail,
+        ago.num_minutes()
     );
-    let failure = Failure { kind: FailureKind::Auth, stage: failure.stage, detail };
-    let outcome = Outcome::Failed { failure, raw: raw.clone() };
+    let outcome = Outcome::Failed { failure: Failure { detail, ..failure.clone() }, raw: raw.clone() };
     Observation { outcome, ..observation }
 }
 
