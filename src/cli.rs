@@ -24,6 +24,7 @@ mod run;
 mod signals;
 mod sim;
 mod sweep;
+pub mod sweeps;
 
 /// The versions of a fleet's routers and switches: which runs what, and what changed.
 #[derive(Debug, Parser)]
@@ -54,6 +55,8 @@ enum Moving {
     Devices(devices::DevicesArgs),
     /// Ask a running daemon for the latest changes
     Changes(changes::ChangesArgs),
+    /// Ask a running daemon for its sweeps and their runs
+    Sweeps(sweeps::SweepsArgs),
     /// Run a simulated fleet of SSH routers on loopback addresses
     Sim(sim::Args),
     /// A simulated fleet, the daemon and a temporary store: the whole product in one command
@@ -154,6 +157,7 @@ impl Moving {
             Self::Probe(args) => args.run(stop).await,
             Self::Devices(args) => devices::run(args).await.map(|()| Exit::Done),
             Self::Changes(args) => changes::run(args).await.map(|()| Exit::Done),
+            Self::Sweeps(args) => sweeps::run(args).await.map(|()| Exit::Done),
             Self::Sim(args) => args.run(stop).await,
             Self::Demo(args) => args.run(stop).await,
             Self::Bench(args) => args.run(stop).await,

@@ -66,7 +66,7 @@ impl Daemon {
         let world = World::load(path, &clock, None)?;
         log_warnings(&world);
         let config = &world.config;
-        limits::require_open_files(config.workers + limits::FILES_BESIDE_VISITS)
+        limits::require_open_files(files(config))
             .with_context(|| format!("{}: workers.max = {}", path.display(), config.workers))?;
         let listeners = bind(&config.listen).await?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
@@ -98,7 +98,7 @@ impl Daemon {
     /// Whatever the daemon can't go on without: the recorder, a sweep, the alarm clock.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { path, clock, world, engine, recorder, couriers, listeners, addresses, hangup } = self;
-        let RecorderHandle { notes, snapshot, outbox: _, pulse, mut done } = recorder;
+        let RecorderHandle { notes, snapshot, outbox, pulse, mut done } = recorder;
         let alarms = Alarms::start().await?;
         let sweeps_stop = Stop::default();
         let mut rooms = Rooms::new(Shared {
@@ -123,6 +123,10 @@ impl Daemon {
             reload: reload_requests,
             readiness: readiness_seen,
             clock: Arc::clone(&clock),
+            // Another path in a later configuration waits for a restart.
+            store: world.load().config.store.clone(),
+            outbox,
+            platforms: read_platforms(&world),
         };
         let http_stop = CancellationToken::new();
         let server = tokio::spawn(http::serve(listeners, app, http_stop.clone()));
@@ -225,7 +229,7 @@ impl Reloader {
         let loaded = tokio::task::spawn_blocking(move || World::load(&path, &clock, Some(&before)));
         let new = loaded.await.map_err(|error| error.to_string())?.map_err(|errors| errors.to_string())?;
         log_warnings(&new);
-        limits::require_open_files(new.config.workers + limits::FILES_BESIDE_VISITS)
+        limits::require_open_files(files(&new.config))
             .map_err(|error| format!("{}: workers.max: {error}", self.path.display()))?;
         for key in needs_restart(&old.config, &new.config) {
             warn!(key, "changed, but only a restart brings it into force");
@@ -243,6 +247,11 @@ impl Reloader {
         rooms.furnish(&sweeps);
         Ok(())
     }
+}
+
+/// Files that a daemon of this configuration may have open at once.
+fn files(config: &Config) -> usize {
+    config.workers + http::CONNECTIONS_MAX + limits::FILES_BESIDE_VISITS
 }
 
 fn log_warnings(world: &World<SshTransport>) {
@@ -326,6 +335,11 @@ fn read_live(
             ..Live::default()
         }
     })
+}
+
+fn read_platforms(world: &Arc<ArcSwap<World<SshTransport>>>) -> http::ReadPlatforms {
+    let world = Arc::clone(world);
+    Arc::new(move || Arc::clone(&world.load().config.platforms))
 }
 
 /// Counts the devices that are held off now.

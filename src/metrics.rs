@@ -10,7 +10,7 @@ mod device;
 mod family;
 mod page;
 
-pub use cut::{Collect, Cut, CutError, Shard};
+pub use cut::{Collect, Cut, CutError, Shard, fnv1a};
 pub use page::Encoding;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};

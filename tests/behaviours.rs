@@ -7,8 +7,14 @@ mod daemon;
 #[path = "support/devices.rs"]
 mod devices;
 #[cfg(test)]
+#[path = "support/events.rs"]
+mod events;
+#[cfg(test)]
 #[path = "support/fleet.rs"]
 mod fleet;
+#[cfg(test)]
+#[path = "support/kept.rs"]
+mod kept;
 #[cfg(test)]
 #[path = "support/shell_server.rs"]
 mod shell_server;
@@ -22,6 +28,9 @@ mod ssh_server;
 #[path = "support/visits.rs"]
 mod visits;
 
+#[cfg(test)]
+#[path = "behaviours/api.rs"]
+mod api;
 #[cfg(test)]
 #[path = "behaviours/cli.rs"]
 mod cli;
@@ -70,6 +79,9 @@ mod jumps;
 #[cfg(test)]
 #[path = "behaviours/kill.rs"]
 mod kill;
+#[cfg(test)]
+#[path = "behaviours/live_events.rs"]
+mod live_events;
 #[cfg(test)]
 #[path = "behaviours/login.rs"]
 mod login;

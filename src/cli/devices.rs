@@ -37,9 +37,10 @@ pub async fn run(args: DevicesArgs) -> anyhow::Result<()> {
 pub async fn list(args: &DevicesArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let headings = ["DEVICE", "STATE", "VERSION", "MODEL", "PLATFORM", "ANSWERED", "FAILURE"];
     let mut table = client::table(&headings);
-    let mut after = String::new();
+    let mut cursor: Option<String> = None;
     loop {
-        let mut query = vec![("after", after.as_str())];
+        let mut query = vec![("limit", "1000")];
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         query.extend(args.filter.as_deref().map(|text| ("q", text)));
         query.extend(args.state.as_deref().map(|state| ("state", state)));
         let answer = client::get_json(&args.ask.url, "/api/v1/devices", &query).await?;
@@ -49,9 +50,9 @@ pub async fn list(args: &DevicesArgs, out: &mut impl Write) -> anyhow::Result<()
                 Output::Table => drop(table.add_row(row(device))),
             }
         }
-        // A name that does not move on would never end.
+        // A cursor that does not move on would never end.
         match answer["next"].as_str() {
-            Some(next) if next > after.as_str() => next.clone_into(&mut after),
+            Some(next) if cursor.as_deref() != Some(next) => cursor = Some(next.to_owned()),
             _ => break,
         }
     }

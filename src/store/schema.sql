@@ -70,6 +70,7 @@ CREATE TABLE change (
 -- The identity of a change: the same batch written again adds nothing.
 CREATE UNIQUE INDEX change_once ON change (device, coalesce(sweep, at), kind, subject);
 CREATE INDEX change_age ON change (at);
+CREATE INDEX change_kind ON change (kind);
 
 -- What the devices said: zlib, at most 64 KiB compressed. `size` is the length of the text as it came.
 CREATE TABLE change_raw (
