@@ -32,7 +32,7 @@ use http_body_util::Limited;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::activity::SweepHandle;
+use crate::activity::{OnDemand, SweepHandle};
 use crate::clock::Clock;
 use crate::http::index::Indexes;
 use crate::http::problem::Refusal;
@@ -73,6 +73,8 @@ pub struct App {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// The sweeps, exchanged by a reload.
     pub sweeps: Arc<ArcSwap<Vec<SweepHandle>>>,
+    /// Where visits are asked for.
+    pub on_demand: OnDemand,
     /// Renders `/metrics`, exchanged by a reload.
     pub exporter: Arc<ArcSwap<Exporter>>,
     /// Reads what the daemon is doing, at each scrape.

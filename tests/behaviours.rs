@@ -56,6 +56,9 @@ mod dashboards;
 #[path = "behaviours/diff.rs"]
 mod diff;
 #[cfg(test)]
+#[path = "behaviours/fetch.rs"]
+mod fetch;
+#[cfg(test)]
 #[path = "behaviours/first_start.rs"]
 mod first_start;
 #[cfg(test)]

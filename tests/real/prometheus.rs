@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use versweep::activity::{SweepHandle, Trigger};
+use versweep::activity::{OnDemand, SweepHandle, Trigger};
 use versweep::clock::{Clock as _, SystemClock};
 use versweep::http::{App, Readiness, serve};
 use versweep::known::Snapshot;
@@ -95,6 +95,7 @@ async fn serve_fleet(
     let app = App {
         snapshot: Arc::clone(&snapshot),
         sweeps: Arc::new(ArcSwap::from_pointee(vec![SweepHandle { name: "all".into(), status, trigger }])),
+        on_demand: OnDemand::new().0,
         exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
         live: Arc::new(|| Live { sweeps: Vec::new(), ..fleet::live(SystemClock.now()) }),
         reload: mpsc::channel(1).0,
