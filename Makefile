@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 CARGO_DENY := 0.20.2
 CARGO_DEB := 3.8.0
+SCHEMATHESIS := 4.32.5
 TOOLS := target/tools
 # Real servers that the tests talk to, and what the boot test boots in. The browser comes with the tests that look.
 PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server prometheus python3-venv systemd \
@@ -34,13 +35,18 @@ unit: ## all tests that need nothing but a compiler
 	cargo test --locked
 
 .PHONY: real
-real: packages target/venv/bin/fakenos ## all tests against real servers
+real: packages target/venv/bin/fakenos target/venv/bin/schemathesis ## all tests against real servers
 	cargo test --locked --test real -- --ignored --test-threads=2
 
 # An emulator of network devices, by others, in Python; it touches nothing outside its folder.
 target/venv/bin/fakenos:
 	python3 -m venv target/venv
 	target/venv/bin/pip install --quiet fakenos==1.2.1
+
+# A tester of APIs, by others: it makes requests up from the description and holds the answers against it.
+target/venv/bin/schemathesis:
+	python3 -m venv target/venv
+	target/venv/bin/pip install --quiet schemathesis==$(SCHEMATHESIS)
 
 .PHONY: docs
 docs: ## builds the API documentation, warnings are errors

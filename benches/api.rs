@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use versweep::activity::OnDemand;
 use versweep::clock::SystemClock;
 use versweep::http::{App, Readiness, serve};
 use versweep::known::{DeviceState, Snapshot};
@@ -61,6 +62,7 @@ async fn client(snapshot: Arc<ArcSwap<Snapshot>>) -> Client {
     let app = App {
         snapshot,
         sweeps: Arc::default(),
+        on_demand: OnDemand::new().0,
         exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
         live: Arc::new(Live::default),
         reload: mpsc::channel(1).0,

@@ -133,6 +133,7 @@ fn router(desk: Arc<Desk>) -> Router {
     let acting = Router::new()
         .route("/-/reload", post(lifecycle::reload))
         .route("/-/sweep", post(lifecycle::sweep))
+        .merge(api::acting())
         .route_layer(middleware::from_fn_with_state(app, lifecycle::once_loaded))
         .route_layer(middleware::from_fn(lifecycle::from_this_host));
     reading

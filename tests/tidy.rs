@@ -57,13 +57,16 @@ mod tests {
     ];
 
     /// Each foreign crate stands behind its door and nowhere else.
-    const DOORS: [(&str, &[&str]); 15] = [
+    const DOORS: [(&str, &[&str]); 18] = [
         ("russh", &["transport", "sim"]),
         ("rusqlite", &["store"]),
         ("rusqlite_migration", &["store"]),
         ("prometheus", &["metrics"]),
         ("axum", &["http"]),
         ("maud", &["http"]),
+        ("memchr", &["http"]),
+        ("data_encoding", &["http"]),
+        ("futures_util", &["http"]),
         ("tokio_cron_scheduler", &["schedule"]),
         ("croner", &["timetable"]),
         ("csv", &["inventory", "cli"]),

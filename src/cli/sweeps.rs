@@ -25,6 +25,12 @@ pub struct SweepsArgs {
     pub ask: AskArgs,
 }
 
+const SWEEP: [&str; 7] = ["SWEEP", "NOW", "BUSY", "LAST SUCCESS", "ANSWERED", "FAILED", "NEXT"];
+const RUN: [&str; 8] = ["STARTED", "SWEEP", "WHY", "ENDED", "DEVICES", "ANSWERED", "FAILED", "COMPLETE"];
+
+/// Makes a row of a table.
+type Row = fn(&Value) -> Vec<String>;
+
 /// Prints the sweeps or runs to standard output.
 ///
 /// # Errors
@@ -38,18 +44,10 @@ pub async fn run(args: SweepsArgs) -> anyhow::Result<()> {
 /// # Errors
 /// Those of [`client::get_json`] and [`client::line`].
 pub async fn list(args: &SweepsArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let (headings, rows, row): (&[&str], _, fn(&Value) -> Vec<String>) = if args.runs {
-        (
-            &["STARTED", "SWEEP", "WHY", "ENDED", "DEVICES", "ANSWERED", "FAILED", "COMPLETE"],
-            runs(args).await?,
-            of_run,
-        )
+    let (headings, rows, row) = if args.runs {
+        (&RUN[..], runs(args).await?, of_run as Row)
     } else {
-        (
-            &["SWEEP", "NOW", "BUSY", "LAST SUCCESS", "ANSWERED", "FAILED", "NEXT"],
-            sweeps(args).await?,
-            of_sweep,
-        )
+        (&SWEEP[..], sweeps(args).await?, of_sweep as Row)
     };
     let mut table = client::table(headings);
     for value in &rows {

@@ -8,6 +8,7 @@ mod entry;
 mod events;
 mod openapi;
 mod params;
+mod requests;
 mod sweeps;
 mod versions;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::Method;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 
 pub(super) use self::sweeps::newest_run;
 use crate::http::Desk;
@@ -32,6 +33,7 @@ struct Endpoint {
 /// All that the API does. The description is tested against this table.
 fn endpoints() -> Vec<Endpoint> {
     let reads = |path, handler| Endpoint { method: Method::GET, path, handler };
+    let acts = |path, handler| Endpoint { method: Method::POST, path, handler };
     vec![
         reads("/api/v1/devices", get(devices::list)),
         reads("/api/v1/devices/{device}", get(device::one)),
@@ -42,14 +44,26 @@ fn endpoints() -> Vec<Endpoint> {
         reads("/api/v1/sweeps/{sweep}", get(sweeps::one)),
         reads("/api/v1/runs", get(sweeps::runs)),
         reads("/api/v1/runs/{run}", get(sweeps::run)),
+        reads("/api/v1/requests", get(requests::list)),
+        reads("/api/v1/requests/{request}", get(requests::one)),
+        acts("/api/v1/requests", post(requests::ask)),
         reads("/api/v1/openapi.json", get(openapi::document)),
     ]
 }
 
 /// The routes that only read.
 pub(super) fn reading() -> Router<Arc<Desk>> {
+    router(|method| method == Method::GET)
+}
+
+/// The routes that change something.
+pub(super) fn acting() -> Router<Arc<Desk>> {
+    router(|method| method != Method::GET)
+}
+
+fn router(wanted: impl Fn(&Method) -> bool) -> Router<Arc<Desk>> {
     endpoints()
         .into_iter()
-        .filter(|endpoint| endpoint.method == Method::GET)
+        .filter(|endpoint| wanted(&endpoint.method))
         .fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.handler))
 }

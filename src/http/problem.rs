@@ -48,6 +48,9 @@ pub(super) enum Refusal {
     /// A run that the store doesn't have.
     #[error("the store has no run of this id, or no longer")]
     UnknownRun,
+    /// A request for visits that never was, or was done long ago.
+    #[error("there is no request of this id, or no longer")]
+    UnknownRequest,
     /// A path at which nothing is.
     #[error("nothing is served here; / links to what is")]
     UnknownPath,
@@ -57,6 +60,18 @@ pub(super) enum Refusal {
     /// The sweep runs, or is asked for already.
     #[error("{0}")]
     Busy(String),
+    /// A selection that chooses no device.
+    #[error("no device of the inventory matches")]
+    NothingSelected,
+    /// As many requests for visits as are taken are open.
+    #[error("{max} requests are open, ask again when one of them is done")]
+    TooManyRequests {
+        /// The limit.
+        max: usize,
+    },
+    /// The daemon takes nothing any more.
+    #[error("versweep is stopping")]
+    Stopping,
     /// The state is not loaded yet.
     #[error("versweep is loading its state")]
     Loading,
@@ -86,6 +101,12 @@ impl Refusal {
             Self::UnknownDevice => (StatusCode::NOT_FOUND, "unknown-device", "No such device"),
             Self::UnknownSweep { .. } => (StatusCode::NOT_FOUND, "unknown-sweep", "No such sweep"),
             Self::UnknownRun => (StatusCode::NOT_FOUND, "unknown-run", "No such run"),
+            Self::UnknownRequest => (StatusCode::NOT_FOUND, "unknown-request", "No such request"),
+            Self::NothingSelected => (StatusCode::NOT_FOUND, "nothing-selected", "No device matches"),
+            Self::TooManyRequests { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests for visits")
+            }
+            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping", "versweep is stopping"),
             Self::UnknownPath => (StatusCode::NOT_FOUND, "unknown-path", "Nothing is served here"),
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Another method is needed"),
             Self::Busy(_) => (StatusCode::CONFLICT, "busy", "It runs already"),
@@ -120,7 +141,7 @@ impl Refusal {
     }
 
     fn with_headers(&self, mut response: Response) -> Response {
-        if self.kind().0 == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(self.kind().0, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
         response
@@ -159,6 +180,10 @@ mod tests {
             Refusal::UnknownDevice,
             Refusal::UnknownSweep { there_are: String::new() },
             Refusal::UnknownRun,
+            Refusal::UnknownRequest,
+            Refusal::NothingSelected,
+            Refusal::TooManyRequests { max: 1 },
+            Refusal::Stopping,
             Refusal::UnknownPath,
             Refusal::WrongMethod,
             Refusal::Busy(String::new()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use versweep::activity::{self, Ask, Busy, Wanted};
 use versweep::change::{Change, ChangeKind};
 use versweep::device::{DeviceId, PlatformChoice};
 use versweep::failure::FailureKind;
@@ -12,7 +13,7 @@ use versweep::http::Readiness;
 use versweep::known::{DeviceState, Known, Snapshot, SweepRecord};
 use versweep::observation::SweepId;
 
-use crate::http::House;
+use crate::http::{House, send};
 use crate::{fleet, kept};
 
 fn names(answer: &Value) -> Vec<&str> {
@@ -386,4 +387,99 @@ async fn hostile_text_is_data() {
         assert!(!answer.body.contains(['\u{1b}', '\u{202e}']), "{target}");
         assert!(answer.body.len() < 10_000, "{target}: {} bytes", answer.body.len());
     }
+}
+
+/// What the daemon's counter does with requests: enters each, or refuses by its name.
+fn serve_requests(house: &mut House) {
+    let (mut asks, book) = (house.asks.take().unwrap(), house.book.clone());
+    tokio::spawn(async move {
+        let mut slips = Vec::new();
+        while let Some(Ask { wanted, answer }) = asks.recv().await {
+            let result = match &wanted {
+                Wanted::Device(device) if device.as_str() == "none" => {
+                    Err(activity::Refusal::UnknownDevice(device.clone()))
+                }
+                Wanted::Sweep(name) if name == "none" => Err(activity::Refusal::UnknownSweep(name.clone())),
+                Wanted::Sweep(name) if name == "busy" => Err(Busy.into()),
+                Wanted::Selection(select) if select.0.contains_key("none") => {
+                    Err(activity::Refusal::NothingSelected)
+                }
+                _ => book.enter(SweepId::starting(fleet::noon()), wanted, fleet::noon()),
+            };
+            let id = result.map(|slip| {
+                let id = slip.id();
+                slips.push(slip);
+                id
+            });
+            let _ = answer.send(id);
+        }
+    });
+}
+
+#[tokio::test]
+async fn visits_are_asked_for_and_followed() {
+    let mut house = House::small().await;
+    serve_requests(&mut house);
+    for wanted in [
+        json!({"device": "core1.ams"}),
+        json!({"select": {"site": ["ams", "fra"], "role": ["core"]}}),
+        json!({"sweep": "all"}),
+    ] {
+        let taken = house.post("/api/v1/requests", &wanted.to_string()).await;
+        assert_eq!(taken.status, 202, "{}", taken.body);
+        let request: Value = serde_json::from_str(&taken.body).unwrap();
+        assert_eq!((&request["wanted"], &request["progress"]), (&wanted, &"queued".into()));
+        let path = format!("/api/v1/requests/{}", request["id"].as_str().unwrap());
+        assert!(taken.head.contains(&format!("location: {path}")), "{}", taken.head);
+        assert_eq!(house.json(&path).await, request);
+    }
+    assert_eq!(house.json("/api/v1/requests").await["requests"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_request_for_visits_is_refused_with_its_reason() {
+    let mut house = House::small().await;
+    serve_requests(&mut house);
+    for (body, status, kind) in [
+        ("", 400, "bad-body"),
+        ("{}", 400, "bad-body"),
+        ("[]", 400, "bad-body"),
+        (r#"{"device": "a", "sweep": "b"}"#, 400, "bad-body"),
+        (r#"{"devise": "a"}"#, 400, "bad-body"),
+        (r#"{"device": "no name"}"#, 404, "unknown-device"),
+        (r#"{"device": "none"}"#, 404, "unknown-device"),
+        (r#"{"sweep": "none"}"#, 404, "unknown-sweep"),
+        (r#"{"sweep": "busy"}"#, 409, "busy"),
+        (r#"{"select": {"none": []}}"#, 404, "nothing-selected"),
+    ] {
+        let answer = house.post("/api/v1/requests", body).await;
+        problem(&answer.head, &answer.body, status, kind);
+    }
+    for number in 0..activity::OPEN_MAX {
+        assert_eq!(
+            house.post("/api/v1/requests", &format!(r#"{{"device": "d{number}"}}"#)).await.status,
+            202
+        );
+    }
+    let many = house.post("/api/v1/requests", r#"{"device": "one-more"}"#).await;
+    problem(&many.head, &many.body, 429, "too-many-requests");
+
+    let plain = house.ask("POST", "/api/v1/requests", "Content-Length: 0\r\n").await;
+    problem(&plain.head, &plain.body, 415, "not-json");
+    let elsewhere = house.ask("POST", "/api/v1/requests", "Origin: http://evil.example\r\n").await;
+    problem(&elsewhere.head, &elsewhere.body, 403, "not-from-here");
+    assert_eq!(house.get("/api/v1/requests/none").await.status, 404);
+}
+
+/// The limit holds for a body that doesn't tell its length as well.
+#[tokio::test]
+async fn a_body_in_chunks_is_as_limited_as_another() {
+    let house = House::small().await;
+    let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
+    let body = chunk.repeat(17) + "0\r\n\r\n";
+    let headers = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n";
+    let answer = send(house.address, "POST", "/api/v1/requests", headers, body.as_bytes()).await;
+    problem(&answer.head, &answer.body, 413, "body-too-large");
+    let small = send(house.address, "POST", "/api/v1/requests", headers, b"2\r\n{}\r\n0\r\n\r\n").await;
+    problem(&small.head, &small.body, 400, "bad-body");
 }

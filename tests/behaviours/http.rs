@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use versweep::activity::{OnDemand, Reason, Start, SweepHandle, Trigger};
+use versweep::activity::{Ask, Book, OnDemand, Reason, Start, SweepHandle, Trigger};
 use versweep::cli::changes::{self, ChangesArgs};
 use versweep::cli::client;
 use versweep::cli::devices::{self, DevicesArgs};
@@ -37,6 +37,8 @@ pub(crate) struct House {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) folder: TempDir,
     pub(crate) news: watch::Sender<i64>,
+    pub(crate) asks: Option<mpsc::Receiver<Ask>>,
+    pub(crate) book: Book,
     pub(crate) readiness: watch::Sender<Readiness>,
     status: watch::Sender<SweepStatus>,
     started: mpsc::Receiver<Start>,
@@ -53,6 +55,7 @@ impl House {
         let (status, sweep_status) = watch::channel(SweepStatus::default());
         let (trigger, started) = Trigger::new();
         let (reload, reloads) = mpsc::channel(1);
+        let (on_demand, asks, book) = OnDemand::new();
         let sweep = SweepHandle { name: "all".into(), status: sweep_status, trigger };
         let folder = kept::store(&snapshot);
         let (news, news_seen) = watch::channel(kept::last_sequence(&folder));
@@ -61,7 +64,7 @@ impl House {
         let app = App {
             snapshot: Arc::clone(&snapshot),
             sweeps: Arc::new(ArcSwap::from_pointee(vec![sweep])),
-            on_demand: OnDemand::new().0,
+            on_demand,
             exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
             live: Arc::new(|| Live { sweeps: Vec::new(), ..fleet::live(fleet::noon()) }),
             reload,
@@ -73,7 +76,20 @@ impl House {
         };
         let stop = CancellationToken::new();
         let server = tokio::spawn(serve(vec![listener], app, stop.clone()));
-        Self { address, snapshot, folder, news, readiness, status, started, reloads, stop, server }
+        Self {
+            address,
+            snapshot,
+            folder,
+            news,
+            asks: Some(asks),
+            book,
+            readiness,
+            status,
+            started,
+            reloads,
+            stop,
+            server,
+        }
     }
 
     pub(crate) async fn small() -> Self {
@@ -82,6 +98,12 @@ impl House {
 
     pub(crate) async fn ask(&self, method: &str, target: &str, headers: &str) -> Answer {
         ask(self.address, method, target, headers).await
+    }
+
+    /// A POST of JSON.
+    pub(crate) async fn post(&self, target: &str, body: &str) -> Answer {
+        let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        send(self.address, "POST", target, &headers, body.as_bytes()).await
     }
 
     pub(crate) async fn get(&self, target: &str) -> Answer {
@@ -104,12 +126,25 @@ pub(crate) struct Answer {
 
 /// One request by hand, so that the test sees the bytes.
 async fn ask(address: SocketAddr, method: &str, target: &str, headers: &str) -> Answer {
+    send(address, method, target, headers, b"").await
+}
+
+/// The same with a body.
+pub(crate) async fn send(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &[u8],
+) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request =
         format!("{method} {target} HTTP/1.1\r\nHost: versweep\r\nConnection: close\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
+    // A server that refuses may not read all of it.
+    let _ = stream.write_all(body).await;
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).await.unwrap();
+    let _ = stream.read_to_end(&mut bytes).await;
     let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
