@@ -29,6 +29,9 @@ mod ssh_server;
 mod visits;
 
 #[cfg(test)]
+#[path = "behaviours/agent.rs"]
+mod agent;
+#[cfg(test)]
 #[path = "behaviours/api.rs"]
 mod api;
 #[cfg(test)]
@@ -100,6 +103,9 @@ mod probe;
 #[cfg(test)]
 #[path = "behaviours/recorder.rs"]
 mod recorder;
+#[cfg(test)]
+#[path = "behaviours/rules.rs"]
+mod rules;
 #[cfg(test)]
 #[path = "behaviours/schedule.rs"]
 mod schedule;

@@ -130,6 +130,7 @@ fn transport(id: CredentialId) -> anyhow::Result<SshTransport> {
         private_key: None,
         logins_per_second: None,
         certificate: None,
+        agent: None,
     };
     // Nothing is learned where keys are not checked, so that this file is neither read nor written.
     let known_hosts = PathBuf::from("/nonexistent/known_hosts");
