@@ -128,6 +128,8 @@ fn router(desk: Arc<Desk>) -> Router {
     let reading = Router::new()
         .route("/", get(landing::page))
         .route("/metrics", get(scrape::metrics))
+        .route("/probe", get(scrape::probe))
+        .route("/sd", get(api::discovery))
         .merge(api::reading())
         .route_layer(middleware::from_fn_with_state(app.clone(), lifecycle::once_loaded));
     let acting = Router::new()

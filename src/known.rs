@@ -191,3 +191,12 @@ pub struct Snapshot {
     /// The counters.
     pub totals: Totals,
 }
+
+impl Snapshot {
+    /// The device of that name.
+    #[must_use]
+    pub fn device(&self, name: &str) -> Option<&Arc<DeviceState>> {
+        let place = self.devices.binary_search_by(|state| state.device.id.as_str().cmp(name));
+        place.ok().map(|place| &self.devices[place])
+    }
+}

@@ -20,7 +20,7 @@ use prometheus::process_collector::ProcessCollector;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
-use crate::known::Snapshot;
+use crate::known::{DeviceState, Snapshot};
 use crate::metrics::page::{Part, PartWriter};
 use crate::status::{GateStatus, ReloadStatus, SinkStatus, SourceStatus, SweepStatus};
 
@@ -149,6 +149,14 @@ impl Exporter {
         };
         let parts: Vec<&Part> = devices.iter().filter_map(|cell| cell.get()).chain(&own).collect();
         Ok(page::join(&parts, encoding)?)
+    }
+
+    /// The series of one device, as the page has them, or would have them with series per device.
+    ///
+    /// # Errors
+    /// As [`Self::page`].
+    pub fn device(&self, state: &DeviceState, encoding: Encoding) -> Result<Vec<u8>, RenderError> {
+        Ok(page::join(&[&self.view.render_one(state)?], encoding)?)
     }
 
     /// How often a device part was rendered since the exporter was made.

@@ -4,6 +4,7 @@
 mod changes;
 mod device;
 mod devices;
+mod discovery;
 mod entry;
 mod events;
 mod openapi;
@@ -18,6 +19,7 @@ use axum::Router;
 use axum::http::Method;
 use axum::routing::{MethodRouter, get, post};
 
+pub(super) use self::discovery::discovery;
 pub(super) use self::sweeps::newest_run;
 use crate::http::Desk;
 

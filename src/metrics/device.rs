@@ -38,16 +38,25 @@ impl View {
             snapshot.devices.iter().map(AsRef::as_ref).filter(|state| cut.holds(state)).collect();
         let mut out = PartWriter::new();
         if self.per_device {
-            self.info(&devices).write(&mut out)?;
-            version_info(&devices).write(&mut out)?;
-            failure_info(&devices).write(&mut out)?;
-            for each in &EACH_DEVICE {
-                each.render(&devices, &mut out)?;
-            }
+            self.each(&devices, &mut out)?;
         }
         counts(&devices).write(&mut out)?;
         versions(&devices).write(&mut out)?;
         Ok(out.finish()?)
+    }
+
+    /// Renders the series of one device, also where the page has none per device.
+    pub(super) fn render_one(&self, device: &DeviceState) -> Result<Part, RenderError> {
+        let mut out = PartWriter::new();
+        self.each(&[device], &mut out)?;
+        Ok(out.finish()?)
+    }
+
+    fn each(&self, devices: &[&DeviceState], out: &mut PartWriter) -> Result<(), RenderError> {
+        self.info(devices).write(out)?;
+        version_info(devices).write(out)?;
+        failure_info(devices).write(out)?;
+        EACH_DEVICE.iter().try_for_each(|each| each.render(devices, out))
     }
 
     fn info(&self, devices: &[&DeviceState]) -> Family {

@@ -483,3 +483,37 @@ async fn a_body_in_chunks_is_as_limited_as_another() {
     let small = send(house.address, "POST", "/api/v1/requests", headers, b"2\r\n{}\r\n0\r\n\r\n").await;
     problem(&small.head, &small.body, 400, "bad-body");
 }
+
+#[tokio::test]
+async fn devices_are_found_by_prometheus() {
+    let house = House::small().await;
+    let all = house.json("/sd").await;
+    assert_eq!(all.as_array().unwrap().len(), 5);
+    assert_eq!(
+        all[0],
+        json!({"targets": ["core1.ams.example.net"], "labels": {
+            "__meta_versweep_device": "core1.ams", "__meta_versweep_port": "22",
+            "__meta_versweep_platform": "cisco_xr", "__meta_versweep_model": "ASR9K",
+            "__meta_versweep_version": "7.9.2", "__meta_versweep_state": "up",
+            "__meta_versweep_label_site": "ams", "__meta_versweep_label_role": "core",
+            "__meta_versweep_label_rack_unit": "a\"1\\",
+        }})
+    );
+    assert_eq!(house.json("/sd?label=site=fra&state=failing").await.as_array().unwrap().len(), 1);
+    assert_eq!(house.get("/sd?site=fra").await.status, 400);
+}
+
+#[tokio::test]
+async fn one_device_is_scraped_by_its_name() {
+    let house = House::small().await;
+    let page = house.get("/probe?target=edge1.fra").await;
+    assert!(page.head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{}", page.head);
+    assert!(page.body.contains("versweep_device_up{device=\"edge1.fra\"} 0"), "{}", page.body);
+    let samples = page.body.lines().filter(|line| !line.starts_with('#'));
+    for sample in samples {
+        assert!(sample.contains("device=\"edge1.fra\""), "{sample}");
+    }
+    for (target, status) in [("/probe?target=none", 404), ("/probe", 400), ("/probe?module=x", 400)] {
+        assert_eq!(house.get(target).await.status, status, "{target}");
+    }
+}

@@ -156,8 +156,7 @@ pub(super) async fn one(
 ) -> Result<Json<DeviceDetail>, Refusal> {
     Params::known(query, &[])?;
     let snapshot = desk.app.snapshot.load_full();
-    let place = snapshot.devices.binary_search_by(|state| state.device.id.as_str().cmp(&name));
-    let state = &snapshot.devices[place.map_err(|_| Refusal::UnknownDevice)?];
+    let state = snapshot.device(&name).ok_or(Refusal::UnknownDevice)?;
     let failed = state.known.is_up() == Some(false);
     let device = state.device.id.clone();
     let kept = desk.readers.read(move |reader| {

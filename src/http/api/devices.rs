@@ -17,8 +17,8 @@ use crate::http::problem::Refusal;
 use crate::known::Reach;
 use crate::metrics::fnv1a;
 
-const KEYS: [&str; 10] =
-    ["q", "state", "platform", "model", "version", "failure", "label", "sort", "limit", "cursor"];
+/// The keys that [`filter`] reads.
+pub(super) const FILTER: [&str; 7] = ["q", "state", "platform", "model", "version", "failure", "label"];
 
 /// What is asked for.
 struct Asked {
@@ -55,7 +55,7 @@ pub(super) async fn list(
     headers: HeaderMap,
     query: Query,
 ) -> Result<Response, Refusal> {
-    let asked = Asked::read(&Params::known(query, &KEYS)?)?;
+    let asked = Asked::read(&Params::known(query, &[&FILTER[..], &["sort", "limit", "cursor"]].concat())?)?;
     let index = desk.indexes.now().await?;
     index.tag.answer(&headers, || Ok(Json(asked.page(&index)).into_response()))
 }
@@ -93,7 +93,8 @@ impl Asked {
     }
 }
 
-fn filter(params: &Params) -> Result<Filter, Refusal> {
+/// The filter that a query describes.
+pub(super) fn filter(params: &Params) -> Result<Filter, Refusal> {
     let mut filter = Filter {
         search: params.all("q"),
         state: params.among("state", &Reach::ALL.map(Reach::as_str))?,

@@ -24,7 +24,7 @@ const PAIRS_MAX: usize = 100;
 pub(super) struct Params(Vec<(String, String)>);
 
 /// The query of a request as it came, decoded.
-pub(super) struct Query(Vec<(String, String)>);
+pub(in crate::http) struct Query(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Refusal;
