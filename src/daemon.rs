@@ -19,11 +19,9 @@ use crate::activity::{Note, Notes, OnDemand};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::courier::{self, CourierHandle};
-use crate::holdoff;
 use crate::http::{self, App, Readiness, ReloadRequest};
-use crate::known::Snapshot;
 use crate::limits;
-use crate::metrics::{Exporter, Live};
+use crate::metrics::Exporter;
 use crate::recorder::{Recorder, RecorderError, RecorderHandle};
 use crate::schedule::Alarms;
 use crate::status::ReloadStatus;
@@ -31,12 +29,14 @@ use crate::store::Store;
 use crate::sweep::{Engine, Stop};
 use crate::transport::ssh::{SshTransport, tune_process};
 
+mod live;
 mod notify;
 mod requests;
 mod rooms;
 mod watchdog;
 mod world;
 
+use live::{HeldOff, read_live, read_platforms};
 use rooms::{Rooms, Shared};
 pub use world::World;
 
@@ -312,54 +312,6 @@ pub(crate) async fn flushed(notes: &Notes) -> anyhow::Result<()> {
 
 fn exporter(config: &Config) -> Exporter {
     Exporter::new(&config.info_labels, config.per_device_metrics)
-}
-
-fn read_live(
-    world: &Arc<ArcSwap<World<SshTransport>>>,
-    engine: &Engine,
-    couriers: &[CourierHandle],
-    reload: watch::Receiver<ReloadStatus>,
-    held_off: HeldOff,
-) -> http::ReadLive {
-    let (world, workers, gates) = (Arc::clone(world), Arc::clone(&engine.workers), Arc::clone(&engine.gates));
-    // Another path in a later configuration waits for a restart.
-    let store = world.load().config.store.clone();
-    let sinks: Vec<_> =
-        couriers.iter().map(|courier| (courier.name.clone(), courier.status.clone())).collect();
-    Arc::new(move || {
-        let world = world.load();
-        Live {
-            workers: crate::metrics::Workers { limit: workers.limit(), busy: workers.busy() },
-            gates: gates.status(),
-            held_off: held_off.count(&world.config.holdoff),
-            sinks: sinks.iter().map(|(name, status)| (name.clone(), status.borrow().clone())).collect(),
-            sources: world.sources.clone(),
-            reload: Some(reload.borrow().clone()),
-            store_bytes: crate::store::size_on_disk(&store),
-            ..Live::default()
-        }
-    })
-}
-
-fn read_platforms(world: &Arc<ArcSwap<World<SshTransport>>>) -> http::ReadPlatforms {
-    let world = Arc::clone(world);
-    Arc::new(move || Arc::clone(&world.load().config.platforms))
-}
-
-/// Counts the devices that are held off now.
-struct HeldOff {
-    snapshot: Arc<ArcSwap<Snapshot>>,
-    clock: Arc<dyn Clock>,
-}
-
-impl HeldOff {
-    fn new(snapshot: &Arc<ArcSwap<Snapshot>>, clock: &Arc<dyn Clock>) -> Self {
-        Self { snapshot: Arc::clone(snapshot), clock: Arc::clone(clock) }
-    }
-
-    fn count(&self, rules: &holdoff::Rules) -> usize {
-        rooms::held_off(&self.snapshot.load(), rules, self.clock.now()).len()
-    }
 }
 
 fn announce_ready(world: &World<SshTransport>, addresses: &[SocketAddr]) {

@@ -18,9 +18,9 @@ pub(super) enum Refusal {
     /// A query that can't be read, or asks for what there is not.
     #[error("{0}")]
     BadQuery(String),
-    /// A cursor that this query did not give.
+    /// A cursor that this query did not give: a page that it doesn't have.
     #[error("this cursor is not one that the same filter and sort gave; begin again without it")]
-    BadCursor,
+    UnknownCursor,
     /// A body that can't be read, or asks for what there is not.
     #[error("{0}")]
     BadBody(String),
@@ -91,7 +91,7 @@ impl Refusal {
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::BadQuery(_) => (StatusCode::BAD_REQUEST, "bad-query", "The query can't be answered"),
-            Self::BadCursor => (StatusCode::BAD_REQUEST, "bad-cursor", "The cursor is of another query"),
+            Self::UnknownCursor => (StatusCode::NOT_FOUND, "unknown-cursor", "No such page"),
             Self::BadBody(_) => (StatusCode::BAD_REQUEST, "bad-body", "The body can't be read"),
             Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body is not JSON"),
             Self::BodyTooLarge { .. } => {
@@ -172,7 +172,7 @@ mod tests {
     fn every_refusal_has_a_name_of_its_own() {
         let all = [
             Refusal::BadQuery(String::new()),
-            Refusal::BadCursor,
+            Refusal::UnknownCursor,
             Refusal::BadBody(String::new()),
             Refusal::NotJson,
             Refusal::BodyTooLarge { max: 1 },

@@ -66,7 +66,7 @@ impl Asked {
         let (sort, direction) = sort(params.one("sort")?)?;
         let asked = Self { filter, sort, direction, limit: params.limit()?, last: params.cursor()? };
         match &asked.last {
-            Some(mark) if mark.of != asked.hash() => Err(Refusal::BadCursor),
+            Some(mark) if mark.of != asked.hash() => Err(Refusal::UnknownCursor),
             _ => Ok(asked),
         }
     }

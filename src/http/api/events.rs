@@ -66,10 +66,11 @@ pub(super) async fn list(
     let wanted = Wanted { kinds, devices: params.all("device") };
     let limit = params.limit()?;
     let after = sequence("after", params.one("after")?)?;
+    let last = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or("?"));
+    let last = sequence("Last-Event-ID", last)?;
     if wants_stream(&headers) {
         // A client that comes back does so with the address that it began with: the header is the newer word.
-        let last = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or("?"));
-        return stream(&desk, wanted, sequence("Last-Event-ID", last)?.or(after));
+        return stream(&desk, wanted, last.or(after));
     }
     page(&desk, wanted, after.unwrap_or(0), limit).await
 }
@@ -85,8 +86,7 @@ fn sequence(key: &str, text: Option<&str>) -> Result<Option<i64>, Refusal> {
     let wrong =
         || Refusal::BadQuery(format!("{key} is the sequence of an event: a number, 0 for the beginning"));
     let read = |text: &str| text.parse().ok().filter(|number| *number >= 0).ok_or_else(wrong);
-    // An EventSource that has not heard of any event yet sends nothing; some clients send an empty one.
-    text.filter(|text| !text.is_empty()).map(read).transpose()
+    text.map(read).transpose()
 }
 
 async fn page(desk: &Desk, wanted: Wanted, after: i64, limit: usize) -> Result<Response, Refusal> {

@@ -17,8 +17,8 @@ use crate::http::problem::Refusal;
 pub(super) const LIMIT: usize = 100;
 pub(super) const LIMIT_MAX: usize = 5000;
 
-/// The most pairs in one query. A filter names a few values of a few fields.
-const PAIRS_MAX: usize = 100;
+/// The most values of one key. A filter names a few; what names hundreds is better asked for by a label.
+const VALUES_MAX: usize = 20;
 
 /// The decoded pairs of a query, all of which must be known.
 pub(super) struct Params(Vec<(String, String)>);
@@ -51,8 +51,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
 impl Params {
     /// Takes the query when it has known keys only.
     pub(super) fn known(Query(pairs): Query, keys: &[&str]) -> Result<Self, Refusal> {
-        if pairs.len() > PAIRS_MAX {
-            return Err(Refusal::BadQuery(format!("a query has at most {PAIRS_MAX} keys and values")));
+        let times = |key: &str| pairs.iter().filter(|(name, _)| name == key).count();
+        if let Some(key) = keys.iter().find(|key| times(key) > VALUES_MAX) {
+            return Err(Refusal::BadQuery(format!("{key} has at most {VALUES_MAX} values")));
         }
         match pairs.iter().all(|(key, _)| keys.contains(&key.as_str())) {
             true => Ok(Self(pairs)),
@@ -107,8 +108,8 @@ impl Params {
     /// Where the page before ended, as [`cursor`] wrote it.
     pub(super) fn cursor<T: DeserializeOwned>(&self) -> Result<Option<T>, Refusal> {
         let read = |text: &str| {
-            let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| Refusal::BadCursor)?;
-            serde_json::from_slice(&bytes).map_err(|_| Refusal::BadCursor)
+            let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| Refusal::UnknownCursor)?;
+            serde_json::from_slice(&bytes).map_err(|_| Refusal::UnknownCursor)
         };
         self.one("cursor")?.map(read).transpose()
     }
@@ -144,7 +145,7 @@ mod tests {
         let text = cursor(&given).unwrap();
         assert_eq!(params(&[("cursor", &text)]).cursor().unwrap(), Some(given));
         for broken in ["", "?", "e30", &text[1..]] {
-            assert_eq!(params(&[("cursor", broken)]).cursor::<(i64, String)>(), Err(Refusal::BadCursor));
+            assert_eq!(params(&[("cursor", broken)]).cursor::<(i64, String)>(), Err(Refusal::UnknownCursor));
         }
     }
 }
