@@ -66,6 +66,7 @@ async fn client(snapshot: Arc<ArcSwap<Snapshot>>) -> Client {
         exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
         live: Arc::new(Live::default),
         reload: mpsc::channel(1).0,
+        confirm: mpsc::channel(1).0,
         readiness: watch::channel(Readiness::Ready).1,
         clock: Arc::new(SystemClock),
         // A list of devices needs no store.

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::courier::CourierHandle;
 use crate::holdoff;
 use crate::http;
+use crate::inventory::Stock;
 use crate::known::Snapshot;
 use crate::metrics::{Live, Workers};
 use crate::status::ReloadStatus;
@@ -37,7 +38,7 @@ pub(super) fn read_live(
             gates: gates.status(),
             held_off: held_off.count(&world.config.holdoff),
             sinks: sinks.iter().map(|(name, status)| (name.clone(), status.borrow().clone())).collect(),
-            sources: world.sources.clone(),
+            sources: world.stocks.iter().map(Stock::status).collect(),
             reload: Some(reload.borrow().clone()),
             store_bytes: store::size_on_disk(&store),
             ..Live::default()

@@ -15,7 +15,9 @@ use versweep::failure::{Failure, FailureKind, HostKeyTrouble, Stage};
 use versweep::known::{DeviceState, Known, KnownFacts, LastVisit, Snapshot, SweepRecord};
 use versweep::metrics::{BuildInfo, Live, Workers};
 use versweep::observation::SweepId;
-use versweep::status::{GateStatus, Histogram, ReloadStatus, SinkStatus, SourceStatus, SweepStatus, Totals};
+use versweep::status::{
+    GateStatus, Histogram, RefreshFailure, ReloadStatus, SinkStatus, SourceStatus, SweepStatus, Totals,
+};
 use versweep::version::Version;
 
 /// The instant that the tests take for now, unless they run against a real Prometheus.
@@ -39,6 +41,7 @@ pub(crate) fn device(name: &str, platform: PlatformChoice, labels: &[(&str, &str
             command: Duration::from_secs(10),
         },
         labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Labels>(),
+        identity: None,
     })
 }
 
@@ -199,7 +202,26 @@ pub(crate) fn live(now: Timestamp) -> Live {
         sweeps: vec![("all".into(), status)],
         workers: Workers { limit: 256, busy: 0 },
         sinks: vec![("journal".to_owned(), SinkStatus { deliveries: 4, ..SinkStatus::default() })],
-        sources: vec![SourceStatus { source: "devices.toml".to_owned(), devices: 5, success: true, at: now }],
+        sources: vec![
+            SourceStatus {
+                source: "devices.toml".to_owned(),
+                devices: 5,
+                dropped: 0,
+                pending: None,
+                failure: None,
+                looked: Some(now),
+                good: Some(now),
+            },
+            SourceStatus {
+                source: "netbox".to_owned(),
+                devices: 2,
+                dropped: 1,
+                pending: Some(1),
+                failure: Some(RefreshFailure::Shrunk),
+                looked: Some(now),
+                good: None,
+            },
+        ],
         reload: Some(ReloadStatus { successful: true, success_at: now }),
         store_bytes: Some(126_976),
     }
