@@ -16,11 +16,13 @@ use crate::diff::FlapRules;
 use crate::document::{Document, Problem, Section};
 use crate::holdoff;
 use crate::platform::Platforms;
+use crate::policy::Policy;
 use crate::settings::{JumpHosts, Layers, References, Source};
 use crate::timetable::Timetable;
 
 mod care;
 mod jumps;
+mod policies;
 mod secrets;
 mod sweeps;
 mod tables;
@@ -81,6 +83,8 @@ pub struct Config {
     pub holdoff: holdoff::Rules,
     /// The whole of a graceful stop.
     pub grace: Duration,
+    /// Which versions may run where.
+    pub policies: Arc<[Policy]>,
     /// Where devices come from, in the order of the file.
     pub inventory: Vec<Source>,
     /// The settings below each device's own.
@@ -178,7 +182,7 @@ pub fn draft_str(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<S
 }
 
 /// The tables that a configuration may have.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 20] = [
     "breaker",
     "holdoff",
     "web",
@@ -197,6 +201,8 @@ const TABLES: [&str; 18] = [
     "metrics",
     "changes",
     "daemon",
+    "policies",
+    "policy",
 ];
 
 fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
@@ -248,6 +254,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         holdoff: care::holdoff(root),
         grace: tables::duration(&daemon, "grace", 30 * SECOND, [SECOND, HOUR]),
         inventory: tables::sources(root, folder),
+        policies: policies::policies(root, folder, &references).into(),
         layers: tables::layers(root, &references, &mut warnings),
         platforms: Arc::new(platforms),
         platforms_complete,

@@ -61,21 +61,39 @@ impl std::fmt::Debug for Rules<'_> {
     }
 }
 
-/// The changes that an observation means, reachability first.
+/// What an observation comes to, judged once: the changes that it means, reachability first, and what is known after it.
+#[must_use]
+pub fn judge(known: &Known, observation: &Observation, rules: &Rules<'_>) -> (Vec<Change>, Known) {
+    let findings = Findings::of(known, observation, rules);
+    (told(&findings, known, observation, rules), after(&findings, known, observation, rules))
+}
+
+/// Only the changes, for whoever keeps nothing.
 #[must_use]
 pub fn diff(known: &Known, observation: &Observation, rules: &Rules<'_>) -> Vec<Change> {
-    let findings = Findings::of(known, observation, rules);
+    told(&Findings::of(known, observation, rules), known, observation, rules)
+}
+
+/// Only what is known after it.
+#[must_use]
+pub fn apply(known: &Known, observation: &Observation, rules: &Rules<'_>) -> Known {
+    after(&Findings::of(known, observation, rules), known, observation, rules)
+}
+
+fn told(
+    findings: &Findings,
+    known: &Known,
+    observation: &Observation,
+    rules: &Rules<'_>,
+) -> Vec<Change> {
     let mut told = findings.reach_told(known, observation, rules);
     told.extend(findings.host_key.clone());
     told.extend(findings.facts_told(known, observation, rules));
     told.into_iter().map(|found| found.on(observation)).collect()
 }
 
-/// What is known after the observation.
-#[must_use]
-pub fn apply(known: &Known, observation: &Observation, rules: &Rules<'_>) -> Known {
+fn after(findings: &Findings, known: &Known, observation: &Observation, rules: &Rules<'_>) -> Known {
     let mut next = known.clone();
-    let findings = Findings::of(known, observation, rules);
     match &observation.outcome {
         Outcome::Failed { failure, .. } if !failure.kind.was_visited() => return next,
         Outcome::Failed { failure, .. } => {

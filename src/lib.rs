@@ -26,6 +26,7 @@ pub mod document;
 pub mod holdoff;
 pub mod parse;
 pub mod platform;
+pub mod policy;
 pub mod settings;
 pub mod timetable;
 

@@ -33,6 +33,7 @@ mod tests {
             "holdoff",
             "parse",
             "platform",
+            "policy",
             "settings",
             "timetable",
         ],

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 use super::Visit;
 use super::raw::{Packed, pack};
 use super::row::{count, micros, micros_of};
-use super::{flaps, more};
+use super::{flaps, more, standings};
 use crate::change::{Change, ChangeKind};
 use crate::known::{KnownFacts, SweepRecord};
 use crate::status::Totals;
@@ -29,10 +29,10 @@ pub(super) fn visit(connection: &Connection, visit: &Visit) -> rusqlite::Result<
 const STATE: &str = "
     INSERT INTO device (name, platform, revision, pattern, version, model, serial, hostname, image, uptime, more, seen_at,
         version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, failures,
-        unreachable, version_changes, last_version_change, host_key_told, removed, flaps)
+        unreachable, version_changes, last_version_change, host_key_told, removed, flaps, standings)
     VALUES (:name, :platform, :revision, :pattern, :version, :model, :serial, :hostname, :image, :uptime, :more, :seen_at,
         :version_since, :boot_time, :visit_at, :visit_took, :failure_kind, :failure_stage, :failure_detail, :failures,
-        :unreachable, :version_changes, :last_version_change, :host_key_told, :removed, :flaps)
+        :unreachable, :version_changes, :last_version_change, :host_key_told, :removed, :flaps, :standings)
     ON CONFLICT (name) DO UPDATE SET
         platform = :platform, revision = :revision, pattern = :pattern, version = :version, model = :model,
         serial = :serial, hostname = :hostname, image = :image, uptime = :uptime, more = :more, seen_at = :seen_at,
@@ -40,7 +40,7 @@ const STATE: &str = "
         failure_kind = :failure_kind, failure_stage = :failure_stage, failure_detail = :failure_detail,
         failures = :failures, unreachable = :unreachable, version_changes = :version_changes,
         last_version_change = :last_version_change, host_key_told = :host_key_told, removed = :removed,
-        flaps = :flaps
+        flaps = :flaps, standings = :standings
     RETURNING id";
 
 /// Writes the device's row and gives its number.
@@ -79,6 +79,7 @@ fn state(connection: &Connection, visit: &Visit) -> rusqlite::Result<i64> {
             ":host_key_told": known.host_key_told,
             ":removed": known.removed.map(micros),
             ":flaps": flaps::to_column(known.flaps.as_deref())?,
+            ":standings": standings::to_column(&known.standings)?,
         },
         |row| row.get(0),
     )

@@ -180,6 +180,7 @@ pub(crate) fn snapshot(now: Timestamp) -> Snapshot {
             stages: [(Stage::Connect, connect)].into(),
         },
         last_sweeps: vec![sweep],
+        policies: Vec::new(),
     }
 }
 
