@@ -80,12 +80,7 @@ pub fn apply(known: &Known, observation: &Observation, rules: &Rules<'_>) -> Kno
     after(&Findings::of(known, observation, rules), known, observation, rules)
 }
 
-fn told(
-    findings: &Findings,
-    known: &Known,
-    observation: &Observation,
-    rules: &Rules<'_>,
-) -> Vec<Change> {
+fn told(findings: &Findings, known: &Known, observation: &Observation, rules: &Rules<'_>) -> Vec<Change> {
     let mut told = findings.reach_told(known, observation, rules);
     told.extend(findings.host_key.clone());
     told.extend(findings.facts_told(known, observation, rules));

@@ -9,6 +9,7 @@ mod daemon;
 mod device;
 mod family;
 mod page;
+mod policy;
 
 pub use cut::{Collect, Cut, CutError, Shard};
 pub use page::Encoding;

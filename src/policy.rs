@@ -147,7 +147,9 @@ impl Policy {
         match Pattern::at_least(minimum.clone()).answer(version, scheme) {
             Answer::Yes => None,
             Answer::No => Some(format!("{version} is below the minimum {minimum}")),
-            Answer::Unordered => Some(format!("{version} has no order against the minimum {minimum} on {by}")),
+            Answer::Unordered => {
+                Some(format!("{version} has no order against the minimum {minimum} on {by}"))
+            }
         }
     }
 }

@@ -80,6 +80,12 @@ mod metrics;
 #[path = "behaviours/parse.rs"]
 mod parse;
 #[cfg(test)]
+#[path = "behaviours/policy.rs"]
+mod policy;
+#[cfg(test)]
+#[path = "behaviours/policy_told.rs"]
+mod policy_told;
+#[cfg(test)]
 #[path = "behaviours/probe.rs"]
 mod probe;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `versweep sweep`: one sweep now, without a daemon, into the same store.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +14,17 @@ use tokio_util::sync::CancellationToken;
 use super::{ConfigFile, Exit, Output};
 use crate::activity::{NOTES_WAITING, Note, Notes, Reason};
 use crate::clock::{Clock, SystemClock};
+use crate::config::ConfigErrors;
 use crate::daemon::{World, flushed, open_store};
-use crate::device::{Device, Selector};
+use crate::device::{Device, DeviceId, Selector};
+use crate::document::{Problem, Problems};
 use crate::known::Snapshot;
 use crate::limits;
 use crate::status::SweepStatus;
 use crate::sweep::{self, Engine, Outlet, Plan, Stop};
 use crate::transport::ssh::{SshTransport, tune_process};
 
+mod drift;
 mod print;
 mod row;
 
@@ -57,8 +61,10 @@ pub(crate) struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FailOn {
-    /// A device's facts differ from the last known ones
+    /// A device runs what a policy that covers it doesn't allow
     Drift,
+    /// A device's facts differ from the last known ones
+    Change,
     /// A device could not be read
     Failure,
 }
@@ -74,7 +80,9 @@ impl Args {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let world = World::load(&self.config.path, &clock, None)?;
         limits::require_open_files(world.config.workers + limits::FILES_BESIDE_VISITS)?;
+        self.require_policy(&world)?;
         let mut plan = self.plan(&world)?;
+        let swept: HashSet<DeviceId> = plan.devices.iter().map(|device| device.id.clone()).collect();
         let (recorder, couriers) = open_store(&world, &clock)?;
         recorder.notes.send(Note::Inventory(world.devices.clone())).await?;
         flushed(&recorder.notes).await?;
@@ -90,9 +98,11 @@ impl Args {
         for courier in couriers {
             courier.done.await?;
         }
-        let tally = listing.printer.finish(complete)?;
+        let drifted = drift::of(&recorder.snapshot.load(), &swept);
+        let tally = listing.printer.finish(complete, drifted)?;
         let found = self.fail_on.iter().any(|what| match what {
-            FailOn::Drift => tally.changed > 0,
+            FailOn::Drift => !tally.drifted.is_empty(),
+            FailOn::Change => tally.changed > 0,
             FailOn::Failure => tally.failed > 0,
         });
         Ok(match (complete, found) {
@@ -100,6 +110,20 @@ impl Args {
             (true, true) => Exit::FailOn,
             (true, false) => Exit::Done,
         })
+    }
+
+    /// Without a policy nothing drifts: who asks for an exit code then would take silence for health.
+    fn require_policy(&self, world: &World<SshTransport>) -> Result<(), ConfigErrors> {
+        if !self.fail_on.contains(&FailOn::Drift) || !world.config.policies.is_empty() {
+            return Ok(());
+        }
+        Err(Problems(vec![Problem {
+            file: self.config.path.display().to_string(),
+            key: "policy".to_owned(),
+            problem: "there is none, so nothing is drift".to_owned(),
+            allowed: "a [[policy]] for --fail-on drift, or --fail-on change".to_owned(),
+            ..Problem::default()
+        }]))
     }
 
     fn plan(&self, world: &World<SshTransport>) -> anyhow::Result<Plan<SshTransport>> {

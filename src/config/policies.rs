@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::sweeps::unique;
 use super::{DAY, tables};
 use crate::device::{Selector, check_name};
 use crate::document::{Document, Item, Problems, Section};
@@ -28,7 +27,8 @@ const KEYS: [&str; 10] = [
 /// Facts of a week ago say little of today; a device that is down over a holiday is not yet forgotten.
 const MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
 
-const PATTERNS: &str = "a version, the beginning of one with a * behind it, or bounds such as \">=17.9.4, <17.13\"";
+const PATTERNS: &str =
+    "a version, the beginning of one with a * behind it, or bounds such as \">=17.9.4, <17.13\"";
 
 /// The policies of the configuration and of its folder, the configuration's first.
 pub(super) fn policies(root: &Section<'_>, folder: &Path, references: &References<'_>) -> Vec<Policy> {
@@ -44,7 +44,10 @@ pub(super) fn policies(root: &Section<'_>, folder: &Path, references: &Reference
         }
     }
     if all.len() > POLICIES_MAX {
-        table.refuse(&format!("and [[policy]] make {} policies", all.len()), &format!("at most {POLICIES_MAX}"));
+        table.refuse(
+            &format!("and [[policy]] make {} policies", all.len()),
+            &format!("at most {POLICIES_MAX}"),
+        );
     }
     all
 }
@@ -54,7 +57,7 @@ fn of_file(
     name: &str,
     text: &str,
     references: &References<'_>,
-    seen: &mut BTreeMap<String, usize>,
+    seen: &mut BTreeMap<String, String>,
 ) -> (Vec<Policy>, Problems) {
     let document = Document::new(name, text);
     let table = document.parse();
@@ -66,14 +69,14 @@ fn of_file(
     (policies, document.into_problems())
 }
 
-fn read(root: &Section<'_>, references: &References<'_>, seen: &mut BTreeMap<String, usize>) -> Vec<Policy> {
+fn read(root: &Section<'_>, references: &References<'_>, seen: &mut BTreeMap<String, String>) -> Vec<Policy> {
     root.sections("policy").iter().filter_map(|section| policy(section, references, seen)).collect()
 }
 
 fn policy(
     section: &Section<'_>,
     references: &References<'_>,
-    seen: &mut BTreeMap<String, usize>,
+    seen: &mut BTreeMap<String, String>,
 ) -> Option<Policy> {
     section.only(&KEYS);
     let name = section.require("name", "a name of its own, which becomes a metric label").and_then(|item| {
@@ -82,7 +85,7 @@ fn policy(
             item.refuse("is not a name", &error.to_string());
             return None;
         }
-        unique(&item, name, seen)
+        unique(section, &item, name, seen)
     });
     let (select, models) = match section.get("select") {
         Some(item) => select(&item, references)?,
@@ -108,6 +111,21 @@ fn policy(
         max_age: Some(tables::duration(section, "max_age", MAX_AGE, [Duration::from_secs(60), 3660 * DAY])),
     };
     check(section, &policy, references).then_some(policy)
+}
+
+/// The name, unless another table of any of the files has it already.
+fn unique(
+    section: &Section<'_>,
+    item: &Item<'_>,
+    name: &str,
+    seen: &mut BTreeMap<String, String>,
+) -> Option<String> {
+    if let Some(first) = seen.get(name) {
+        item.refuse("is named twice", &format!("the first one stands at {first}"));
+        return None;
+    }
+    seen.insert(name.to_owned(), format!("{}:{}", section.document().name(), item.line()));
+    Some(name.to_owned())
 }
 
 /// What no key shows by itself.
@@ -214,7 +232,10 @@ fn ban(item: &Item<'_>) -> Option<Ban> {
     let versions = pattern(&version, version.text()?);
     let reason = section.get("reason").map_or(Some(""), |item| item.text())?;
     if reason.chars().count() > 200 || reason.chars().any(char::is_control) {
-        section.refuse("has a reason that fits no line", "at most 200 characters, none of them a control character");
+        section.refuse(
+            "has a reason that fits no line",
+            "at most 200 characters, none of them a control character",
+        );
         return None;
     }
     Some(Ban { versions: versions?, reason: reason.to_owned() })

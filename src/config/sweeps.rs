@@ -44,7 +44,7 @@ fn sweep(
 }
 
 /// The name, unless another table has it already.
-pub(super) fn unique(item: &Item<'_>, name: &str, seen: &mut BTreeMap<String, usize>) -> Option<String> {
+fn unique(item: &Item<'_>, name: &str, seen: &mut BTreeMap<String, usize>) -> Option<String> {
     if let Some(first) = seen.get(name) {
         item.refuse("is named twice", &format!("the first one stands on line {first}"));
         return None;

@@ -138,8 +138,7 @@ fn files_in(folder: &Path) -> Result<Vec<(String, String)>, String> {
     for entry in fs::read_dir(folder).map_err(|error| in_folder(&error))? {
         let path = entry.map_err(|error| in_folder(&error))?.path();
         if path.extension().is_some_and(|ending| ending == "toml") {
-            let text =
-                super::read_text(&path, TOML_MAX).map_err(|e| format!("{}: {e}", path.display()))?;
+            let text = super::read_text(&path, TOML_MAX).map_err(|e| format!("{}: {e}", path.display()))?;
             files.push((path.display().to_string(), text));
         }
     }

@@ -7,7 +7,7 @@ use std::io::Write;
 use crate::known::{DeviceState, Reach, Snapshot};
 use crate::metrics::family::{self, Family, flag, number, seconds, seconds_or_zero};
 use crate::metrics::page::{Part, PartWriter};
-use crate::metrics::{Cut, RenderError};
+use crate::metrics::{Cut, RenderError, policy};
 use crate::text::tamed;
 
 /// The longest label value from a device, in characters. Versions and models are shorter; what is longer came from a
@@ -44,7 +44,9 @@ impl View {
             for each in &EACH_DEVICE {
                 each.render(&devices, &mut out)?;
             }
+            policy::compliant(&devices).write(&mut out)?;
         }
+        policy::counts(snapshot, &devices).write(&mut out)?;
         counts(&devices).write(&mut out)?;
         versions(&devices).write(&mut out)?;
         Ok(out.finish()?)

@@ -108,7 +108,8 @@ impl Book {
                 Some(kind) => kind[place].as_ref(),
                 None => entry.policy.covers_kind(device.platform.as_str(), None).then_some(&entry.unread),
             };
-            let Some(verdict) = verdict.filter(|_| entry.policy.is_valid(now) && entry.selects(device)) else {
+            let Some(verdict) = verdict.filter(|_| entry.policy.is_valid(now) && entry.selects(device))
+            else {
                 continue;
             };
             // Both are sorted by name.
@@ -164,7 +165,10 @@ impl Entry {
             select: select.map(|(name, wanted)| (name.clone(), wanted.clone())).collect(),
             max_age: policy.max_age.and_then(|age| TimeDelta::from_std(age).ok()),
             unread: Arc::new(Verdict::new(PolicyResult::Unknown, "it was never read")),
-            stale: Arc::new(Verdict::new(PolicyResult::Stale, format!("it last answered more than {age} ago"))),
+            stale: Arc::new(Verdict::new(
+                PolicyResult::Stale,
+                format!("it last answered more than {age} ago"),
+            )),
             policy,
         }
     }

@@ -33,7 +33,10 @@ pub fn majorities(devices: &[Arc<DeviceState>]) -> Vec<Majority<'_>> {
         let key = (known.reading.platform.as_str(), facts.model.as_deref().unwrap_or(""));
         groups.entry(key).or_default().push((facts.version.as_str(), state.as_ref()));
     }
-    groups.into_iter().filter_map(|((platform, model), devices)| majority(platform, model, &devices)).collect()
+    groups
+        .into_iter()
+        .filter_map(|((platform, model), devices)| majority(platform, model, &devices))
+        .collect()
 }
 
 fn majority<'a>(

@@ -56,13 +56,13 @@ pub enum Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadPattern {
     /// Nothing there, or too long.
-    #[error("1 to 200 characters, none of them a control character")]
+    #[error("it is empty, too long or has control characters")]
     Length,
     /// A `*` elsewhere than at the end.
-    #[error("a * stands at the end only, behind the beginning of a version")]
+    #[error("a * stands at the end only")]
     Star,
     /// A bound without a version, or something else than a bound behind a comma.
-    #[error("bounds such as \">=17.9.4, <17.13\": each >=, >, <= or < with a version")]
+    #[error("a bound is >=, >, <= or < with a version")]
     Bound,
 }
 

@@ -66,7 +66,8 @@ impl Policies {
         let judged = self.ask(device, known, now);
         known.standings = judged.standings;
         self.due = sooner(self.due, judged.stale_at.map(|at| at.max(now + STALE_EVERY)));
-        let found = Found { sweep: Some(observation.sweep), at: observation.at, confirmed: observation.confirmed };
+        let found =
+            Found { sweep: Some(observation.sweep), at: observation.at, confirmed: observation.confirmed };
         judged.flips.into_iter().map(|flip| found.change(&device.id, &flip, "")).collect()
     }
 
