@@ -23,9 +23,9 @@ use crate::timetable::Timetable;
 mod care;
 mod credentials;
 mod jumps;
-mod policies;
 #[cfg_attr(not(test), expect(dead_code, reason = "the tables that name servers come with their own rooms"))]
 mod peer;
+mod policies;
 mod secrets;
 mod sweeps;
 mod tables;
