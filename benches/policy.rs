@@ -67,7 +67,7 @@ fn book(select: impl Fn(usize) -> String) -> Book {
         })
         .collect();
     let draft = config::draft_str(Path::new("bench.toml"), &text, &|_| None);
-    Book::new(&draft.finish().expect("a fine configuration").policies, &[], noon())
+    Book::new(&draft.finish().expect("a fine configuration").policies.all(), &[], noon())
 }
 
 fn judging(criterion: &mut Criterion) {
@@ -87,12 +87,12 @@ fn judging(criterion: &mut Criterion) {
     let every = |_: usize| "select = { platform = 'cisco_xe' }".to_owned();
     for (name, book) in [("usual", &mut book(usual)), ("each_covers_all", &mut book(every))] {
         for (device, known) in &mut fleet {
-            known.standings = book.judge(device, known, noon(), &scheme).standings;
+            known.standings = book.judge((&*device).into(), known, noon(), &scheme).standings;
         }
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 for (device, known) in &fleet {
-                    black_box(book.judge(device, known, noon(), &scheme));
+                    black_box(book.judge((&*device).into(), known, noon(), &scheme));
                 }
             });
         });

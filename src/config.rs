@@ -16,20 +16,19 @@ use crate::diff::FlapRules;
 use crate::document::{Document, Problem, Section};
 use crate::holdoff;
 use crate::platform::Platforms;
-use crate::policy::Policy;
 use crate::settings::{JumpHosts, Layers, References, Source};
 use crate::timetable::Timetable;
 
 mod care;
 mod credentials;
 mod jumps;
-#[cfg_attr(not(test), expect(dead_code, reason = "the tables that name servers come with their own rooms"))]
 mod peer;
 mod policies;
 mod secrets;
 mod sweeps;
 mod tables;
 
+pub use self::policies::{Policies, PolicySource, fetched_policies};
 pub use crate::document::Problems as ConfigErrors;
 
 /// The most workers: beyond it one process has no file descriptors for their connections anyway.
@@ -87,7 +86,7 @@ pub struct Config {
     /// The whole of a graceful stop.
     pub grace: Duration,
     /// Which versions may run where.
-    pub policies: Arc<[Policy]>,
+    pub policies: Policies,
     /// Where devices come from, in the order of the file.
     pub inventory: Vec<Source>,
     /// The settings below each device's own.
@@ -242,7 +241,6 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         listen: tables::listen(root, vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9948))]),
         known_hosts: tables::path(&ssh, "known_hosts", folder, || store_path.with_file_name("known_hosts")),
         extra_known_hosts: tables::paths(&ssh, "extra_known_hosts", folder),
-        store: store_path,
         keep_history: tables::duration(&store, "keep_history", DEFAULT_KEEP_HISTORY, [DAY, 36_500 * DAY]),
         workers: tables::workers(root, 256),
         credentials: credentials::credentials(root, around, &mut warnings),
@@ -257,7 +255,8 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         holdoff: care::holdoff(root),
         grace: tables::duration(&daemon, "grace", 30 * SECOND, [SECOND, HOUR]),
         inventory: tables::sources(root, folder),
-        policies: policies::policies(root, folder, &references).into(),
+        policies: policies::policies(root, around, &references, &store_path, &mut warnings),
+        store: store_path,
         layers: tables::layers(root, &references, &mut warnings),
         platforms: Arc::new(platforms),
         platforms_complete,

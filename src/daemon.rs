@@ -26,12 +26,13 @@ use crate::limits;
 use crate::metrics::{Exporter, Live};
 use crate::recorder::{Recorder, RecorderError, RecorderHandle};
 use crate::schedule::Alarms;
-use crate::status::ReloadStatus;
+use crate::status::{FetchStatus, ReloadStatus};
 use crate::store::Store;
 use crate::sweep::{Engine, Stop};
 use crate::transport::ssh::{SshTransport, tune_process};
 
 mod notify;
+mod policies;
 mod requests;
 mod rooms;
 mod watchdog;
@@ -116,6 +117,7 @@ impl Daemon {
         let (reload_requests, reload_asked) = mpsc::channel(1);
         let (reloaded, reload_status) =
             watch::channel(ReloadStatus { successful: true, success_at: clock.now() });
+        let policies = rooms.keep_policies(reload_status.clone());
         let (readiness, readiness_seen) = watch::channel(Readiness::Loading);
         let exporter = Arc::new(ArcSwap::from_pointee(exporter(&world.load().config)));
         let app = App {
@@ -123,7 +125,13 @@ impl Daemon {
             sweeps: rooms.handles(),
             on_demand,
             exporter: Arc::clone(&exporter),
-            live: read_live(&world, &engine, &couriers, reload_status, HeldOff::new(&snapshot, &clock)),
+            live: read_live(
+                &world,
+                &engine,
+                &couriers,
+                (reload_status, policies),
+                HeldOff::new(&snapshot, &clock),
+            ),
             reload: reload_requests,
             readiness: readiness_seen,
             clock: Arc::clone(&clock),
@@ -309,7 +317,7 @@ fn read_live(
     world: &Arc<ArcSwap<World<SshTransport>>>,
     engine: &Engine,
     couriers: &[CourierHandle],
-    reload: watch::Receiver<ReloadStatus>,
+    (reload, policies): (watch::Receiver<ReloadStatus>, watch::Receiver<Option<FetchStatus>>),
     held_off: HeldOff,
 ) -> http::ReadLive {
     let (world, workers, gates) = (Arc::clone(world), Arc::clone(&engine.workers), Arc::clone(&engine.gates));
@@ -326,6 +334,7 @@ fn read_live(
             sinks: sinks.iter().map(|(name, status)| (name.clone(), status.borrow().clone())).collect(),
             sources: world.sources.clone(),
             reload: Some(reload.borrow().clone()),
+            policies: policies.borrow().clone(),
             store_bytes: crate::store::size_on_disk(&store),
             ..Live::default()
         }

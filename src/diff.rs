@@ -26,11 +26,13 @@ use crate::observation::{Observation, Outcome};
 use crate::version::Version;
 
 mod answers;
+mod confirm;
 mod delta;
 mod flaps;
 mod parts;
 
 use self::answers::{booted_since, facts_found, first_seen, version_changed};
+pub use self::confirm::{disagreement, wants_second_reading};
 pub use self::delta::{Delta, Swap};
 pub use self::flaps::FlapRules;
 use self::flaps::Turn;
@@ -304,8 +306,10 @@ fn came_back(known: &Known) -> Option<Found> {
 /// The key is changed, revoked, or unknown where it must be known: all mean that something else may answer there.
 fn host_key(known: &Known, failure: &Failure) -> Option<Found> {
     let news = failure.kind == FailureKind::HostKey && !known.host_key_told;
+    // Who answered before did so by a key that was taken.
+    let before = if known.facts.is_some() { "the known host key" } else { "" };
     news.then(|| {
-        Found::new(ChangeKind::HostKey, "", &failure.detail, "no login was tried, no secret was sent")
+        Found::new(ChangeKind::HostKey, before, &failure.detail, "no login was tried, no secret was sent")
     })
 }
 

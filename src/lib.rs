@@ -28,6 +28,7 @@ pub mod parse;
 pub mod platform;
 pub mod policy;
 pub mod settings;
+pub mod textdiff;
 pub mod timetable;
 
 // floor 2: doors to the outside

@@ -17,7 +17,7 @@ mod model;
 mod odd;
 mod range;
 
-pub use self::book::{Book, Flip, Judged, SchemeOf};
+pub use self::book::{Book, Flip, Judged, SchemeOf, Subject};
 pub use self::model::ModelPattern;
 pub use self::odd::{Majority, majorities};
 pub use self::range::{Answer, BadPattern, Bound, Pattern, Side};

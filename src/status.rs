@@ -76,6 +76,15 @@ pub struct SourceStatus {
     pub at: Timestamp,
 }
 
+/// The last time that something was fetched from a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchStatus {
+    /// Whether it was good, and taken.
+    pub success: bool,
+    /// When that was.
+    pub at: Timestamp,
+}
+
 /// The last reload of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReloadStatus {

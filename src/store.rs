@@ -7,6 +7,7 @@
 mod backup;
 mod error;
 mod flaps;
+mod history;
 mod load;
 mod more;
 mod open;
@@ -26,11 +27,12 @@ use rusqlite::{Connection, TransactionBehavior};
 
 pub use self::backup::backup;
 pub use self::error::StoreError;
+pub use self::history::{ChangeFilter, ChangeRow, PastVersion, VersionRow};
 pub use self::outbox::{Outbox, Standing};
 pub use self::read::{HistoryRange, ROWS_MAX, Reader, StoredChange, StoredRaw};
 use crate::change::Change;
 use crate::clock::Timestamp;
-use crate::device::{DeviceId, PlatformKey};
+use crate::device::{DeviceId, Labels, PlatformKey};
 use crate::known::{Known, PolicyInfo, PolicyStanding, SweepRecord};
 use crate::observation::RawText;
 use crate::status::Totals;
@@ -90,6 +92,8 @@ pub struct Visit {
     pub changes: Vec<Change>,
     /// What the device said; kept for changes and for the last failure only.
     pub raw: Option<RawText>,
+    /// The labels that the inventory gives it; absent when it is no longer there.
+    pub labels: Option<Labels>,
 }
 
 impl Visit {

@@ -59,6 +59,9 @@ mod first_start;
 #[path = "behaviours/gentle.rs"]
 mod gentle;
 #[cfg(test)]
+#[path = "behaviours/history.rs"]
+mod history;
+#[cfg(test)]
 #[path = "behaviours/host_keys.rs"]
 mod host_keys;
 #[cfg(test)]
@@ -77,6 +80,9 @@ mod jumps;
 #[path = "behaviours/kill.rs"]
 mod kill;
 #[cfg(test)]
+#[path = "behaviours/kinds.rs"]
+mod kinds;
+#[cfg(test)]
 #[path = "behaviours/login.rs"]
 mod login;
 #[cfg(test)]
@@ -91,6 +97,9 @@ mod policy;
 #[cfg(test)]
 #[path = "behaviours/policy_told.rs"]
 mod policy_told;
+#[cfg(test)]
+#[path = "behaviours/policy_url.rs"]
+mod policy_url;
 #[cfg(test)]
 #[path = "behaviours/probe.rs"]
 mod probe;

@@ -35,6 +35,7 @@ mod tests {
             "platform",
             "policy",
             "settings",
+            "textdiff",
             "timetable",
         ],
         &["config", "fetch", "inventory", "limits", "metrics", "sink", "store", "transport"],
@@ -58,7 +59,7 @@ mod tests {
     ];
 
     /// Each foreign crate stands behind its door and nowhere else.
-    const DOORS: [(&str, &[&str]); 15] = [
+    const DOORS: [(&str, &[&str]); 16] = [
         ("russh", &["transport", "sim"]),
         ("rusqlite", &["store"]),
         ("rusqlite_migration", &["store"]),
@@ -68,6 +69,7 @@ mod tests {
         ("tokio_cron_scheduler", &["schedule"]),
         ("croner", &["timetable"]),
         ("csv", &["inventory", "cli"]),
+        ("similar", &["textdiff"]),
         ("clap", &["cli"]),
         ("sd_notify", &["daemon"]),
         ("tracing_journald", &["cli"]),

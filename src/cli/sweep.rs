@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::past::{label, selector};
 use super::{ConfigFile, Exit, Output};
 use crate::activity::{NOTES_WAITING, Note, Notes, Reason};
 use crate::clock::{Clock, SystemClock};
@@ -70,11 +71,6 @@ enum FailOn {
     Failure,
 }
 
-fn label(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write label=value, such as site=ams")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
 impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         tune_process()?;
@@ -115,7 +111,7 @@ impl Args {
 
     /// Without a policy nothing drifts: who asks for an exit code then would take silence for health.
     fn require_policy(&self, world: &World<SshTransport>) -> Result<(), ConfigErrors> {
-        if !self.fail_on.contains(&FailOn::Drift) || !world.config.policies.is_empty() {
+        if !self.fail_on.contains(&FailOn::Drift) || !world.config.policies.all().is_empty() {
             return Ok(());
         }
         Err(Problems(vec![Problem {
@@ -138,10 +134,7 @@ impl Args {
                     .clone()
             }
         };
-        let mut narrowed = Selector::default();
-        for (name, value) in &self.select {
-            narrowed.0.entry(name.clone()).or_default().push(value.clone());
-        }
+        let narrowed = selector(&self.select);
         let selected = |device: &&Arc<Device>| configured.matches(device) && narrowed.matches(device);
         let whole = self.select.is_empty();
         Ok(Plan {

@@ -1,12 +1,14 @@
 //! `[[policy]]`: in the configuration itself, in the files of a folder, or behind a URL. The same tables everywhere.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{DAY, tables};
+use super::{DAY, HOUR, Surroundings, peer, read_text, tables};
 use crate::device::{Selector, check_name};
-use crate::document::{Document, Item, Problems, Section};
+use crate::document::{Document, Item, Problem, Problems, Section};
+use crate::fetch::Peer;
 use crate::policy::{Ban, ModelPattern, POLICIES_MAX, Pattern, Policy};
 use crate::settings::{References, selector_of};
 use crate::version::Version;
@@ -27,29 +29,140 @@ const KEYS: [&str; 10] = [
 /// Facts of a week ago say little of today; a device that is down over a holiday is not yet forgotten.
 const MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
 
+/// A thousand policies are some 300 KB.
+const MAX_BYTES: usize = 4 << 20;
+
+/// How the URL is asked where the table doesn't say.
+const PEER: peer::Defaults = peer::Defaults { timeout: Duration::from_secs(30), max_bytes: MAX_BYTES };
+
 const PATTERNS: &str =
     "a version, the beginning of one with a * behind it, or bounds such as \">=17.9.4, <17.13\"";
 
-/// The policies of the configuration and of its folder, the configuration's first.
-pub(super) fn policies(root: &Section<'_>, folder: &Path, references: &References<'_>) -> Vec<Policy> {
+/// A URL that gives policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicySource {
+    /// The server, and how it is asked.
+    pub peer: Peer,
+    /// How often.
+    pub refresh: Duration,
+    /// Where the last good answer lies: it is in force until there is another one, also across restarts.
+    pub copy: PathBuf,
+}
+
+/// All policies of a configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Policies {
+    /// Those of the configuration and of its folder, the configuration's first.
+    pub own: Vec<Policy>,
+    /// Those of the URL's last good answer.
+    pub fetched: Vec<Policy>,
+    /// The URL.
+    pub source: Option<PolicySource>,
+}
+
+impl Policies {
+    /// All of them. A name that the configuration has is not the URL's to give.
+    #[must_use]
+    pub fn all(&self) -> Arc<[Policy]> {
+        let taken: BTreeSet<&str> = self.own.iter().map(|policy| policy.name.as_str()).collect();
+        let fetched = self.fetched.iter().filter(|policy| !taken.contains(policy.name.as_str()));
+        self.own.iter().chain(fetched).cloned().collect()
+    }
+}
+
+/// Reads what a URL answered.
+///
+/// # Errors
+/// All that is wrong with it: then nothing of it is taken.
+pub fn fetched_policies(
+    name: &str,
+    text: &str,
+    references: &References<'_>,
+) -> Result<Vec<Policy>, Problems> {
+    let (policies, problems) = of_file(name, text, references, &mut BTreeMap::new());
+    if policies.len() > POLICIES_MAX {
+        let problem = format!("has {} policies, more than {POLICIES_MAX}", policies.len());
+        return Err(Problems(vec![Problem { file: name.to_owned(), problem, ..Problem::default() }]));
+    }
+    if problems.is_empty() { Ok(policies) } else { Err(problems) }
+}
+
+/// The policies of the configuration, of its folder and of the copy of what its URL last gave.
+pub(super) fn policies(
+    root: &Section<'_>,
+    around: &Surroundings<'_>,
+    references: &References<'_>,
+    store: &Path,
+    warnings: &mut Vec<String>,
+) -> Policies {
     let mut seen = BTreeMap::new();
-    let mut all = read(root, references, &mut seen);
+    let mut own = read(root, references, &mut seen);
     let table = root.section("policies");
-    table.only(&["path"]);
+    let keys: Vec<&str> = ["path", "refresh"].into_iter().chain(peer::KEYS).collect();
+    table.only(&keys);
     if let Some(item) = table.get("path") {
-        for (name, text) in tables::toml_files(&item, folder).unwrap_or_default() {
+        for (name, text) in tables::toml_files(&item, around.folder).unwrap_or_default() {
             let (policies, problems) = of_file(&name, &text, references, &mut seen);
-            all.extend(policies);
+            own.extend(policies);
             problems.0.into_iter().for_each(|problem| root.document().note(problem));
         }
     }
-    if all.len() > POLICIES_MAX {
+    if own.len() > POLICIES_MAX {
         table.refuse(
-            &format!("and [[policy]] make {} policies", all.len()),
+            &format!("and [[policy]] make {} policies", own.len()),
             &format!("at most {POLICIES_MAX}"),
         );
     }
-    all
+    let source = source(&table, around, store, warnings);
+    let fetched = source.as_ref().map(|source| copy(source, references, warnings)).unwrap_or_default();
+    let policies = Policies { own, fetched, source };
+    for twice in policies.fetched.iter().filter(|policy| seen.contains_key(&policy.name)) {
+        warnings.push(format!(
+            "policy {}: the URL's is left out, the configuration has one of this name",
+            twice.name
+        ));
+    }
+    policies
+}
+
+fn source(
+    table: &Section<'_>,
+    around: &Surroundings<'_>,
+    store: &Path,
+    warnings: &mut Vec<String>,
+) -> Option<PolicySource> {
+    if table.get("url").is_none() {
+        for key in ["refresh"].iter().chain(&peer::KEYS) {
+            if let Some(item) = table.get(key) {
+                item.refuse_hidden("has no meaning here", "it goes with url");
+            }
+        }
+        return None;
+    }
+    let mut copy = store.as_os_str().to_owned();
+    copy.push("-policies.toml");
+    Some(PolicySource {
+        peer: peer::read(table, &PEER, around, warnings)?,
+        refresh: tables::duration(table, "refresh", HOUR, [Duration::from_secs(10), 30 * DAY]),
+        copy: copy.into(),
+    })
+}
+
+/// The last good answer. It was good when it was written; what a newer profile or hand made of it since is told.
+fn copy(source: &PolicySource, references: &References<'_>, warnings: &mut Vec<String>) -> Vec<Policy> {
+    if !source.copy.exists() {
+        return Vec::new();
+    }
+    let name = source.copy.display().to_string();
+    let text = read_text(&source.copy, MAX_BYTES as u64);
+    let policies =
+        text.and_then(|text| fetched_policies(&name, &text, references).map_err(|all| all.to_string()));
+    policies.unwrap_or_else(|problem| {
+        warnings.push(format!(
+            "{name}: the URL's policies are out of force until it is fetched again: {problem}"
+        ));
+        Vec::new()
+    })
 }
 
 /// A file of nothing but `[[policy]]` tables.

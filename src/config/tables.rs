@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::WORKERS_MAX;
 use super::secrets::describe;
 use super::sweeps::non_empty;
-use crate::document::{Document, Problem, Section};
+use crate::document::{Document, Item, Problem, Section};
 use crate::duration::HumanDuration;
 use crate::platform::Platforms;
 use crate::settings::{

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::known::{DeviceState, PolicyResult, Snapshot};
-use crate::metrics::family::{self, Family, flag, number};
+use crate::metrics::Live;
+use crate::metrics::family::{self, Family, flag, number, seconds};
 
 /// One series for each device and policy that covers it, where anybody can say.
 pub(super) fn compliant(devices: &[&DeviceState]) -> Family {
@@ -39,4 +40,20 @@ pub(super) fn counts(snapshot: &Snapshot, devices: &[&DeviceState]) -> Family {
         }
     }
     family
+}
+
+/// How the fetching of policies from their URL goes; nothing where they come from none.
+pub(super) fn fetched(live: &Live) -> Vec<Family> {
+    let Some(fetch) = &live.policies else { return Vec::new() };
+    let mut success = family::gauge(
+        "versweep_policies_last_refresh_success",
+        "Whether the last fetch of the policies from their URL was good.",
+    );
+    success.sample(&[], flag(fetch.success));
+    let mut at = family::gauge(
+        "versweep_policies_last_refresh_timestamp_seconds",
+        "When the policies were last fetched from their URL, or tried to be.",
+    );
+    at.sample(&[], seconds(fetch.at));
+    vec![success, at]
 }

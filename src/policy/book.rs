@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 
 use super::Policy;
 use crate::clock::Timestamp;
-use crate::device::{Device, PlatformKey};
+use crate::device::{Device, DeviceId, Labels, PlatformKey};
 use crate::duration::HumanDuration;
 use crate::known::{Held, Known, KnownFacts, PolicyInfo, PolicyResult, PolicyStanding, Verdict};
 use crate::version::Scheme;
@@ -43,6 +43,23 @@ struct Entry {
     max_age: Option<TimeDelta>,
     unread: Arc<Verdict>,
     stale: Arc<Verdict>,
+}
+
+/// What the inventory says of a device, as far as policies ask for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Its name.
+    pub id: &'a DeviceId,
+    /// The platform that it is configured as.
+    pub platform: &'a str,
+    /// Its labels.
+    pub labels: &'a Labels,
+}
+
+impl<'a> From<&'a Device> for Subject<'a> {
+    fn from(device: &'a Device) -> Self {
+        Self { id: &device.id, platform: device.platform.as_str(), labels: &device.labels }
+    }
 }
 
 /// What the policies say of one device.
@@ -96,7 +113,13 @@ impl Book {
     }
 
     /// How a device stands by each policy that covers it now, given how it stood.
-    pub fn judge(&mut self, device: &Device, known: &Known, now: Timestamp, scheme: SchemeOf<'_>) -> Judged {
+    pub fn judge(
+        &mut self,
+        subject: Subject<'_>,
+        known: &Known,
+        now: Timestamp,
+        scheme: SchemeOf<'_>,
+    ) -> Judged {
         let mut judged = Judged::default();
         if self.entries.is_empty() {
             return judged;
@@ -106,9 +129,9 @@ impl Book {
         for (place, entry) in self.entries.iter().enumerate() {
             let verdict = match &kind {
                 Some(kind) => kind[place].as_ref(),
-                None => entry.policy.covers_kind(device.platform.as_str(), None).then_some(&entry.unread),
+                None => entry.policy.covers_kind(subject.platform, None).then_some(&entry.unread),
             };
-            let Some(verdict) = verdict.filter(|_| entry.policy.is_valid(now) && entry.selects(device))
+            let Some(verdict) = verdict.filter(|_| entry.policy.is_valid(now) && entry.selects(subject))
             else {
                 continue;
             };
@@ -173,11 +196,11 @@ impl Entry {
         }
     }
 
-    fn selects(&self, device: &Device) -> bool {
+    fn selects(&self, subject: Subject<'_>) -> bool {
         self.select.iter().all(|(name, wanted)| {
             let value = match name.as_str() {
-                "device" => Some(device.id.as_str()),
-                label => device.labels.get(label),
+                "device" => Some(subject.id.as_str()),
+                label => subject.labels.get(label),
             };
             value.is_some_and(|value| wanted.iter().any(|wanted| wanted == value))
         })

@@ -1,9 +1,9 @@
 //! The odd ones out, without any policy: per platform and model the version that most devices run, and who doesn't.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use crate::known::DeviceState;
+use crate::device::DeviceId;
+use crate::known::Known;
 
 /// The fewest devices of one model among which one can be odd: of two nobody can say which.
 const GROUP_MIN: usize = 3;
@@ -19,19 +19,19 @@ pub struct Majority<'a> {
     pub version: &'a str,
     /// How many devices of the model are known.
     pub devices: usize,
-    /// Those that run another version, sorted by name.
-    pub odd: Vec<&'a DeviceState>,
+    /// Those that run another version, with it, in the order in which they were given.
+    pub odd: Vec<(&'a DeviceId, &'a str)>,
 }
 
 /// All platforms and models with a majority, sorted; those in which nobody is odd as well.
 #[must_use]
-pub fn majorities(devices: &[Arc<DeviceState>]) -> Vec<Majority<'_>> {
-    let mut groups: BTreeMap<(&str, &str), Vec<(&str, &DeviceState)>> = BTreeMap::new();
-    for state in devices {
-        let Some(known) = &state.known.facts else { continue };
+pub fn majorities<'a>(devices: impl IntoIterator<Item = (&'a DeviceId, &'a Known)>) -> Vec<Majority<'a>> {
+    let mut groups: BTreeMap<(&str, &str), Vec<(&DeviceId, &str)>> = BTreeMap::new();
+    for (device, known) in devices {
+        let Some(known) = &known.facts else { continue };
         let facts = &known.reading.facts;
         let key = (known.reading.platform.as_str(), facts.model.as_deref().unwrap_or(""));
-        groups.entry(key).or_default().push((facts.version.as_str(), state.as_ref()));
+        groups.entry(key).or_default().push((device, facts.version.as_str()));
     }
     groups
         .into_iter()
@@ -42,14 +42,14 @@ pub fn majorities(devices: &[Arc<DeviceState>]) -> Vec<Majority<'_>> {
 fn majority<'a>(
     platform: &'a str,
     model: &'a str,
-    devices: &[(&'a str, &'a DeviceState)],
+    devices: &[(&'a DeviceId, &'a str)],
 ) -> Option<Majority<'a>> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for (version, _) in devices {
+    for (_, version) in devices {
         *counts.entry(version).or_default() += 1;
     }
     let (version, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
     let clear = devices.len() >= GROUP_MIN && count * 2 > devices.len();
-    let odd = || devices.iter().filter(|(runs, _)| *runs != version).map(|(_, state)| *state);
+    let odd = || devices.iter().filter(|(_, runs)| *runs != version).copied();
     clear.then(|| Majority { platform, model, version, devices: devices.len(), odd: odd().collect() })
 }

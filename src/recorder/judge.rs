@@ -170,15 +170,17 @@ impl Desk {
         }
         let before = self.fleet.known(&observation.device);
         let (mut changes, mut after) = self.judge_one(&before, &observation);
+        let mut labels = None;
         if let Some(device) = self.fleet.device(&observation.device) {
             changes.extend(self.policies.visited(device, &mut after, &observation, now));
+            labels = Some(device.labels.clone());
         }
         self.fleet.set_known(&observation.device, after.clone());
         for change in &changes {
             self.tell(change);
         }
         let raw = raw_to_keep(&observation, &changes);
-        Some(Visit { device: observation.device, before, after, changes, raw })
+        Some(Visit { device: observation.device, before, after, changes, raw, labels })
     }
 
     /// Counts a change and shows it among the latest.

@@ -94,7 +94,7 @@ impl Policies {
     fn ask(&mut self, device: &Device, known: &Known, now: Timestamp) -> Judged {
         let platforms = Arc::clone(&self.platforms);
         let scheme = |key: &PlatformKey| platforms.get(key).map(|profile| profile.scheme);
-        self.book.judge(device, known, now, &scheme)
+        self.book.judge(device.into(), known, now, &scheme)
     }
 }
 

@@ -38,6 +38,8 @@ CREATE TABLE device (
     removed             INTEGER,
     -- changes to and fro as JSON; absent while it is calm
     flaps               TEXT,
+    -- the inventory's labels at its last visit, as JSON
+    labels              TEXT    NOT NULL,
     -- what each policy last said for sure of it, as JSON; absent where none ever did
     standings           TEXT
 ) STRICT;

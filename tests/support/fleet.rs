@@ -188,6 +188,7 @@ pub(crate) fn snapshot(now: Timestamp) -> Snapshot {
 pub(crate) fn live(now: Timestamp) -> Live {
     let status = SweepStatus { next: Some(now + Duration::from_secs(800)), ..SweepStatus::default() };
     Live {
+        policies: None,
         gates: vec![GateStatus {
             credential: CredentialId::new("netops").unwrap(),
             open: false,
