@@ -79,7 +79,7 @@ fn visits() -> Vec<Observation> {
     all.extend(version("policy_lost", "17.12.3"));
     all.extend(version("policy_regained", "17.12.3"));
     all.push(twice(answered("policy_regained", 4_001, "17.9.5")));
-    let mut reread = answered_with("parser", 2, Facts { model: None, ..facts("17.9.4") });
+    let mut reread = answered_with("parser", 2, Facts { model: Some("C9300".into()), ..facts("17.9.4") });
     if let Outcome::Answered { reading, .. } = &mut reread.outcome {
         reading.revision += 1;
     }
