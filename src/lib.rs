@@ -16,6 +16,7 @@ pub mod observation;
 pub mod status;
 pub mod text;
 pub mod version;
+pub mod wildcard;
 
 // floor 1: thought, pure
 pub mod breaker;
@@ -28,6 +29,7 @@ pub mod parse;
 pub mod platform;
 pub mod policy;
 pub mod settings;
+pub mod ssh_config;
 pub mod textdiff;
 pub mod timetable;
 

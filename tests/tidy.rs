@@ -23,6 +23,7 @@ mod tests {
             "status",
             "text",
             "version",
+            "wildcard",
         ],
         &[
             "breaker",
@@ -35,6 +36,7 @@ mod tests {
             "platform",
             "policy",
             "settings",
+            "ssh_config",
             "textdiff",
             "timetable",
         ],
@@ -52,7 +54,7 @@ mod tests {
         // A profile's examples are read when it is compiled.
         ("parse", &["platform"]),
         ("platform", &["dialogue", "parse"]),
-        ("settings", &["document", "platform"]),
+        ("settings", &["document", "platform", "ssh_config"]),
         ("config", &["fetch"]),
         ("inventory", &["fetch"]),
         ("sink", &["fetch"]),

@@ -76,7 +76,7 @@ impl Again {
             (Some(apart), Outcome::Answered { raw, .. }) => {
                 let detail =
                     format!("read {apart} within one sweep: neither is taken; the next sweep reads again");
-                let failure = Failure { kind: FailureKind::Parse, stage: Stage::Parse, detail };
+                let failure = Failure::new(FailureKind::Parse, Stage::Parse, detail);
                 Outcome::Failed { failure, raw: Some(raw) }
             }
             (_, outcome) => outcome,
