@@ -92,7 +92,7 @@ fn judging(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 for (device, known) in &fleet {
-                    black_box(book.judge((&*device).into(), known, noon(), &scheme));
+                    black_box(book.judge(device.into(), known, noon(), &scheme));
                 }
             });
         });
