@@ -34,6 +34,7 @@ fn state(number: usize) -> Arc<DeviceState> {
         host_keys: HostKeyPolicy::Learn,
         algorithms: SshAlgorithms::Modern,
         timeouts: Timeouts { visit: limit, connect: limit, login: limit, command: limit },
+        identity: None,
         labels: labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Labels>(),
     };
     let facts = Facts {

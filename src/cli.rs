@@ -17,6 +17,7 @@ pub mod devices;
 mod export;
 mod history;
 mod init;
+mod inventory;
 mod logging;
 mod man;
 mod parse;
@@ -54,6 +55,8 @@ enum Moving {
     Sweep(sweep::Args),
     /// Visit one device and explain every stage
     Probe(probe::Args),
+    /// Look at every inventory source now and show what they come to
+    Inventory(inventory::Args),
     /// Ask a running daemon for its devices
     Devices(devices::Args),
     /// Ask a running daemon for the latest changes
@@ -162,6 +165,7 @@ impl Moving {
             Self::Run(args) => args.run(stop).await,
             Self::Sweep(args) => args.run(stop).await,
             Self::Probe(args) => args.run(stop).await,
+            Self::Inventory(args) => args.run(stop).await,
             Self::Devices(args) => devices::run(args).await.map(|()| Exit::Done),
             Self::Changes(args) => changes::run(args).await.map(|()| Exit::Done),
             Self::Sim(args) => args.run(stop).await,

@@ -16,14 +16,17 @@ use crate::diff::FlapRules;
 use crate::document::{Document, Problem, Section};
 use crate::holdoff;
 use crate::platform::Platforms;
-use crate::settings::{JumpHosts, Layers, References, Source};
+use crate::settings::{JumpHosts, Layers, References};
+use crate::source::Source;
 use crate::timetable::Timetable;
 
 mod care;
 mod credentials;
+mod inventory;
 mod jumps;
 mod peer;
 mod policies;
+mod relabel;
 mod secrets;
 mod ssh_file;
 mod sweeps;
@@ -258,7 +261,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         breaker: care::breaker(root),
         holdoff: care::holdoff(root),
         grace: tables::duration(&daemon, "grace", 30 * SECOND, [SECOND, HOUR]),
-        inventory: tables::sources(root, folder),
+        inventory: inventory::sources(root, around, &mut warnings),
         policies: policies::policies(root, around, &references, &store_path, &mut warnings),
         store: store_path,
         layers: Layers { ssh: ssh_file, ..layers },

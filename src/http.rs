@@ -48,6 +48,10 @@ pub enum Readiness {
 /// A request to reload the configuration, answered with what was wrong when it was not taken.
 pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 
+/// A request to take an inventory list that waits for it: the source's name, answered with how many devices there are then,
+/// or with why there is nothing to take.
+pub type ConfirmRequest = (String, oneshot::Sender<Result<usize, String>>);
+
 /// Reads the present state of the daemon. The sweeps are filled in from the handles.
 pub type ReadLive = Arc<dyn Fn() -> Live + Send + Sync>;
 
@@ -66,6 +70,8 @@ pub struct App {
     pub live: ReadLive,
     /// Where reloads are asked for; a capacity of 1 is enough.
     pub reload: mpsc::Sender<ReloadRequest>,
+    /// Where inventory lists that wait are confirmed; a capacity of 1 is enough.
+    pub confirm: mpsc::Sender<ConfirmRequest>,
     /// How far the daemon has come.
     pub readiness: watch::Receiver<Readiness>,
     /// Wall time, for ages.
@@ -87,6 +93,7 @@ fn router(app: App) -> Router {
     let acting = Router::new()
         .route("/-/reload", post(lifecycle::reload))
         .route("/-/sweep", post(lifecycle::sweep))
+        .route("/-/inventory/confirm", post(lifecycle::confirm))
         .route_layer(middleware::from_fn_with_state(app.clone(), lifecycle::once_loaded))
         .route_layer(middleware::from_fn(lifecycle::from_this_host));
     reading

@@ -40,6 +40,7 @@ pub mod inventory;
 pub mod limits;
 pub mod metrics;
 pub mod sink;
+pub mod source;
 pub mod store;
 pub mod transport;
 

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use crate::document::Item;
 use crate::duration::HumanDuration;
 use crate::platform::Platforms;
 
+mod disputed;
 mod layers;
 mod ssh_file;
 
@@ -240,31 +240,6 @@ fn host_keys(item: &Item<'_>) -> Option<HostKeyPolicy> {
 
 fn algorithms(legacy: bool) -> SshAlgorithms {
     if legacy { SshAlgorithms::Legacy } else { SshAlgorithms::Modern }
-}
-
-/// One `[[inventory]]`: where devices come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// Its name in messages and as a metric label: the path as it was written.
-    pub name: String,
-    /// Where it comes from.
-    pub kind: SourceKind,
-    /// The configuration file that names it, for messages.
-    pub file: String,
-    /// The line that names it.
-    pub line: usize,
-    /// The key that names it.
-    pub key: String,
-}
-
-/// The kinds of sources.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceKind {
-    /// A file, TOML or CSV by its ending.
-    File {
-        /// The file, found from the configuration's folder.
-        path: PathBuf,
-    },
 }
 
 /// Reads a `select` table: label names, `device` or `platform`, each with a text or a list of texts.

@@ -16,6 +16,9 @@ mod shell_server;
 #[path = "support/site.rs"]
 mod site;
 #[cfg(test)]
+#[path = "support/source_server.rs"]
+mod source_server;
+#[cfg(test)]
 #[path = "support/ssh_server.rs"]
 mod ssh_server;
 #[cfg(test)]
@@ -77,6 +80,9 @@ mod http;
 #[path = "behaviours/inventory.rs"]
 mod inventory;
 #[cfg(test)]
+#[path = "behaviours/inventory_live.rs"]
+mod inventory_live;
+#[cfg(test)]
 #[path = "behaviours/jumps.rs"]
 mod jumps;
 #[cfg(test)]
@@ -109,6 +115,9 @@ mod probe;
 #[cfg(test)]
 #[path = "behaviours/recorder.rs"]
 mod recorder;
+#[cfg(test)]
+#[path = "behaviours/registries.rs"]
+mod registries;
 #[cfg(test)]
 #[path = "behaviours/round_trips.rs"]
 mod round_trips;

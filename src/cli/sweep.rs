@@ -16,7 +16,7 @@ use super::{ConfigFile, Exit, Output};
 use crate::activity::{NOTES_WAITING, Note, Notes, Reason};
 use crate::clock::{Clock, SystemClock};
 use crate::config::ConfigErrors;
-use crate::daemon::{World, flushed, open_store};
+use crate::daemon::{Ask, Before, World, flushed, open_store};
 use crate::device::{Device, DeviceId, Selector};
 use crate::document::{Problem, Problems};
 use crate::known::Snapshot;
@@ -75,12 +75,13 @@ impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         tune_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let world = World::load(&self.config.path, &clock, None)?;
+        let world = World::load(&self.config.path, &clock, &Before::Kept)?.asked(Ask::All).await;
         limits::require_open_files(world.config.workers + limits::FILES_BESIDE_VISITS)?;
         self.require_policy(&world)?;
         let mut plan = self.plan(&world)?;
         let swept: HashSet<DeviceId> = plan.devices.iter().map(|device| device.id.clone()).collect();
         let (recorder, couriers) = open_store(&world, &clock)?;
+        world.keep_lists();
         recorder.notes.send(Note::Inventory(world.devices.clone())).await?;
         flushed(&recorder.notes).await?;
 

@@ -14,8 +14,8 @@ use crate::document::{Document, Item, Problem, Section};
 use crate::duration::HumanDuration;
 use crate::platform::Platforms;
 use crate::settings::{
-    DEFAULT_TIMEOUTS, DEVICE_KEYS, DeviceSettings, Group, Layers, RESERVED_LABELS, References, Source,
-    SourceKind, check_label_name, selector,
+    DEFAULT_TIMEOUTS, DEVICE_KEYS, DeviceSettings, Group, Layers, RESERVED_LABELS, References,
+    check_label_name, selector,
 };
 
 /// A profile or a policy is a few kilobytes; a folder of larger files is not one of those.
@@ -197,28 +197,4 @@ fn warn_of_cut(
         warnings
             .push(format!("{name}:{line}: {key} is cut where a visit's timeout is the default of {visit}"));
     }
-}
-
-/// Each `[[inventory]]`.
-pub(super) fn sources(root: &Section<'_>, folder: &Path) -> Vec<Source> {
-    root.sections("inventory").iter().filter_map(|table| source(table, folder)).collect()
-}
-
-fn source(table: &Section<'_>, folder: &Path) -> Option<Source> {
-    table.only(&["type", "path"]);
-    let kind = table.require("type", "\"file\"")?;
-    if kind.text()? != "file" {
-        kind.refuse("is not a kind of inventory", "\"file\"");
-        return None;
-    }
-    let item = table.require("path", "path = \"devices.toml\" or \"devices.csv\"")?;
-    let text = non_empty(&item)?;
-    let path = folder.join(text);
-    if !path.extension().is_some_and(|ending| ending == "toml" || ending == "csv") {
-        item.refuse("is of no known format", "a file that ends in .toml or .csv");
-        return None;
-    }
-    let file = table.document().name().to_owned();
-    let key = item.path().to_owned();
-    Some(Source { name: text.to_owned(), kind: SourceKind::File { path }, file, line: item.line(), key })
 }

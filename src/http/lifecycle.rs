@@ -76,6 +76,30 @@ pub(super) async fn reload(State(app): State<App>) -> Answer {
     }
 }
 
+/// The query of `POST /-/inventory/confirm`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhichSource {
+    source: String,
+}
+
+/// Takes the list of a source that waits because it is so much shorter than the one in force: 200 when it is taken, 409
+/// when none waits or it can't be taken.
+pub(super) async fn confirm(State(app): State<App>, Query(which): Query<WhichSource>) -> Answer {
+    let (sender, answer) = oneshot::channel();
+    if app.confirm.try_send((which.source, sender)).is_err() {
+        return (
+            StatusCode::CONFLICT,
+            "a confirmation is under way, or versweep is stopping; try again\n".to_owned(),
+        );
+    }
+    match answer.await {
+        Ok(Ok(devices)) => (StatusCode::OK, format!("taken; the inventory has {devices} devices\n")),
+        Ok(Err(error)) => (StatusCode::CONFLICT, format!("{error}\n")),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "versweep is stopping\n".to_owned()),
+    }
+}
+
 /// The query of `POST /-/sweep`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -55,6 +55,7 @@ impl House {
             exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
             live: Arc::new(|| Live { sweeps: Vec::new(), ..fleet::live(fleet::noon()) }),
             reload,
+            confirm: mpsc::channel(1).0,
             readiness: is_ready,
             clock: Arc::new(ManualClock::new(fleet::noon())),
         };

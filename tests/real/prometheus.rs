@@ -99,6 +99,7 @@ async fn serve_fleet(
         exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
         live: Arc::new(|| Live { sweeps: Vec::new(), ..fleet::live(SystemClock.now()) }),
         reload: mpsc::channel(1).0,
+        confirm: mpsc::channel(1).0,
         readiness: watch::channel(Readiness::Ready).1,
         clock: Arc::new(SystemClock),
     };

@@ -19,7 +19,8 @@ use versweep::known::{
 use versweep::metrics::{BuildInfo, Live, Workers};
 use versweep::observation::SweepId;
 use versweep::status::{
-    FetchStatus, GateStatus, Histogram, ReloadStatus, SinkStatus, SourceStatus, SweepStatus, Totals,
+    FetchStatus, GateStatus, Histogram, RefreshFailure, ReloadStatus, SinkStatus, SourceStatus, SweepStatus,
+    Totals,
 };
 use versweep::version::Version;
 
@@ -44,6 +45,7 @@ pub(crate) fn device(name: &str, platform: PlatformChoice, labels: &[(&str, &str
             command: Duration::from_secs(10),
         },
         labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Labels>(),
+        identity: None,
     })
 }
 
@@ -225,7 +227,26 @@ pub(crate) fn live(now: Timestamp) -> Live {
         sweeps: vec![("all".into(), status)],
         workers: Workers { limit: 256, busy: 0 },
         sinks: vec![("journal".to_owned(), SinkStatus { deliveries: 4, ..SinkStatus::default() })],
-        sources: vec![SourceStatus { source: "devices.toml".to_owned(), devices: 5, success: true, at: now }],
+        sources: vec![
+            SourceStatus {
+                source: "devices.toml".to_owned(),
+                devices: 5,
+                dropped: 0,
+                pending: None,
+                failure: None,
+                looked: Some(now),
+                good: Some(now),
+            },
+            SourceStatus {
+                source: "netbox".to_owned(),
+                devices: 2,
+                dropped: 1,
+                pending: Some(1),
+                failure: Some(RefreshFailure::Shrunk),
+                looked: Some(now),
+                good: None,
+            },
+        ],
         reload: Some(ReloadStatus { successful: true, success_at: now }),
         store_bytes: Some(126_976),
     }

@@ -108,6 +108,7 @@ pub(crate) fn device(name: &str) -> Arc<Device> {
         algorithms: SshAlgorithms::Modern,
         timeouts: Timeouts { visit: limit, connect: limit, login: limit, command: limit },
         labels: Labels::default(),
+        identity: None,
     })
 }
 
