@@ -32,6 +32,7 @@ fn device(number: usize) -> (Device, Known) {
     let role = ["core", "edge", "access", "access", "access"][number % 5];
     let labels = [("site", format!("s{}", number % 200)), ("role", role.to_owned())];
     let device = Device {
+        identity: None,
         id: DeviceId::new(&format!("d{number:06}")).expect("a fine name"),
         endpoint: Endpoint { host: "192.0.2.1".to_owned(), port: 22 },
         route: Route::Direct,
