@@ -14,13 +14,17 @@ pub mod client;
 mod completions;
 mod demo;
 pub mod devices;
+mod export;
+mod history;
 mod init;
 mod inventory;
 mod logging;
 mod man;
 mod parse;
+mod past;
 mod platforms;
 mod probe;
+mod report;
 mod run;
 mod signals;
 mod sim;
@@ -55,7 +59,7 @@ enum Moving {
     /// Look at every inventory source now and show what they come to
     Inventory(inventory::Args),
     /// Ask a running daemon for its devices
-    Devices(devices::DevicesArgs),
+    Devices(devices::Args),
     /// Ask a running daemon for the latest changes
     Changes(changes::ChangesArgs),
     /// Ask a running daemon for its sweeps and their runs
@@ -81,6 +85,12 @@ enum AtOnce {
     Init(init::Args),
     /// Copy the store to a file while the daemon runs
     Backup(backup::Args),
+    /// Show which versions a device ran, and what changed on it
+    History(history::Args),
+    /// Export changes, versions or devices from the store
+    Export(export::Args),
+    /// Report versions, drift, odd ones out and changes as Markdown or CSV
+    Report(report::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page, or write those of all subcommands
@@ -177,6 +187,9 @@ impl AtOnce {
             Self::Check(args) => args.run(),
             Self::Init(args) => args.run(),
             Self::Backup(args) => args.run(),
+            Self::History(args) => args.run(),
+            Self::Export(args) => args.run(),
+            Self::Report(args) => args.run(),
             Self::Completions(args) => Ok(args.run()),
             Self::Man(args) => args.run(),
         }

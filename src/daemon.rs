@@ -31,6 +31,7 @@ use crate::transport::ssh::{SshTransport, tune_process};
 
 mod live;
 mod notify;
+mod policies;
 mod refresh;
 mod reload;
 mod requests;
@@ -126,6 +127,7 @@ impl Daemon {
         let (mut lookouts, arrived) = Lookouts::new(Arc::clone(&world), Arc::clone(&clock));
         let (reloaded, reload_status) =
             watch::channel(ReloadStatus { successful: true, success_at: clock.now() });
+        let policies = rooms.keep_policies(reload_status.clone());
         let (readiness, readiness_seen) = watch::channel(Readiness::Loading);
         let exporter = Arc::new(ArcSwap::from_pointee(exporter(&world.load().config)));
         let app = App {
@@ -133,7 +135,13 @@ impl Daemon {
             sweeps: rooms.handles(),
             on_demand,
             exporter: Arc::clone(&exporter),
-            live: read_live(&world, &engine, &couriers, reload_status, HeldOff::new(&snapshot, &clock)),
+            live: read_live(
+                &world,
+                &engine,
+                &couriers,
+                (reload_status, policies),
+                HeldOff::new(&snapshot, &clock),
+            ),
             reload: reload_requests,
             confirm: confirmations,
             readiness: readiness_seen,

@@ -27,8 +27,10 @@ pub mod document;
 pub mod holdoff;
 pub mod parse;
 pub mod platform;
+pub mod policy;
 pub mod settings;
 pub mod ssh_config;
+pub mod textdiff;
 pub mod timetable;
 
 // floor 2: doors to the outside

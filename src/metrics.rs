@@ -9,6 +9,7 @@ mod daemon;
 mod device;
 mod family;
 mod page;
+mod policy;
 
 pub use cut::{Collect, Cut, CutError, Shard, fnv1a};
 pub use page::Encoding;
@@ -22,7 +23,7 @@ use tokio::task::spawn_blocking;
 
 use crate::known::{DeviceState, Snapshot};
 use crate::metrics::page::{Part, PartWriter};
-use crate::status::{GateStatus, ReloadStatus, SinkStatus, SourceStatus, SweepStatus};
+use crate::status::{FetchStatus, GateStatus, ReloadStatus, SinkStatus, SourceStatus, SweepStatus};
 
 /// The one content type of the text format, exactly as the format's description has it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -50,6 +51,8 @@ pub struct Live {
     pub sources: Vec<SourceStatus>,
     /// The last reload; absent in a process that has none, such as `versweep sweep`.
     pub reload: Option<ReloadStatus>,
+    /// The last fetch of the policies; absent where they come from no URL.
+    pub policies: Option<FetchStatus>,
     /// Bytes of the database file with its write-ahead log, where they could be read.
     pub store_bytes: Option<u64>,
 }

@@ -132,6 +132,15 @@ impl RefreshFailure {
     }
 }
 
+/// The last time that something was fetched from a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchStatus {
+    /// Whether it was good, and taken.
+    pub success: bool,
+    /// When that was.
+    pub at: Timestamp,
+}
+
 /// The last reload of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReloadStatus {

@@ -74,6 +74,9 @@ mod first_start;
 #[path = "behaviours/gentle.rs"]
 mod gentle;
 #[cfg(test)]
+#[path = "behaviours/history.rs"]
+mod history;
+#[cfg(test)]
 #[path = "behaviours/host_keys.rs"]
 mod host_keys;
 #[cfg(test)]
@@ -95,6 +98,9 @@ mod jumps;
 #[path = "behaviours/kill.rs"]
 mod kill;
 #[cfg(test)]
+#[path = "behaviours/kinds.rs"]
+mod kinds;
+#[cfg(test)]
 #[path = "behaviours/live_events.rs"]
 mod live_events;
 #[cfg(test)]
@@ -106,6 +112,15 @@ mod metrics;
 #[cfg(test)]
 #[path = "behaviours/parse.rs"]
 mod parse;
+#[cfg(test)]
+#[path = "behaviours/policy.rs"]
+mod policy;
+#[cfg(test)]
+#[path = "behaviours/policy_told.rs"]
+mod policy_told;
+#[cfg(test)]
+#[path = "behaviours/policy_url.rs"]
+mod policy_url;
 #[cfg(test)]
 #[path = "behaviours/probe.rs"]
 mod probe;

@@ -14,7 +14,7 @@ use crate::http;
 use crate::inventory::Stock;
 use crate::known::Snapshot;
 use crate::metrics::{Live, Workers};
-use crate::status::ReloadStatus;
+use crate::status::{FetchStatus, ReloadStatus};
 use crate::store;
 use crate::sweep::Engine;
 use crate::transport::ssh::SshTransport;
@@ -23,7 +23,7 @@ pub(super) fn read_live(
     world: &Arc<ArcSwap<World<SshTransport>>>,
     engine: &Engine,
     couriers: &[CourierHandle],
-    reload: watch::Receiver<ReloadStatus>,
+    (reload, policies): (watch::Receiver<ReloadStatus>, watch::Receiver<Option<FetchStatus>>),
     held_off: HeldOff,
 ) -> http::ReadLive {
     let (world, workers, gates) = (Arc::clone(world), Arc::clone(&engine.workers), Arc::clone(&engine.gates));
@@ -40,6 +40,7 @@ pub(super) fn read_live(
             sinks: sinks.iter().map(|(name, status)| (name.clone(), status.borrow().clone())).collect(),
             sources: world.stocks.iter().map(Stock::status).collect(),
             reload: Some(reload.borrow().clone()),
+            policies: policies.borrow().clone(),
             store_bytes: store::size_on_disk(&store),
             ..Live::default()
         }

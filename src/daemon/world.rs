@@ -40,6 +40,7 @@ impl<T> World<T> {
             down_after: self.config.down_after,
             flapping: self.config.flapping,
             keep_history: self.config.keep_history,
+            policies: self.config.policies.all(),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::failure::{FailureKind, Stage};
 use crate::known::{Snapshot, SweepRecord};
 use crate::metrics::family::{self, Family, counter, flag, gauge, number, seconds, seconds_or_zero};
-use crate::metrics::{Live, RenderError};
+use crate::metrics::{Live, RenderError, policy};
 use crate::status::{Histogram, SinkStatus, SourceStatus, SweepStatus, Totals};
 
 /// The stages that have a histogram; parsing takes no time worth one.
@@ -25,6 +25,7 @@ pub(super) fn render(snapshot: &Snapshot, live: &Live, out: &mut impl Write) -> 
         .chain(gate_families(live))
         .chain(sink_families(live))
         .chain(inventory_families(live))
+        .chain(policy::fetched(live))
         .chain(self_families(live));
     for family in families {
         family.write(out)?;

@@ -7,7 +7,7 @@ use std::io::Write;
 use crate::known::{DeviceState, Reach, Snapshot};
 use crate::metrics::family::{self, Family, flag, number, seconds, seconds_or_zero};
 use crate::metrics::page::{Part, PartWriter};
-use crate::metrics::{Cut, RenderError};
+use crate::metrics::{Cut, RenderError, policy};
 use crate::text::tamed;
 
 /// The longest label value from a device, in characters. Versions and models are shorter; what is longer came from a
@@ -40,6 +40,7 @@ impl View {
         if self.per_device {
             self.each(&devices, &mut out)?;
         }
+        policy::counts(snapshot, &devices).write(&mut out)?;
         counts(&devices).write(&mut out)?;
         versions(&devices).write(&mut out)?;
         Ok(out.finish()?)
@@ -56,7 +57,10 @@ impl View {
         self.info(devices).write(out)?;
         version_info(devices).write(out)?;
         failure_info(devices).write(out)?;
-        EACH_DEVICE.iter().try_for_each(|each| each.render(devices, out))
+        for each in &EACH_DEVICE {
+            each.render(devices, out)?;
+        }
+        policy::compliant(devices).write(out)
     }
 
     fn info(&self, devices: &[&DeviceState]) -> Family {

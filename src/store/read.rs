@@ -112,7 +112,7 @@ impl Reader {
     }
 }
 
-fn stored_raw(row: &Row<'_>) -> rusqlite::Result<StoredRaw> {
+pub(super) fn stored_raw(row: &Row<'_>) -> rusqlite::Result<StoredRaw> {
     let zlib: Vec<u8> = row.get("zlib")?;
     let text = raw::unpack(&zlib).map_err(|_| nonsense(row, "zlib"))?;
     Ok(StoredRaw { text, size: uncount(row.get("size")?) })
