@@ -58,6 +58,7 @@ impl Recorder {
                 before: known(number),
                 after: known(number + 1),
                 changes: vec![change],
+                labels: None,
                 raw: None,
             }
         };

@@ -22,6 +22,7 @@ pub(crate) fn store(snapshot: &Snapshot) -> TempDir {
         before: Known::default(),
         after: state.known.clone(),
         changes: changes_of(&state.device.id),
+        labels: None,
         raw: Some("a line\nand \u{1b}[31manother\n".into()),
     };
     let visits = snapshot.devices.iter().filter(|state| state.known.visit.is_some()).map(visit).collect();
