@@ -186,3 +186,28 @@ async fn wait_until(next: Timestamp, alarms: &Alarms, clock: &dyn Clock) -> Resu
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timetable::Window;
+
+    #[test]
+    fn a_tick_in_a_blackout_starts_nothing() {
+        let window = Window::new("Mon-Fri 08:00-09:00").expect("a window");
+        let (trigger, mut starts) = Trigger::new();
+        let scheduled = Scheduled {
+            name: "all".into(),
+            timetable: Timetable::OnDemand,
+            blackout: Windows::new(chrono_tz::UTC, vec![window]),
+            trigger,
+            status: watch::Sender::new(SweepStatus::default()),
+        };
+        let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
+        assert_eq!(scheduled.start(at("2026-11-25T08:30:00Z")), Some(SkipReason::Blackout));
+        assert!(starts.try_recv().is_err());
+        assert_eq!(scheduled.start(at("2026-11-25T09:00:00Z")), None);
+        assert_eq!(scheduled.start(at("2026-11-25T09:15:00Z")), Some(SkipReason::Running), "single flight");
+        assert!(starts.try_recv().is_ok());
+    }
+}

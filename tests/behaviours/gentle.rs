@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use versweep::activity::{Note, Reason};
 use versweep::breaker;
-use versweep::clock::{Clock as _, SystemClock, Timestamp};
+use versweep::clock::{Clock, SystemClock, Timestamp};
 use versweep::device::{CredentialId, Device, PlatformChoice, PlatformKey};
 use versweep::dispatch::Rules;
 use versweep::failure::{Failure, FailureKind, Stage};
@@ -16,7 +16,7 @@ use versweep::observation::{Observation, Outcome, SweepId};
 use versweep::probe::Prober;
 use versweep::status::SweepStatus;
 use versweep::sweep::{Care, Engine, Outlet, Plan, Stop, run};
-use versweep::timetable::Windows;
+use versweep::timetable::{Window, Windows};
 use versweep::transport::fake::{FakeAnswer, FakeTransport, Script};
 
 use crate::visits;
@@ -81,11 +81,29 @@ pub(crate) struct Sweep {
     transport: FakeTransport,
     before: Arc<Snapshot>,
     care: Care,
+    blackout: Windows,
+    clock: Arc<dyn Clock>,
+}
+
+/// Wall time that goes with the paused time of tests.
+struct PausedClock(Timestamp, Instant);
+
+impl Clock for PausedClock {
+    fn now(&self) -> Timestamp {
+        self.0 + self.1.elapsed()
+    }
 }
 
 impl Sweep {
     pub(crate) fn of(transport: FakeTransport) -> Self {
-        Self { engine: Engine::new(64), transport, before: Arc::default(), care: Care::default() }
+        Self {
+            engine: Engine::new(64),
+            transport,
+            before: Arc::default(),
+            care: Care::default(),
+            blackout: Windows::default(),
+            clock: Arc::new(SystemClock),
+        }
     }
 
     pub(crate) async fn over(&self, devices: &[Arc<Device>]) -> Vec<Observation> {
@@ -105,11 +123,11 @@ impl Sweep {
             prober: Arc::new(Prober {
                 transport: Arc::new(self.transport.clone()),
                 platforms: visits::judgement().platforms,
-                clock: Arc::new(SystemClock),
+                clock: Arc::clone(&self.clock),
             }),
             before: Arc::clone(&self.before),
             care: self.care,
-            blackout: Windows::default(),
+            blackout: self.blackout.clone(),
             fresh_for: Duration::from_secs(60),
         };
         let (notes, mut told) = mpsc::channel(16);
@@ -280,7 +298,7 @@ async fn a_device_in_its_quiet_mode_is_told_as_what_it_is() {
 
 /// What is known of devices whose last visit, at that instant, ended with a refused login.
 fn refused(devices: &[Arc<Device>], at: Timestamp) -> Arc<Snapshot> {
-    let failure = Failure { kind: FailureKind::Auth, stage: Stage::Auth, detail: String::new() };
+    let failure = Failure::new(FailureKind::Auth, Stage::Auth, "");
     let visit = LastVisit { at, took: Duration::ZERO, failure: Some(failure) };
     let known = Known { visit: Some(visit), consecutive_failures: 1, ..Known::default() };
     let state =
@@ -306,4 +324,30 @@ async fn a_fresh_result_of_another_sweep_does_for_this_one() {
     tokio::time::advance(Duration::from_secs(61)).await;
     assert_eq!(sweep.named("core", &fleet).await.1.len(), 20, "an old result does not do");
     assert_eq!(sweep.named("core", &fleet).await.1.len(), 20, "nor does its own");
+}
+
+/// A window that begins while a sweep is on: what goes on comes to its end, the rest waits for the window's.
+#[tokio::test(start_paused = true)]
+async fn no_visit_begins_in_a_blackout() {
+    let answer = frr("8.4.4").after(Duration::from_secs(30));
+    let mut sweep = Sweep::of(FakeTransport::new().otherwise(Script::always(answer)));
+    sweep.engine = Engine::with_rules(rules(10, &[]));
+    let began = Instant::now();
+    // A Wednesday, 90 s before the window: three rounds of ten begin before it.
+    let start = "2026-11-25T07:58:30Z".parse().unwrap();
+    sweep.clock = Arc::new(PausedClock(start, began));
+    sweep.blackout = Windows::new(chrono_tz::UTC, vec![Window::new("Mon-Fri 08:00-09:00").unwrap()]);
+    sweep.over(&devices(50, "a")).await;
+    let dark = Duration::from_secs(90)..Duration::from_secs(3690);
+    let starts: Vec<_> = sweep.transport.visits().iter().map(|visit| visit.began - began).collect();
+    let early = starts.iter().filter(|start| **start < dark.start).count();
+    let late = starts.iter().filter(|start| **start >= dark.end).count();
+    assert_eq!((early, late), (30, 20), "{starts:?}");
+
+    // One that begins within a window waits for its end.
+    let again = Instant::now();
+    sweep.clock = Arc::new(PausedClock("2026-11-25T08:59:00Z".parse().unwrap(), again));
+    sweep.over(&devices(1, "b")).await;
+    let visit = sweep.transport.visits().pop().unwrap();
+    assert_eq!((visit.began - again).as_secs(), 60);
 }
