@@ -21,12 +21,13 @@ use crate::timetable::Timetable;
 
 mod care;
 mod jumps;
-#[cfg_attr(not(test), expect(dead_code, reason = "the tables that name servers come with their own rooms"))]
 mod peer;
 mod secrets;
+mod sinks;
 mod sweeps;
 mod tables;
 
+pub use self::sinks::{SinkConfig, SinkKind};
 pub use crate::document::Problems as ConfigErrors;
 
 /// The most workers: beyond it one process has no file descriptors for their connections anyway.
@@ -67,6 +68,8 @@ pub struct Config {
     pub sweeps: Vec<SweepConfig>,
     /// The sinks, in the order of the file.
     pub sinks: Vec<SinkConfig>,
+    /// What events say they come from: a URI reference.
+    pub event_source: String,
     /// Inventory labels that `versweep_device_info` carries besides site and role.
     pub info_labels: Vec<String>,
     /// Whether `/metrics` has series per device.
@@ -180,7 +183,7 @@ pub fn draft_str(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<S
 }
 
 /// The tables that a configuration may have.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 19] = [
     "breaker",
     "holdoff",
     "web",
@@ -196,6 +199,7 @@ const TABLES: [&str; 18] = [
     "inventory",
     "sweep",
     "sink",
+    "events",
     "metrics",
     "changes",
     "daemon",
@@ -240,7 +244,8 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         workers: tables::workers(root, 256),
         credentials: tables::credentials(root, around, &mut warnings),
         sweeps: sweeps::sweeps(root, &references),
-        sinks: sweeps::sinks(root, folder),
+        sinks: sinks::sinks(root, &references, around, &mut warnings),
+        event_source: sinks::source(root),
         info_labels: tables::info_labels(&metrics),
         per_device_metrics: metrics.get("per_device").and_then(|item| item.boolean()).unwrap_or(true),
         down_after: down_after(&changes),
@@ -290,27 +295,4 @@ pub struct SweepConfig {
     pub select: Selector,
     /// Starts are spread over this time by a stable hash of the device; zero for none.
     pub spread: Duration,
-}
-
-/// One `[[sink]]`: where change events go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SinkConfig {
-    /// The systemd journal, with structured fields.
-    Journal,
-    /// A file of JSON lines.
-    Jsonl {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-impl SinkConfig {
-    /// The sink's name: its cursor in the store and its metric label.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Journal => "journal",
-            Self::Jsonl { .. } => "jsonl",
-        }
-    }
 }

@@ -18,7 +18,6 @@ use tracing::{error, info, warn};
 use crate::activity::{Note, Notes};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::courier::{self, CourierHandle};
 use crate::holdoff;
 use crate::http::{self, App, Readiness, ReloadRequest};
 use crate::known::Snapshot;
@@ -31,11 +30,13 @@ use crate::store::Store;
 use crate::sweep::{Engine, Stop};
 use crate::transport::ssh::{SshTransport, tune_process};
 
+mod couriers;
 mod notify;
 mod rooms;
 mod watchdog;
 mod world;
 
+use couriers::{Couriers, SinkBoard};
 use rooms::{Rooms, Shared};
 pub use world::World;
 
@@ -46,7 +47,7 @@ pub struct Daemon {
     world: Arc<ArcSwap<World<SshTransport>>>,
     engine: Engine,
     recorder: RecorderHandle,
-    couriers: Vec<CourierHandle>,
+    couriers: Couriers,
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     hangup: Signal,
@@ -119,7 +120,13 @@ impl Daemon {
             snapshot: Arc::clone(&snapshot),
             sweeps: rooms.handles(),
             exporter: Arc::clone(&exporter),
-            live: read_live(&world, &engine, &couriers, reload_status, HeldOff::new(&snapshot, &clock)),
+            live: read_live(
+                &world,
+                &engine,
+                couriers.board(),
+                reload_status,
+                HeldOff::new(&snapshot, &clock),
+            ),
             reload: reload_requests,
             readiness: readiness_seen,
             clock: Arc::clone(&clock),
@@ -131,13 +138,15 @@ impl Daemon {
         let watchdog = tokio::spawn(watchdog::keep(alarms, pulse));
         announce_ready(&world.load(), &addresses);
 
-        let mut reloader = Reloader { path, clock, world, engine, notes, exporter, reloaded };
+        let mut reloader = Reloader { path, clock, world, engine, notes, exporter, reloaded, couriers };
         let ended = live(&mut reloader, &mut rooms, &mut done, hangup, reload_asked, &stop).await;
 
         notify::stopping();
         readiness.send_replace(Readiness::Stopping);
         let grace = Instant::now() + reloader.world.load().config.grace;
-        drop(reloader);
+        // The recorder ends when the last sender of notes has gone.
+        let Reloader { couriers, notes, .. } = reloader;
+        drop(notes);
         sweeps_stop.drain.cancel();
         // A recorder that ended by itself is what ended the daemon; there is nothing to wait for.
         let recorder = (!done.is_finished()).then_some(done);
@@ -194,6 +203,7 @@ struct Reloader {
     notes: Notes,
     exporter: Arc<ArcSwap<Exporter>>,
     reloaded: watch::Sender<ReloadStatus>,
+    couriers: Couriers,
 }
 
 impl Reloader {
@@ -227,6 +237,10 @@ impl Reloader {
         log_warnings(&new);
         limits::require_open_files(new.config.workers + limits::FILES_BESIDE_VISITS)
             .map_err(|error| format!("{}: workers.max: {error}", self.path.display()))?;
+        self.couriers
+            .furnish(&new.config)
+            .await
+            .map_err(|error| format!("{}: sink: {error}", self.path.display()))?;
         for key in needs_restart(&old.config, &new.config) {
             warn!(key, "changed, but only a restart brings it into force");
         }
@@ -253,11 +267,7 @@ fn log_warnings(world: &World<SshTransport>) {
 
 /// The keys whose change waits for a restart.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let changed = [
-        ("web.listen", old.listen != new.listen),
-        ("store.path", old.store != new.store),
-        ("sink", old.sinks != new.sinks),
-    ];
+    let changed = [("web.listen", old.listen != new.listen), ("store.path", old.store != new.store)];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }
 
@@ -276,17 +286,13 @@ async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
 pub(crate) fn open_store(
     world: &World<SshTransport>,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<(RecorderHandle, Vec<CourierHandle>)> {
+) -> anyhow::Result<(RecorderHandle, Couriers)> {
     let config = &world.config;
     let (mut store, loaded) = Store::open(&config.store)?;
-    let names: Vec<&str> = config.sinks.iter().map(crate::config::SinkConfig::name).collect();
+    let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
     store.set_sinks(&names)?;
     let recorder = Recorder::start(store, loaded, world.judgement(), Arc::clone(clock));
-    let couriers = config
-        .sinks
-        .iter()
-        .map(|sink| courier::start(sink.name(), courier::sink(sink), &config.store, recorder.outbox.clone()));
-    let couriers = couriers.collect::<Result<_, _>>()?;
+    let couriers = Couriers::start(config, recorder.outbox.clone(), clock)?;
     Ok((recorder, couriers))
 }
 
@@ -304,22 +310,24 @@ fn exporter(config: &Config) -> Exporter {
 fn read_live(
     world: &Arc<ArcSwap<World<SshTransport>>>,
     engine: &Engine,
-    couriers: &[CourierHandle],
+    board: SinkBoard,
     reload: watch::Receiver<ReloadStatus>,
     held_off: HeldOff,
 ) -> http::ReadLive {
     let (world, workers, gates) = (Arc::clone(world), Arc::clone(&engine.workers), Arc::clone(&engine.gates));
     // Another path in a later configuration waits for a restart.
     let store = world.load().config.store.clone();
-    let sinks: Vec<_> =
-        couriers.iter().map(|courier| (courier.name.clone(), courier.status.clone())).collect();
     Arc::new(move || {
         let world = world.load();
         Live {
             workers: crate::metrics::Workers { limit: workers.limit(), busy: workers.busy() },
             gates: gates.status(),
             held_off: held_off.count(&world.config.holdoff),
-            sinks: sinks.iter().map(|(name, status)| (name.clone(), status.borrow().clone())).collect(),
+            sinks: board
+                .load()
+                .iter()
+                .map(|(name, status)| (name.clone(), status.borrow().clone()))
+                .collect(),
             sources: world.sources.clone(),
             reload: Some(reload.borrow().clone()),
             store_bytes: crate::store::size_on_disk(&store),
@@ -358,7 +366,7 @@ async fn wind_down(
     rooms: Rooms<SshTransport>,
     stop: &Stop,
     recorder: Option<JoinHandle<Result<(), RecorderError>>>,
-    couriers: Vec<CourierHandle>,
+    couriers: Couriers,
     grace: Instant,
 ) -> anyhow::Result<()> {
     let drained = tokio::spawn(rooms.drained());
@@ -375,11 +383,7 @@ async fn wind_down(
         let ended = timeout_at(last, recorder).await;
         ended.context("the recorder could not commit the last batch within the grace")???;
     }
-    for courier in couriers {
-        if timeout_at(last, courier.done).await.is_err() {
-            warn!(sink = courier.name, "not flushed within the grace: its events wait in the store");
-        }
-    }
+    couriers.ended(Some(last)).await;
     info!(graceful, "stopped");
     Ok(())
 }

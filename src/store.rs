@@ -7,6 +7,7 @@
 mod backup;
 mod error;
 mod flaps;
+mod letters;
 mod load;
 mod more;
 mod open;
@@ -24,11 +25,12 @@ use rusqlite::{Connection, TransactionBehavior};
 
 pub use self::backup::backup;
 pub use self::error::StoreError;
-pub use self::outbox::{Outbox, Standing};
+pub use self::letters::{Again, DEAD_MAX, Held, Letter, LetterState, MailRoom, Settled, Undelivered};
+pub use self::outbox::{Outbox, Pile, Standing, rename_sinks};
 pub use self::read::{HistoryRange, ROWS_MAX, Reader, StoredChange, StoredRaw};
 use crate::change::Change;
 use crate::clock::Timestamp;
-use crate::device::{DeviceId, PlatformKey};
+use crate::device::{DeviceId, Labels, PlatformKey};
 use crate::known::{Known, SweepRecord};
 use crate::observation::RawText;
 use crate::status::Totals;
@@ -110,6 +112,8 @@ pub struct Batch {
     pub visits: Vec<Visit>,
     /// Changes that no visit found, in their order.
     pub news: Vec<News>,
+    /// The labels of the devices that changed, as the inventory has them; of others those of their last event are taken.
+    pub labels: HashMap<DeviceId, Labels>,
     /// Sweeps that began, went on or ended.
     pub sweeps: Vec<SweepRecord>,
     /// The counters after all of it.
@@ -149,12 +153,12 @@ impl Store {
         let mut news = batch.news.iter().peekable();
         for (place, visit) in batch.visits.iter().enumerate() {
             while let Some(before) = news.next_if(|news| news.behind <= place) {
-                write::news(&transaction, &before.change)?;
+                write::news(&transaction, &before.change, &batch.labels)?;
             }
-            write::visit(&transaction, visit)?;
+            write::visit(&transaction, visit, &batch.labels)?;
         }
         for last in news {
-            write::news(&transaction, &last.change)?;
+            write::news(&transaction, &last.change, &batch.labels)?;
         }
         for sweep in &batch.sweeps {
             write::sweep(&transaction, sweep)?;

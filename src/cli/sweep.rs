@@ -87,9 +87,7 @@ impl Args {
         };
         let complete = listing.follow(plan, recorder.notes, stop).await?;
         recorder.done.await??;
-        for courier in couriers {
-            courier.done.await?;
-        }
+        couriers.ended(None).await;
         let tally = listing.printer.finish(complete)?;
         let found = self.fail_on.iter().any(|what| match what {
             FailOn::Drift => tally.changed > 0,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::device::{Device, DeviceId};
+use crate::device::{Device, DeviceId, Labels};
 use crate::known::{DeviceState, Known};
 
 /// The devices of the inventory with what is known of them, and what is known of all others.
@@ -68,6 +68,11 @@ impl Fleet {
             Some(&at) => self.shown[at].known.clone(),
             None => self.absent.get(device).cloned().unwrap_or_default(),
         }
+    }
+
+    /// The labels of a device of the inventory.
+    pub(super) fn labels(&self, device: &DeviceId) -> Option<&Labels> {
+        Some(&self.shown[*self.places.get(device)?].device.labels)
     }
 
     /// Replaces what is known of a device.

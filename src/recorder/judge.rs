@@ -1,6 +1,6 @@
 //! Turning notes into one batch: pure bookkeeping between the channel and the disk.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use super::moves;
 use crate::activity::{Judgement, Note};
 use crate::change::{Change, ChangeKind};
 use crate::clock::Timestamp;
+use crate::device::{DeviceId, Labels};
 use crate::diff::{Rules, apply, diff};
 use crate::known::{Known, Snapshot, SweepRecord};
 use crate::observation::{Observation, Outcome, RawText, SweepId};
@@ -100,9 +101,18 @@ impl Desk {
         let empty = batch.visits.is_empty() && batch.news.is_empty() && batch.sweeps.is_empty();
         if !empty || self.totals != before {
             batch.totals = self.totals.clone();
+            batch.labels = self.labels(&batch);
             judged.batch = Some(batch);
         }
         judged
+    }
+
+    /// The labels of those that changed, for their events.
+    fn labels(&self, batch: &Batch) -> HashMap<DeviceId, Labels> {
+        let visited =
+            batch.visits.iter().filter(|visit| !visit.changes.is_empty()).map(|visit| &visit.device);
+        let changed = visited.chain(batch.news.iter().map(|news| &news.change.device));
+        changed.filter_map(|device| Some((device.clone(), self.fleet.labels(device)?.clone()))).collect()
     }
 
     /// The picture as it stands.

@@ -1,6 +1,6 @@
 //! The statements of one batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
@@ -10,15 +10,19 @@ use super::raw::{Packed, pack};
 use super::row::{count, micros, micros_of};
 use super::{flaps, more};
 use crate::change::{Change, ChangeKind};
+use crate::device::{DeviceId, Labels};
 use crate::known::{KnownFacts, SweepRecord};
 use crate::status::Totals;
 
-pub(super) fn visit(connection: &Connection, visit: &Visit) -> rusqlite::Result<()> {
+/// Labels of the devices that changed.
+type AllLabels = HashMap<DeviceId, Labels>;
+
+pub(super) fn visit(connection: &Connection, visit: &Visit, labels: &AllLabels) -> rusqlite::Result<()> {
     let device = state(connection, visit)?;
     history(connection, device, visit)?;
     let platform = visit.platform().map(|platform| platform.as_str());
     for change in &visit.changes {
-        let Some(id) = self::change(connection, device, platform, change)? else { continue };
+        let Some(id) = self::change(connection, device, platform, change, labels)? else { continue };
         if let Some(packed) = packed(visit) {
             change_raw(connection, id, &packed)?;
         }
@@ -113,6 +117,7 @@ fn change(
     device: i64,
     platform: Option<&str>,
     change: &Change,
+    labels: &AllLabels,
 ) -> rusqlite::Result<Option<i64>> {
     let insert =
         "INSERT INTO change (device, sweep, at, kind, subject, platform, before, after, why, confirmed)
@@ -136,9 +141,20 @@ fn change(
         )
         .optional()?;
     if let Some(id) = id {
-        connection.prepare_cached("INSERT INTO outbox (change) VALUES (?1)")?.execute([id])?;
+        event(connection, device, id, labels.get(&change.device))?;
     }
     Ok(id)
+}
+
+/// Queues the event. Its device's row is up to date; a device that is in no inventory has the labels of its last event.
+fn event(connection: &Connection, device: i64, change: i64, labels: Option<&Labels>) -> rusqlite::Result<()> {
+    let queue =
+        "INSERT INTO outbox (change, model, labels) SELECT ?2, model, coalesce(?3, (SELECT labels FROM outbox
+            JOIN change ON change.id = outbox.change WHERE change.device = ?1 ORDER BY sequence DESC LIMIT 1))
+        FROM device WHERE id = ?1";
+    let labels = labels.map(serde_json::to_string).transpose();
+    let labels = labels.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    connection.prepare_cached(queue)?.execute(params![device, change, labels]).map(|_| ())
 }
 
 fn change_raw(connection: &Connection, change: i64, packed: &Packed) -> rusqlite::Result<()> {
@@ -148,7 +164,7 @@ fn change_raw(connection: &Connection, change: i64, packed: &Packed) -> rusqlite
 }
 
 /// Writes a change that no visit found. A device that was never visited has no row and nothing that could change.
-pub(super) fn news(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
+pub(super) fn news(connection: &Connection, change: &Change, labels: &AllLabels) -> rusqlite::Result<()> {
     let find = "SELECT id, platform FROM device WHERE name = ?1";
     let found = connection
         .prepare_cached(find)?
@@ -164,7 +180,7 @@ pub(super) fn news(connection: &Connection, change: &Change) -> rusqlite::Result
         let set = "UPDATE device SET removed = ?2 WHERE id = ?1";
         connection.prepare_cached(set)?.execute(params![device, removed])?;
     }
-    self::change(connection, device, platform.as_deref(), change).map(|_| ())
+    self::change(connection, device, platform.as_deref(), change, labels).map(|_| ())
 }
 
 /// Keeps the text of the last failure; a failure without text drops that of an older one, which explains nothing now.

@@ -16,7 +16,7 @@ use versweep::sim::Upgrade;
 use versweep::store::{ROWS_MAX, Reader, StoredChange};
 
 use crate::daemon::{Daemon, eventually, get, request, sample};
-use crate::site::Site;
+use crate::site::{Site, flat};
 
 const DEVICES: usize = 8;
 
@@ -146,6 +146,7 @@ fn check_lines(path: &Path, changes: &[StoredChange]) {
             torn += 1;
             continue;
         };
+        let event = flat(event);
         let id = event["id"].as_str().unwrap().to_owned();
         if let Some(before) = by_id.insert(id, event.clone()) {
             assert_eq!(before, event, "one id, one event");

@@ -3,12 +3,14 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::watch;
 use versweep::change::ChangeKind;
-use versweep::courier;
+use versweep::clock::SystemClock;
+use versweep::courier::{self, Setup};
 use versweep::diff::{FlapRules, Rules, apply, diff};
 use versweep::known::Known;
 use versweep::sink::{Journal, Jsonl, Sink, message_id};
@@ -47,10 +49,16 @@ fn commit(store: &mut Store, device: &str, versions: &[&str]) -> i64 {
     store.commit(&batch).unwrap()
 }
 
+/// A file of JSON lines that is never rotated.
+fn jsonl(path: &Path) -> Sink {
+    Sink::jsonl(Jsonl::new(path, None, "/test"))
+}
+
 /// Runs a courier over what is in the outbox until it has ended.
 async fn carry(sink: Sink, store: &Path, sequence: i64) -> versweep::status::SinkStatus {
     let (news, seen) = watch::channel(sequence);
-    let courier = courier::start("test", sink, store, seen).unwrap();
+    let clock = Arc::new(SystemClock);
+    let courier = courier::start(Setup::plain("test", sink), store, seen, clock).unwrap();
     drop(news);
     courier.done.await.unwrap();
     courier.status.borrow().clone()
@@ -65,14 +73,18 @@ async fn json_lines_are_as_documented() {
     let folder = TempDir::new().unwrap();
     let (_store, db, sequence) = store_with(&folder, &["17.9.4", "17.12.3\u{1b}[31m"]);
     let file = folder.path().join("events.jsonl");
-    let status = carry(Sink::Jsonl(Jsonl::new(&file)), &db, sequence).await;
+    let status = carry(jsonl(&file), &db, sequence).await;
     assert_eq!((status.deliveries, status.pending, status.failures, status.oldest_pending), (1, 0, 0, None));
     let sweep = sweep_id(2);
     let expected = format!(
-        "{{\"id\":\"{sweep}:upgrade:core1.ams\",\"sequence\":1,\"time\":\"2026-09-21T14:13:22.000Z\",\"type\":\"upgrade\",\
-         \"device\":\"core1.ams\",\"platform\":\"cisco_xe\",\"before\":\"17.9.4\",\"after\":\"17.12.3\u{fffd}[31m\",\
-         \"subject\":\"\",\"why\":\"newer by the order of cisco_xe\",\"confirmed\":false,\
-         \"sweep\":\"{sweep}\",\"message\":\"core1.ams was upgraded from 17.9.4 to 17.12.3\u{fffd}[31m\"}}\n"
+        "{{\"specversion\":\"1.0\",\"id\":\"{sweep}:upgrade:core1.ams\",\"source\":\"/test\",\
+         \"type\":\"versweep.change.upgrade\",\"subject\":\"core1.ams\",\"time\":\"2026-09-21T14:13:22.000Z\",\
+         \"severity\":\"notice\",\"datacontenttype\":\"application/json\",\
+         \"dataschema\":\"urn:versweep:schema:change:1\",\"data\":{{\"sequence\":1,\"kind\":\"upgrade\",\
+         \"device\":\"core1.ams\",\"platform\":\"cisco_xe\",\"model\":null,\"labels\":{{}},\"before\":\"17.9.4\",\
+         \"after\":\"17.12.3\u{fffd}[31m\",\"subject\":\"\",\"why\":\"newer by the order of cisco_xe\",\
+         \"confirmed\":false,\"sweep\":\"{sweep}\",\
+         \"message\":\"core1.ams was upgraded from 17.9.4 to 17.12.3\u{fffd}[31m\"}}}}\n"
     );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), expected);
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777 & !0o640, 0);
@@ -83,13 +95,14 @@ async fn a_cursor_outlives_the_process_and_nothing_comes_twice() {
     let folder = TempDir::new().unwrap();
     let (mut store, db, sequence) = store_with(&folder, &["1", "2", "3"]);
     let file = folder.path().join("events.jsonl");
-    carry(Sink::Jsonl(Jsonl::new(&file)), &db, sequence).await;
-    carry(Sink::Jsonl(Jsonl::new(&file)), &db, sequence).await;
+    carry(jsonl(&file), &db, sequence).await;
+    carry(jsonl(&file), &db, sequence).await;
     assert_eq!(lines(&file).len(), 2);
     let versions: Vec<_> = (1..700).map(|number| number.to_string()).collect();
     let sequence = commit(&mut store, "core2.ams", &versions.iter().map(String::as_str).collect::<Vec<_>>());
-    let status = carry(Sink::Jsonl(Jsonl::new(&file)), &db, sequence).await;
-    let sequences: Vec<_> = lines(&file).iter().map(|line| line["sequence"].as_i64().unwrap()).collect();
+    let status = carry(jsonl(&file), &db, sequence).await;
+    let sequences: Vec<_> =
+        lines(&file).iter().map(|line| line["data"]["sequence"].as_i64().unwrap()).collect();
     assert!(sequences.is_sorted() && sequences.len() > 690, "several handfuls, in order");
     assert_eq!((status.deliveries, status.pending), (sequences.len() as u64, 0));
 }
@@ -100,11 +113,11 @@ async fn a_torn_last_line_doesnt_spoil_the_next() {
     let (_store, db, sequence) = store_with(&folder, &["1", "2"]);
     let file = folder.path().join("events.jsonl");
     std::fs::write(&file, "{\"id\":\"to").unwrap();
-    carry(Sink::Jsonl(Jsonl::new(&file)), &db, sequence).await;
+    carry(jsonl(&file), &db, sequence).await;
     let text = std::fs::read_to_string(&file).unwrap();
     let (torn, whole) = text.split_once('\n').unwrap();
     assert_eq!(torn, "{\"id\":\"to");
-    assert_eq!(serde_json::from_str::<serde_json::Value>(whole).unwrap()["after"], "2");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(whole).unwrap()["data"]["after"], "2");
 }
 
 #[tokio::test]
@@ -113,7 +126,7 @@ async fn the_journal_gets_structured_fields() {
     let (_store, db, sequence) = store_with(&folder, &["17.9.4", "17.12.3\nPRIORITY=0"]);
     let socket = folder.path().join("journal");
     let journald = UnixDatagram::bind(&socket).unwrap();
-    carry(Sink::Journal(Journal::new(&socket)), &db, sequence).await;
+    carry(Sink::journal(Journal::new(&socket)), &db, sequence).await;
     journald.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let mut bytes = [0; 4096];
     let length = journald.recv(&mut bytes).unwrap();
@@ -147,7 +160,8 @@ async fn a_sink_that_is_down_gets_everything_when_it_is_back() {
     let (_store, db, sequence) = store_with(&folder, &["1", "2", "3"]);
     let socket = folder.path().join("journal");
     let (_news, seen) = watch::channel(sequence);
-    let mut courier = courier::start("test", Sink::Journal(Journal::new(&socket)), &db, seen).unwrap();
+    let setup = Setup::plain("test", Sink::journal(Journal::new(&socket)));
+    let mut courier = courier::start(setup, &db, seen, Arc::new(SystemClock)).unwrap();
     let down = courier.status.wait_for(|status| status.failures == 3).await.unwrap().clone();
     assert_eq!((down.pending, down.deliveries), (2, 0));
     assert!(down.oldest_pending.is_some());
@@ -165,7 +179,7 @@ async fn a_sink_that_is_down_gets_everything_when_it_is_back() {
 async fn a_stop_leaves_undelivered_events_in_the_store() {
     let folder = TempDir::new().unwrap();
     let (_store, db, sequence) = store_with(&folder, &["1", "2"]);
-    let status = carry(Sink::Jsonl(Jsonl::new(folder.path())), &db, sequence).await;
+    let status = carry(jsonl(folder.path()), &db, sequence).await;
     assert_eq!((status.pending, status.failures > 0), (1, true), "a folder is no file");
     assert_eq!(Outbox::open(&db, "test").unwrap().next(10).unwrap().len(), 1);
 }
