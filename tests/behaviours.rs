@@ -10,6 +10,9 @@ mod devices;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[cfg(test)]
+#[path = "support/receiver.rs"]
+mod receiver;
+#[cfg(test)]
 #[path = "support/shell_server.rs"]
 mod shell_server;
 #[cfg(test)]
@@ -43,6 +46,9 @@ mod daemon_stop;
 #[cfg(test)]
 #[path = "behaviours/dashboards.rs"]
 mod dashboards;
+#[cfg(test)]
+#[path = "behaviours/delivery.rs"]
+mod delivery;
 #[cfg(test)]
 #[path = "behaviours/diff.rs"]
 mod diff;

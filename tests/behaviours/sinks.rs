@@ -13,13 +13,13 @@ use versweep::clock::SystemClock;
 use versweep::courier::{self, Setup};
 use versweep::diff::{FlapRules, Rules, apply, diff};
 use versweep::known::Known;
-use versweep::sink::{Journal, Jsonl, Sink, message_id};
+use versweep::sink::{DIGEST_ID, Journal, Jsonl, Rotation, Sink, message_id};
 use versweep::store::{Batch, Outbox, Store, Visit};
 
 use crate::visits::{answered, sweep_id};
 
 /// A store with one event for each version after the first.
-fn store_with(folder: &TempDir, versions: &[&str]) -> (Store, PathBuf, i64) {
+pub(crate) fn store_with(folder: &TempDir, versions: &[&str]) -> (Store, PathBuf, i64) {
     let path = folder.path().join("versweep.db");
     let (mut store, _) = Store::open(&path).unwrap();
     store.set_sinks(&["test"]).unwrap();
@@ -27,7 +27,7 @@ fn store_with(folder: &TempDir, versions: &[&str]) -> (Store, PathBuf, i64) {
     (store, path, sequence)
 }
 
-fn commit(store: &mut Store, device: &str, versions: &[&str]) -> i64 {
+pub(crate) fn commit(store: &mut Store, device: &str, versions: &[&str]) -> i64 {
     let rules =
         Rules { down_after: 3, order: &|_, _| Some(std::cmp::Ordering::Less), flapping: FlapRules::OFF };
     let mut known = Known::default();
@@ -64,7 +64,7 @@ async fn carry(sink: Sink, store: &Path, sequence: i64) -> versweep::status::Sin
     courier.status.borrow().clone()
 }
 
-fn lines(path: &Path) -> Vec<serde_json::Value> {
+pub(crate) fn lines(path: &Path) -> Vec<serde_json::Value> {
     std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -190,4 +190,40 @@ fn the_guide_names_every_kind_with_its_message_id() {
     for kind in versweep::change::ChangeKind::ALL {
         assert!(guide.contains(&format!("| `{kind}` | `{}` |", message_id(kind))), "{kind}");
     }
+}
+
+#[tokio::test]
+async fn a_file_is_put_aside_at_its_size_and_the_oldest_goes() {
+    let folder = TempDir::new().unwrap();
+    let (mut store, db, _) = store_with(&folder, &["1", "2"]);
+    let file = folder.path().join("events.jsonl");
+    let rotation = Some(Rotation { size: 600, keep: 2 });
+    let mut sequence = 0;
+    for round in 0..5 {
+        sequence = commit(&mut store, &format!("core{round}.lon"), &["1", "2"]);
+        carry(Sink::jsonl(Jsonl::new(&file, rotation, "/test")), &db, sequence).await;
+    }
+    let named = |ending: &str| folder.path().join(format!("events.jsonl{ending}"));
+    let last = |path: &Path| lines(path).last().unwrap()["data"]["sequence"].as_i64().unwrap();
+    // Each line is larger than half the size: every delivery begins a file of its own.
+    assert_eq!([last(&file), last(&named(".1")), last(&named(".2"))], [sequence, sequence - 1, sequence - 2]);
+    assert!(!named(".3").exists());
+}
+
+/// Text and page of every kind, as `journalctl -x` shows them.
+#[test]
+fn the_catalog_explains_every_message_id() {
+    let catalog = include_str!("../../systemd/versweep.catalog");
+    let ids = ChangeKind::ALL.into_iter().map(message_id).chain([DIGEST_ID]);
+    for id in ids {
+        let entry =
+            catalog.split("-- ").find(|entry| entry.starts_with(id)).unwrap_or_else(|| panic!("{id}"));
+        for part in ["\nSubject: ", "\nDefined-By: versweep\n", "\n\n"] {
+            assert!(entry.contains(part), "{id}: {part:?}");
+        }
+    }
+    assert_eq!(
+        catalog.matches("\n-- ").count() + usize::from(catalog.starts_with("-- ")),
+        ChangeKind::ALL.len() + 1
+    );
 }
