@@ -81,7 +81,7 @@ async fn json_lines_are_as_documented() {
          \"type\":\"versweep.change.upgrade\",\"subject\":\"core1.ams\",\"time\":\"2026-09-21T14:13:22.000Z\",\
          \"severity\":\"notice\",\"datacontenttype\":\"application/json\",\
          \"dataschema\":\"urn:versweep:schema:change:1\",\"data\":{{\"sequence\":1,\"kind\":\"upgrade\",\
-         \"device\":\"core1.ams\",\"platform\":\"cisco_xe\",\"model\":null,\"labels\":{{}},\"before\":\"17.9.4\",\
+         \"device\":\"core1.ams\",\"platform\":\"cisco_xe\",\"model\":\"C9300-48P\",\"labels\":{{}},\"before\":\"17.9.4\",\
          \"after\":\"17.12.3\u{fffd}[31m\",\"subject\":\"\",\"why\":\"newer by the order of cisco_xe\",\
          \"confirmed\":false,\"sweep\":\"{sweep}\",\
          \"message\":\"core1.ams was upgraded from 17.9.4 to 17.12.3\u{fffd}[31m\"}}}}\n"
@@ -146,6 +146,7 @@ async fn the_journal_gets_structured_fields() {
         ("VERSWEEP_DEVICE", "core1.ams"),
         ("VERSWEEP_EVENT_ID", &event),
         ("VERSWEEP_KIND", "upgrade"),
+        ("VERSWEEP_MODEL", "C9300-48P"),
         ("VERSWEEP_PLATFORM", "cisco_xe"),
         ("VERSWEEP_SWEEP", &sweep),
         ("VERSWEEP_TIME", "2026-09-21T14:13:22.000Z"),
