@@ -7,8 +7,8 @@ CARGO_DENY := 0.20.2
 CARGO_DEB := 3.8.0
 TOOLS := target/tools
 # Real servers that the tests talk to, and what the boot test boots in. The browser comes with the tests that look.
-PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server prometheus python3-venv systemd \
-  systemd-container
+PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server prometheus \
+  prometheus-alertmanager python3-venv systemd systemd-container
 
 .PHONY: help
 help: ## lists the targets

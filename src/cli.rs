@@ -14,6 +14,7 @@ pub mod client;
 mod completions;
 mod demo;
 pub mod devices;
+mod events;
 mod init;
 mod logging;
 mod man;
@@ -73,6 +74,8 @@ enum AtOnce {
     Check(check::Args),
     /// Write a commented configuration and inventory for a first start
     Init(init::Args),
+    /// List events that the sinks don't have, or have them told again
+    Events(events::Args),
     /// Copy the store to a file while the daemon runs
     Backup(backup::Args),
     /// Print a completion script for a shell
@@ -168,6 +171,7 @@ impl AtOnce {
             Self::Platforms(args) => platforms::run(args),
             Self::Check(args) => args.run(),
             Self::Init(args) => args.run(),
+            Self::Events(args) => args.run(),
             Self::Backup(args) => args.run(),
             Self::Completions(args) => Ok(args.run()),
             Self::Man(args) => args.run(),

@@ -20,6 +20,7 @@ use crate::settings::{JumpHosts, Layers, References, Source};
 use crate::timetable::Timetable;
 
 mod care;
+mod credentials;
 mod jumps;
 mod peer;
 mod secrets;
@@ -225,7 +226,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
     let before = root.document().problem_count();
     let platforms = tables::platforms(root, folder);
     let platforms_complete = root.document().problem_count() == before;
-    let credential_names = tables::credential_names(root);
+    let credential_names = credentials::names(root);
     let jumps = jumps::jumps(root, &platforms, &credential_names);
     let references = References {
         platforms: &platforms,
@@ -242,7 +243,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         store: store_path,
         keep_history: tables::duration(&store, "keep_history", DEFAULT_KEEP_HISTORY, [DAY, 36_500 * DAY]),
         workers: tables::workers(root, 256),
-        credentials: tables::credentials(root, around, &mut warnings),
+        credentials: credentials::credentials(root, around, &mut warnings),
         sweeps: sweeps::sweeps(root, &references),
         sinks: sinks::sinks(root, &references, around, &mut warnings),
         event_source: sinks::source(root),

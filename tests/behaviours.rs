@@ -26,6 +26,9 @@ mod ssh_server;
 mod visits;
 
 #[cfg(test)]
+#[path = "behaviours/agent.rs"]
+mod agent;
+#[cfg(test)]
 #[path = "behaviours/cli.rs"]
 mod cli;
 #[cfg(test)]
@@ -94,6 +97,9 @@ mod probe;
 #[cfg(test)]
 #[path = "behaviours/recorder.rs"]
 mod recorder;
+#[cfg(test)]
+#[path = "behaviours/rules.rs"]
+mod rules;
 #[cfg(test)]
 #[path = "behaviours/schedule.rs"]
 mod schedule;

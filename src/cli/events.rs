@@ -17,8 +17,10 @@ use crate::store::{Again, MailRoom, Undelivered};
 
 /// List events that the sinks don't have, or have them told again
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  versweep events list --state dead\n  versweep events replay --sink tickets\n  \
-                        versweep events replay --sink tickets --since 2026-11-25T06:00:00Z")]
+#[command(
+    after_help = "Examples:\n  versweep events list --state dead\n  versweep events replay --sink tickets\n  \
+                        versweep events replay --sink tickets --since 2026-11-25T06:00:00Z"
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigFile,
@@ -120,10 +122,15 @@ impl Replay {
         let [sink] = &sinks(room, Some(&self.sink))?[..] else { bail!("no sink {:?}", self.sink) };
         let told = room.again(sink, &again)?;
         if told == 0 && !self.ids.is_empty() {
-            bail!("no event with such an id is kept and was passed by {sink}; `versweep events list` shows ids");
+            bail!(
+                "no event with such an id is kept and was passed by {sink}; `versweep events list` shows ids"
+            );
         }
         let events = if told == 1 { "event goes" } else { "events go" };
-        client::line(out, &format!("{told} {events} to {sink} again, within half a minute when the daemon runs"))
+        client::line(
+            out,
+            &format!("{told} {events} to {sink} again, within half a minute when the daemon runs"),
+        )
     }
 }
 
@@ -133,7 +140,10 @@ fn sinks(room: &MailRoom, wanted: Option<&str>) -> anyhow::Result<Vec<String>> {
     let Some(wanted) = wanted else { return Ok(known) };
     let found = known.iter().find(|sink| *sink == wanted).cloned();
     let found = found.with_context(|| {
-        format!("the store knows no sink {wanted:?}, only: {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })
+        format!(
+            "the store knows no sink {wanted:?}, only: {}",
+            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+        )
     })?;
     Ok(vec![found])
 }

@@ -11,13 +11,13 @@ use tokio::sync::{mpsc, watch};
 
 use super::fleet::Target;
 use crate::activity::{NOTES_WAITING, Note, Reason};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::credential::Credential;
 use crate::device::{
     CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
     SshAlgorithms, Timeouts,
 };
-use crate::observation::Outcome;
+use crate::observation::{Outcome, SweepId};
 use crate::platform::Platforms;
 use crate::probe::Prober;
 use crate::sim::{PASSWORD, USERNAME};
@@ -56,6 +56,7 @@ impl Sweep {
         let prober =
             Prober { transport: Arc::new(transport(credential)?), platforms, clock: Arc::new(SystemClock) };
         let plan = Plan {
+            id: SweepId::starting(SystemClock.now()),
             name: "bench".into(),
             reason: Reason::Command,
             devices,
@@ -129,6 +130,7 @@ fn transport(id: CredentialId) -> anyhow::Result<SshTransport> {
         private_key: None,
         logins_per_second: None,
         certificate: None,
+        agent: None,
     };
     // Nothing is learned where keys are not checked, so that this file is neither read nor written.
     let known_hosts = PathBuf::from("/nonexistent/known_hosts");
