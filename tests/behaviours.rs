@@ -56,6 +56,9 @@ mod delivery;
 #[path = "behaviours/diff.rs"]
 mod diff;
 #[cfg(test)]
+#[path = "behaviours/failures.rs"]
+mod failures;
+#[cfg(test)]
 #[path = "behaviours/fetch.rs"]
 mod fetch;
 #[cfg(test)]
@@ -98,6 +101,9 @@ mod probe;
 #[path = "behaviours/recorder.rs"]
 mod recorder;
 #[cfg(test)]
+#[path = "behaviours/round_trips.rs"]
+mod round_trips;
+#[cfg(test)]
 #[path = "behaviours/rules.rs"]
 mod rules;
 #[cfg(test)]
@@ -118,6 +124,9 @@ mod sim;
 #[cfg(test)]
 #[path = "behaviours/sinks.rs"]
 mod sinks;
+#[cfg(test)]
+#[path = "behaviours/ssh_config.rs"]
+mod ssh_config;
 #[cfg(test)]
 #[path = "behaviours/startup.rs"]
 mod startup;

@@ -23,6 +23,7 @@ mod sshd_server;
 #[path = "support/visits.rs"]
 mod visits;
 
+#[cfg(test)]
 #[path = "real/agent.rs"]
 mod agent;
 #[cfg(test)]
