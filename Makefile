@@ -8,7 +8,7 @@ CARGO_DEB := 3.8.0
 TOOLS := target/tools
 # Real servers that the tests talk to, and what the boot test boots in. The browser comes with the tests that look.
 PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server prometheus \
-  prometheus-alertmanager python3-venv systemd systemd-container
+  prometheus-alertmanager python3-venv systemd systemd-container fish groff lintian man-db zsh
 
 .PHONY: help
 help: ## lists the targets
@@ -34,13 +34,14 @@ unit: ## all tests that need nothing but a compiler
 	cargo test --locked
 
 .PHONY: real
-real: packages target/venv/bin/fakenos ## all tests against real servers
+real: packages target/venv/.made $(TOOLS)/bin/cargo-deb ## all tests against real servers
 	cargo test --locked --test real -- --ignored --test-threads=2
 
-# An emulator of network devices, by others, in Python; it touches nothing outside its folder.
-target/venv/bin/fakenos:
+# Python programs that the tests talk to, by others; they touch nothing outside this folder.
+target/venv/.made: tests/support/requirements.txt
 	python3 -m venv target/venv
-	target/venv/bin/pip install --quiet fakenos==1.2.1
+	target/venv/bin/python -m pip install --quiet --requirement $<
+	touch $@
 
 .PHONY: docs
 docs: ## builds the API documentation, warnings are errors
@@ -57,9 +58,25 @@ $(TOOLS)/bin/cargo-deny:
 	rm -rf target/tools/build
 
 .PHONY: deb
-deb: $(TOOLS)/bin/cargo-deb ## builds the Debian package, into target/debian
-	cargo build --locked --release
+deb: release $(TOOLS)/bin/cargo-deb ## builds the Debian package, into target/debian
 	bash packaging/deb.sh release target/release/versweep
+
+# No path of this machine in the program, so that another one builds the same: `make reproduce` tries it.
+.PHONY: release
+release: ## builds the program as it is shipped
+	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/versweep --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo" \
+	  cargo build --locked --release
+
+.PHONY: dist
+dist: deb ## what a release consists of, into target/dist: package, bill of material, licences, checksums
+	rm -rf target/dist && mkdir -p target/dist
+	cp target/debian/versweep-release.deb target/share/versweep.cdx.json target/share/licences.txt target/dist/
+	git archive --format=tar.gz --prefix=versweep/ --output=target/dist/versweep-source.tar.gz HEAD
+	cd target/dist && sha256sum -- * >SHA256SUMS
+
+.PHONY: reproduce
+reproduce: ## builds the program twice, in two folders, and compares
+	bash packaging/reproduce.sh
 
 $(TOOLS)/bin/cargo-deb:
 	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --debug --locked --no-default-features \
