@@ -56,6 +56,9 @@ mod delivery;
 #[path = "behaviours/diff.rs"]
 mod diff;
 #[cfg(test)]
+#[path = "behaviours/events.rs"]
+mod events;
+#[cfg(test)]
 #[path = "behaviours/failures.rs"]
 mod failures;
 #[cfg(test)]

@@ -62,13 +62,17 @@ impl Courier {
 
     async fn try_round(&mut self) -> Result<Next, Broken> {
         let handful = self.setup.sink.handful();
-        let pile = self.outbox.with(move |outbox| outbox.pile(handful)).await??;
+        let look =
+            move |outbox: &mut Outbox| Ok::<_, StoreError>((outbox.pile(handful)?, outbox.standing()?));
+        let (pile, standing) = self.outbox.with(look).await??;
+        // What waits is shown while it is tried: a server that hangs may take minutes.
+        self.publish(&standing, pile.held.len());
         let mut books = self.open_books(&pile.held);
         self.pauses.retain(|device, _| books.held.contains(device));
         self.letters(&pile.held, handful, &mut books).await?;
         if books.down.is_none() {
-            books.more |= pile.fresh.len() == handful;
-            self.fresh(pile.fresh, &pile.running, &mut books).await?;
+            let full = pile.fresh.len() == handful;
+            self.fresh(pile.fresh, full, &pile.running, &mut books).await?;
         }
         let pause = self.rest(&mut books);
         let standing = self.settle(books.settled).await?;
@@ -137,19 +141,21 @@ impl Courier {
         Ok(())
     }
 
-    /// Carries the events after the cursor, as far as the sink takes them.
+    /// Carries the events after the cursor, as far as the sink takes them; behind a `full` handful there may be more.
     async fn fresh(
         &mut self,
         fresh: Vec<Event>,
+        full: bool,
         running: &HashSet<SweepId>,
         books: &mut Books,
     ) -> Result<(), Broken> {
         let (mut posts, mut whose, mut behind_others) = (Vec::new(), Vec::new(), Vec::new());
         // What lies between and behind the posts is passed with them.
         let mut passed = 0;
+        let mut all = true;
         for event in fresh {
             if self.waits_for_its_sweep(&event, running) {
-                books.more = false;
+                all = false;
                 break;
             }
             let (sequence, device) = (event.sequence, event.change.device.clone());
@@ -165,6 +171,7 @@ impl Courier {
                 posts.push(post);
             }
         }
+        books.more |= full && all;
         let (count, stop) = self.deliver(posts).await;
         books.settled.delivered += count as u64;
         if let (Some(stop), Some((sequence, device))) = (stop, whose.get(count)) {
