@@ -7,31 +7,37 @@
 mod backup;
 mod error;
 mod flaps;
+mod history;
 mod letters;
 mod load;
 mod more;
 mod open;
 mod outbox;
+mod pages;
 mod prune;
 mod raw;
 mod read;
 mod row;
+mod standings;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
 
 pub use self::backup::backup;
 pub use self::error::StoreError;
+pub use self::history::{ChangeFilter, ChangeRow, PastVersion, VersionRow};
 pub use self::letters::{Again, DEAD_MAX, Held, Letter, LetterState, MailRoom, Settled, Undelivered};
 pub use self::outbox::{Outbox, Pile, Standing, rename_sinks};
+pub use self::pages::ChangesAsked;
 pub use self::read::{HistoryRange, ROWS_MAX, Reader, StoredChange, StoredRaw};
 use crate::change::Change;
 use crate::clock::Timestamp;
 use crate::device::{DeviceId, Labels, PlatformKey};
-use crate::known::{Known, SweepRecord};
+use crate::known::{Known, PolicyInfo, PolicyStanding, SweepRecord};
 use crate::observation::RawText;
 use crate::status::Totals;
 
@@ -73,6 +79,8 @@ pub struct Loaded {
     pub recent_changes: Vec<Change>,
     /// The newest sequence in the outbox; 0 when nothing ever happened.
     pub last_sequence: i64,
+    /// The policies that were last in force.
+    pub policies: Vec<PolicyInfo>,
 }
 
 /// One visit, judged: what was known, what is known now, and the changes between.
@@ -88,6 +96,8 @@ pub struct Visit {
     pub changes: Vec<Change>,
     /// What the device said; kept for changes and for the last failure only.
     pub raw: Option<RawText>,
+    /// The labels that the inventory gives it; absent when it is no longer there.
+    pub labels: Option<Labels>,
 }
 
 impl Visit {
@@ -112,12 +122,27 @@ pub struct Batch {
     pub visits: Vec<Visit>,
     /// Changes that no visit found, in their order.
     pub news: Vec<News>,
-    /// The labels of the devices that changed, as the inventory has them; of others those of their last event are taken.
-    pub labels: HashMap<DeviceId, Labels>,
     /// Sweeps that began, went on or ended.
     pub sweeps: Vec<SweepRecord>,
+    /// Devices that stand otherwise by their policies though nobody visited them.
+    pub standings: Vec<(DeviceId, Vec<PolicyStanding>)>,
+    /// The policies, where they are others than before.
+    pub policies: Option<Vec<Arc<PolicyInfo>>>,
     /// The counters after all of it.
     pub totals: Totals,
+}
+
+impl Batch {
+    /// Whether there is nothing in it but counters.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { visits, news, sweeps, standings, policies, totals: _ } = self;
+        visits.is_empty()
+            && news.is_empty()
+            && sweeps.is_empty()
+            && standings.is_empty()
+            && policies.is_none()
+    }
 }
 
 impl Store {
@@ -153,13 +178,14 @@ impl Store {
         let mut news = batch.news.iter().peekable();
         for (place, visit) in batch.visits.iter().enumerate() {
             while let Some(before) = news.next_if(|news| news.behind <= place) {
-                write::news(&transaction, &before.change, &batch.labels)?;
+                write::news(&transaction, &before.change)?;
             }
-            write::visit(&transaction, visit, &batch.labels)?;
+            write::visit(&transaction, visit)?;
         }
         for last in news {
-            write::news(&transaction, &last.change, &batch.labels)?;
+            write::news(&transaction, &last.change)?;
         }
+        standings::write(&transaction, &batch.standings, batch.policies.as_deref())?;
         for sweep in &batch.sweeps {
             write::sweep(&transaction, sweep)?;
         }

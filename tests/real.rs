@@ -16,6 +16,10 @@ mod fleet;
 #[path = "support/prometheus.rs"]
 mod prometheus_server;
 #[cfg(test)]
+#[expect(dead_code, reason = "the behaviours use the rest of it")]
+#[path = "support/site.rs"]
+mod site;
+#[cfg(test)]
 #[path = "support/sshd.rs"]
 mod sshd_server;
 #[cfg(test)]
@@ -35,6 +39,9 @@ mod boot;
 #[cfg(test)]
 #[path = "real/certificates.rs"]
 mod certificates;
+#[cfg(test)]
+#[path = "real/conformance.rs"]
+mod conformance;
 #[cfg(test)]
 #[path = "real/disk_full.rs"]
 mod disk_full;

@@ -53,7 +53,8 @@ pub struct Pile {
     pub running: HashSet<SweepId>,
 }
 
-const EVENT: &str =
+/// Events as [`event`] reads them; a condition goes behind it.
+pub(super) const EVENT: &str =
     "SELECT sequence, outbox.model AS model, outbox.labels AS labels, change.*, name FROM outbox
     JOIN change ON change.id = outbox.change JOIN device ON device.id = change.device";
 

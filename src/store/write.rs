@@ -1,6 +1,6 @@
 //! The statements of one batch.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
@@ -8,22 +8,20 @@ use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 use super::Visit;
 use super::raw::{Packed, pack};
 use super::row::{count, micros, micros_of};
-use super::{flaps, more};
+use super::{flaps, history, more, standings};
 use crate::change::{Change, ChangeKind};
-use crate::device::{DeviceId, Labels};
 use crate::known::{KnownFacts, SweepRecord};
 use crate::status::Totals;
 
-/// Labels of the devices that changed.
-type AllLabels = HashMap<DeviceId, Labels>;
-
-pub(super) fn visit(connection: &Connection, visit: &Visit, labels: &AllLabels) -> rusqlite::Result<()> {
+pub(super) fn visit(connection: &Connection, visit: &Visit) -> rusqlite::Result<()> {
     let device = state(connection, visit)?;
     history(connection, device, visit)?;
     let platform = visit.platform().map(|platform| platform.as_str());
     for change in &visit.changes {
-        let Some(id) = self::change(connection, device, platform, change, labels)? else { continue };
-        if let Some(packed) = packed(visit) {
+        let Some(id) = self::change(connection, device, platform, change)? else { continue };
+        // What a policy says is read from what another change stands for, whose text is kept.
+        let of_policy = matches!(change.kind, ChangeKind::PolicyLost | ChangeKind::PolicyRegained);
+        if let Some(packed) = packed(visit).filter(|_| !of_policy) {
             change_raw(connection, id, &packed)?;
         }
     }
@@ -33,10 +31,12 @@ pub(super) fn visit(connection: &Connection, visit: &Visit, labels: &AllLabels) 
 const STATE: &str = "
     INSERT INTO device (name, platform, revision, pattern, version, model, serial, hostname, image, uptime, more, seen_at,
         version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, ssh_server,
-        ssh_algorithms, failures, unreachable, version_changes, last_version_change, host_key_told, removed, flaps)
+        ssh_algorithms, failures, unreachable, version_changes, last_version_change, host_key_told, removed, flaps,
+        standings, labels)
     VALUES (:name, :platform, :revision, :pattern, :version, :model, :serial, :hostname, :image, :uptime, :more, :seen_at,
         :version_since, :boot_time, :visit_at, :visit_took, :failure_kind, :failure_stage, :failure_detail, :ssh_server,
-        :ssh_algorithms, :failures, :unreachable, :version_changes, :last_version_change, :host_key_told, :removed, :flaps)
+        :ssh_algorithms, :failures, :unreachable, :version_changes, :last_version_change, :host_key_told, :removed, :flaps,
+        :standings, coalesce(:labels, '{}'))
     ON CONFLICT (name) DO UPDATE SET
         platform = :platform, revision = :revision, pattern = :pattern, version = :version, model = :model,
         serial = :serial, hostname = :hostname, image = :image, uptime = :uptime, more = :more, seen_at = :seen_at,
@@ -44,7 +44,8 @@ const STATE: &str = "
         failure_kind = :failure_kind, failure_stage = :failure_stage, failure_detail = :failure_detail,
         ssh_server = :ssh_server, ssh_algorithms = :ssh_algorithms, failures = :failures,
         unreachable = :unreachable, version_changes = :version_changes, last_version_change = :last_version_change,
-        host_key_told = :host_key_told, removed = :removed, flaps = :flaps
+        host_key_told = :host_key_told, removed = :removed, flaps = :flaps,
+        standings = :standings, labels = coalesce(:labels, labels)
     RETURNING id";
 
 /// Writes the device's row and gives its number.
@@ -85,6 +86,8 @@ fn state(connection: &Connection, visit: &Visit) -> rusqlite::Result<i64> {
             ":host_key_told": known.host_key_told,
             ":removed": known.removed.map(micros),
             ":flaps": flaps::to_column(known.flaps.as_deref())?,
+            ":standings": standings::to_column(&known.standings)?,
+            ":labels": history::labels_column(visit.labels.as_ref())?,
         },
         |row| row.get(0),
     )
@@ -119,7 +122,6 @@ fn change(
     device: i64,
     platform: Option<&str>,
     change: &Change,
-    labels: &AllLabels,
 ) -> rusqlite::Result<Option<i64>> {
     let insert =
         "INSERT INTO change (device, sweep, at, kind, subject, platform, before, after, why, confirmed)
@@ -143,20 +145,16 @@ fn change(
         )
         .optional()?;
     if let Some(id) = id {
-        event(connection, device, id, labels.get(&change.device))?;
+        event(connection, device, id)?;
     }
     Ok(id)
 }
 
-/// Queues the event. Its device's row is up to date; a device that is in no inventory has the labels of its last event.
-fn event(connection: &Connection, device: i64, change: i64, labels: Option<&Labels>) -> rusqlite::Result<()> {
+/// Queues the event, with what the device's row says of it now: that one is up to date.
+fn event(connection: &Connection, device: i64, change: i64) -> rusqlite::Result<()> {
     let queue =
-        "INSERT INTO outbox (change, model, labels) SELECT ?2, model, coalesce(?3, (SELECT labels FROM outbox
-            JOIN change ON change.id = outbox.change WHERE change.device = ?1 ORDER BY sequence DESC LIMIT 1))
-        FROM device WHERE id = ?1";
-    let labels = labels.map(serde_json::to_string).transpose();
-    let labels = labels.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    connection.prepare_cached(queue)?.execute(params![device, change, labels]).map(|_| ())
+        "INSERT INTO outbox (change, model, labels) SELECT ?2, model, labels FROM device WHERE id = ?1";
+    connection.prepare_cached(queue)?.execute(params![device, change]).map(|_| ())
 }
 
 fn change_raw(connection: &Connection, change: i64, packed: &Packed) -> rusqlite::Result<()> {
@@ -166,7 +164,7 @@ fn change_raw(connection: &Connection, change: i64, packed: &Packed) -> rusqlite
 }
 
 /// Writes a change that no visit found. A device that was never visited has no row and nothing that could change.
-pub(super) fn news(connection: &Connection, change: &Change, labels: &AllLabels) -> rusqlite::Result<()> {
+pub(super) fn news(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     let find = "SELECT id, platform FROM device WHERE name = ?1";
     let found = connection
         .prepare_cached(find)?
@@ -182,7 +180,7 @@ pub(super) fn news(connection: &Connection, change: &Change, labels: &AllLabels)
         let set = "UPDATE device SET removed = ?2 WHERE id = ?1";
         connection.prepare_cached(set)?.execute(params![device, removed])?;
     }
-    self::change(connection, device, platform.as_deref(), change, labels).map(|_| ())
+    self::change(connection, device, platform.as_deref(), change).map(|_| ())
 }
 
 /// Keeps the text of the last failure; a failure without text drops that of an older one, which explains nothing now.

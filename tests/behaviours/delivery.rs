@@ -234,12 +234,13 @@ fn campaign(folder: &TempDir, ended: bool) -> (Store, PathBuf) {
         let device = format!("sw{number}");
         let site = if number < 6 { "ams" } else { "lon" };
         let labels: Labels = [("site".to_owned(), site.to_owned())].into_iter().collect();
-        batch.labels.insert(id(&device), labels);
         let mut known = Known::default();
         let after = if number == 8 { "3" } else { "2" };
         let mut second = answered(&device, 500, after);
         second.sweep = sweep_id(500);
-        batch.visits.extend(visits(&mut known, [answered(&device, number, "1"), second]).visits);
+        let mut visits = visits(&mut known, [answered(&device, number, "1"), second]).visits;
+        visits.iter_mut().for_each(|visit| visit.labels = Some(labels.clone()));
+        batch.visits.extend(visits);
     }
     batch.sweeps = vec![sweep_ended(500, 9)];
     if !ended {
@@ -284,7 +285,7 @@ async fn many_alike_are_one_message_at_the_end_of_their_sweep() {
 async fn a_sink_is_told_what_is_routed_to_it() {
     let folder = TempDir::new().unwrap();
     let (mut store, db) = campaign(&folder, true);
-    // A device that is in no inventory any more keeps the labels of its last event.
+    // A device that is in no inventory any more keeps the labels of its last visit.
     let change = versweep::change::Change {
         device: id("sw7"),
         sweep: None,

@@ -44,6 +44,7 @@ pub(crate) fn commit(store: &mut Store, device: &str, versions: &[&str]) -> i64 
             after: known.clone(),
             changes,
             raw: None,
+            labels: None,
         });
     }
     store.commit(&batch).unwrap()

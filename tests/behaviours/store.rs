@@ -35,7 +35,7 @@ pub(crate) fn visits(known: &mut Known, observations: impl IntoIterator<Item = O
             Outcome::Answered { raw, .. } => Some(raw),
             Outcome::Failed { raw, .. } => raw,
         };
-        Visit { device: observation.device, before, after: known.clone(), changes, raw }
+        Visit { device: observation.device, before, after: known.clone(), changes, raw, labels: None }
     };
     Batch { visits: observations.into_iter().map(judge).collect(), ..Batch::default() }
 }

@@ -11,7 +11,6 @@ use tokio::sync::watch;
 use versweep::change::{Change, ChangeKind};
 use versweep::clock::SystemClock;
 use versweep::courier::{self, Setup};
-use versweep::device::Labels;
 use versweep::fetch::{Manners, Peer, Reach, Roots, Signer, Target};
 use versweep::known::Known;
 use versweep::sink::{DIGEST_ID, Sink, Webhook, message_id};
@@ -70,8 +69,8 @@ fn store_with_all(folder: &TempDir) -> (Store, std::path::PathBuf, i64) {
         after,
         changes: Vec::new(),
         raw: None,
+        labels: Some([("site".to_owned(), "Zürich".to_owned())].into_iter().collect()),
     };
-    let labels: Labels = [("site".to_owned(), "Zürich".to_owned())].into_iter().collect();
     let news = ChangeKind::ALL.into_iter().map(|kind| News {
         change: Change {
             device: id("core1.ams"),
@@ -86,8 +85,7 @@ fn store_with_all(folder: &TempDir) -> (Store, std::path::PathBuf, i64) {
         },
         behind: 1,
     });
-    let mut batch = Batch { visits: vec![visit], news: news.collect(), ..Batch::default() };
-    batch.labels.insert(id("core1.ams"), labels);
+    let batch = Batch { visits: vec![visit], news: news.collect(), ..Batch::default() };
     let sequence = store.commit(&batch).unwrap();
     (store, path, sequence)
 }
