@@ -14,6 +14,7 @@ pub mod client;
 mod completions;
 mod demo;
 pub mod devices;
+mod events;
 mod export;
 mod history;
 mod init;
@@ -83,6 +84,8 @@ enum AtOnce {
     Check(check::Args),
     /// Write a commented configuration and inventory for a first start
     Init(init::Args),
+    /// List events that the sinks don't have, or have them told again
+    Events(events::Args),
     /// Copy the store to a file while the daemon runs
     Backup(backup::Args),
     /// Show which versions a device ran, and what changed on it
@@ -186,6 +189,7 @@ impl AtOnce {
             Self::Platforms(args) => platforms::run(args),
             Self::Check(args) => args.run(),
             Self::Init(args) => args.run(),
+            Self::Events(args) => args.run(),
             Self::Backup(args) => args.run(),
             Self::History(args) => args.run(),
             Self::Export(args) => args.run(),

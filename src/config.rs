@@ -30,11 +30,13 @@ mod peer;
 mod policies;
 mod relabel;
 mod secrets;
+mod sinks;
 mod ssh_file;
 mod sweeps;
 mod tables;
 
 pub use self::policies::{Policies, PolicySource, fetched_policies};
+pub use self::sinks::{SinkConfig, SinkKind};
 pub use crate::document::Problems as ConfigErrors;
 
 /// The most workers: beyond it one process has no file descriptors for their connections anyway.
@@ -77,6 +79,8 @@ pub struct Config {
     pub sweeps: Vec<SweepConfig>,
     /// The sinks, in the order of the file.
     pub sinks: Vec<SinkConfig>,
+    /// What events say they come from: a URI reference.
+    pub event_source: String,
     /// Inventory labels that `versweep_device_info` carries besides site and role.
     pub info_labels: Vec<String>,
     /// Whether `/metrics` has series per device.
@@ -192,7 +196,7 @@ pub fn draft_str(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<S
 }
 
 /// The tables that a configuration may have.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 21] = [
     "breaker",
     "holdoff",
     "web",
@@ -208,6 +212,7 @@ const TABLES: [&str; 20] = [
     "inventory",
     "sweep",
     "sink",
+    "events",
     "metrics",
     "changes",
     "daemon",
@@ -257,7 +262,8 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         limits: limits::limits(root),
         credentials: credentials::credentials(root, around, &mut warnings),
         sweeps: sweeps::sweeps(root, &references),
-        sinks: sweeps::sinks(root, folder),
+        sinks: sinks::sinks(root, &references, around, &mut warnings),
+        event_source: sinks::source(root),
         info_labels: tables::info_labels(&metrics),
         per_device_metrics: metrics.get("per_device").and_then(|item| item.boolean()).unwrap_or(true),
         down_after: down_after(&changes),
@@ -313,27 +319,4 @@ pub struct SweepConfig {
     pub blackout: Windows,
     /// A result of another sweep that is younger than this is taken instead of a visit.
     pub fresh_for: Duration,
-}
-
-/// One `[[sink]]`: where change events go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SinkConfig {
-    /// The systemd journal, with structured fields.
-    Journal,
-    /// A file of JSON lines.
-    Jsonl {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-impl SinkConfig {
-    /// The sink's name: its cursor in the store and its metric label.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Journal => "journal",
-            Self::Jsonl { .. } => "jsonl",
-        }
-    }
 }

@@ -18,7 +18,6 @@ use tracing::{error, info, warn};
 use crate::activity::{Note, Notes, OnDemand};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::Config;
-use crate::courier::{self, CourierHandle};
 use crate::http::{self, App, ConfirmRequest, Readiness, ReloadRequest};
 use crate::known::OpenBreaker;
 use crate::limits;
@@ -30,6 +29,7 @@ use crate::store::Store;
 use crate::sweep::{Engine, Stop};
 use crate::transport::ssh::{SshTransport, tune_process};
 
+mod couriers;
 mod live;
 mod notify;
 mod policies;
@@ -41,6 +41,7 @@ mod shelf;
 mod watchdog;
 mod world;
 
+use couriers::Couriers;
 use live::{HeldOff, read_live, read_platforms};
 use refresh::{Arrival, Lookouts};
 use reload::{Reloader, log_warnings};
@@ -55,7 +56,7 @@ pub struct Daemon {
     world: Arc<ArcSwap<World<SshTransport>>>,
     engine: Engine,
     recorder: RecorderHandle,
-    couriers: Vec<CourierHandle>,
+    couriers: Couriers,
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     hangup: Signal,
@@ -141,7 +142,7 @@ impl Daemon {
             live: read_live(
                 &world,
                 &engine,
-                &couriers,
+                couriers.board(),
                 (reload_status, policies),
                 HeldOff::new(&snapshot, &clock),
             ),
@@ -162,14 +163,15 @@ impl Daemon {
         let watchdog = tokio::spawn(watchdog::keep(alarms, pulse));
         announce_ready(&world.load(), &addresses);
 
-        let mut reloader = Reloader { path, clock, world, engine, notes, exporter, reloaded, lookouts };
+        let mut reloader =
+            Reloader { path, clock, world, engine, notes, exporter, reloaded, lookouts, couriers };
         let asked = Asked { hangup, reload: reload_asked, confirm: confirmed, arrived };
         let ended = live(&mut reloader, &mut rooms, &mut done, asked, &stop).await;
 
         notify::stopping();
         readiness.send_replace(Readiness::Stopping);
         let grace = Instant::now() + reloader.world.load().config.grace;
-        drop(reloader);
+        let couriers = reloader.end();
         sweeps_stop.drain.cancel();
         // A recorder that ended by itself is what ended the daemon; there is nothing to wait for.
         let recorder = (!done.is_finished()).then_some(done);
@@ -258,17 +260,13 @@ async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
 pub(crate) fn open_store(
     world: &World<SshTransport>,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<(RecorderHandle, Vec<CourierHandle>)> {
+) -> anyhow::Result<(RecorderHandle, Couriers)> {
     let config = &world.config;
     let (mut store, loaded) = Store::open(&config.store)?;
-    let names: Vec<&str> = config.sinks.iter().map(crate::config::SinkConfig::name).collect();
+    let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
     store.set_sinks(&names)?;
     let recorder = Recorder::start(store, loaded, world.judgement(), Arc::clone(clock));
-    let couriers = config
-        .sinks
-        .iter()
-        .map(|sink| courier::start(sink.name(), courier::sink(sink), &config.store, recorder.outbox.clone()));
-    let couriers = couriers.collect::<Result<_, _>>()?;
+    let couriers = Couriers::start(config, recorder.outbox.clone(), clock)?;
     Ok((recorder, couriers))
 }
 
@@ -305,7 +303,7 @@ async fn wind_down(
     rooms: Rooms<SshTransport>,
     stop: &Stop,
     recorder: Option<JoinHandle<Result<(), RecorderError>>>,
-    couriers: Vec<CourierHandle>,
+    couriers: Couriers,
     grace: Instant,
 ) -> anyhow::Result<()> {
     let drained = tokio::spawn(rooms.drained());
@@ -322,11 +320,7 @@ async fn wind_down(
         let ended = timeout_at(last, recorder).await;
         ended.context("the recorder could not commit the last batch within the grace")???;
     }
-    for courier in couriers {
-        if timeout_at(last, courier.done).await.is_err() {
-            warn!(sink = courier.name, "not flushed within the grace: its events wait in the store");
-        }
-    }
+    couriers.ended(Some(last)).await;
     info!(graceful, "stopped");
     Ok(())
 }

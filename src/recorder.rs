@@ -169,7 +169,9 @@ impl Recorder {
         if let Some(batch) = judged.batch {
             let sequence = self.commit(batch).await?;
             self.show(judged.at_once);
-            self.outbox.send_if_modified(|last| std::mem::replace(last, sequence) != sequence);
+            // The end of a sweep is news by itself: some sinks are told then.
+            let ended = judged.prune.is_some();
+            self.outbox.send_if_modified(|last| std::mem::replace(last, sequence) != sequence || ended);
         } else {
             self.show(judged.at_once);
         }

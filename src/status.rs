@@ -52,6 +52,14 @@ pub struct SinkStatus {
     pub pending: u64,
     /// When the oldest of them happened.
     pub oldest_pending: Option<Timestamp>,
+    /// Devices whose events are held, because the sink refused one.
+    pub held_devices: u64,
+    /// Events given up since the store was made.
+    pub dead: u64,
+    /// Events that were given up and can be asked for again.
+    pub kept: u64,
+    /// Events that were given up and are not kept any more.
+    pub dropped: u64,
 }
 
 /// One credential's gate, as the outside sees it.

@@ -16,6 +16,9 @@ mod fleet;
 #[path = "support/kept.rs"]
 mod kept;
 #[cfg(test)]
+#[path = "support/receiver.rs"]
+mod receiver;
+#[cfg(test)]
 #[path = "support/shell_server.rs"]
 mod shell_server;
 #[cfg(test)]
@@ -59,8 +62,14 @@ mod daemon_stop;
 #[path = "behaviours/dashboards.rs"]
 mod dashboards;
 #[cfg(test)]
+#[path = "behaviours/delivery.rs"]
+mod delivery;
+#[cfg(test)]
 #[path = "behaviours/diff.rs"]
 mod diff;
+#[cfg(test)]
+#[path = "behaviours/events.rs"]
+mod events_run;
 #[cfg(test)]
 #[path = "behaviours/failures.rs"]
 mod failures;

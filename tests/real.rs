@@ -67,6 +67,9 @@ mod packages;
 #[path = "real/prometheus.rs"]
 mod prometheus;
 #[cfg(test)]
+#[path = "real/receivers.rs"]
+mod receivers;
+#[cfg(test)]
 #[path = "real/routers.rs"]
 mod routers;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::export::VersionLine;
 use super::past::{Lines, StoreArgs, moment, second, unless_gone};
 use super::{Exit, Output};
 use crate::clock::Timestamp;
-use crate::device::DeviceId;
+use crate::device::{DeviceId, Labels};
 use crate::event::{Event, clean};
 use crate::store::{ChangeFilter, ChangeRow, Reader};
 use crate::textdiff;
@@ -80,7 +80,13 @@ impl Args {
         }
         for row in changes {
             let change = &row.stored.change;
-            let event = Event { sequence: 0, change: change.clone(), platform: row.stored.platform.clone() };
+            let event = Event {
+                sequence: 0,
+                change: change.clone(),
+                platform: row.stored.platform.clone(),
+                model: None,
+                labels: Labels::default(),
+            };
             let doubt = if change.confirmed { "" } else { ", read once" };
             writeln!(out, "{}  {} ({}{doubt})", second(change.at), event.message(), clean(&change.why))?;
             if self.diff {

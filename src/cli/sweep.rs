@@ -94,9 +94,7 @@ impl Args {
         };
         let complete = listing.follow(plan, recorder.notes, stop).await?;
         recorder.done.await??;
-        for courier in couriers {
-            courier.done.await?;
-        }
+        couriers.ended(None).await;
         let drifted = drift::of(&recorder.snapshot.load(), &swept);
         let tally = listing.printer.finish(complete, drifted)?;
         let found = self.fail_on.iter().any(|what| match what {

@@ -1,11 +1,10 @@
-//! `[[sweep]]` and `[[sink]]`.
+//! `[[sweep]]`.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::time::Duration;
 
-use super::{SinkConfig, SweepConfig};
+use super::SweepConfig;
 use crate::device::{Selector, check_name};
 use crate::document::{Item, Section};
 use crate::settings::{References, selector};
@@ -90,7 +89,7 @@ fn never_outside(timetable: &Timetable, blackout: &Windows) -> bool {
 }
 
 /// The name, unless another table has it already.
-fn unique(item: &Item<'_>, name: &str, seen: &mut BTreeMap<String, usize>) -> Option<String> {
+pub(super) fn unique(item: &Item<'_>, name: &str, seen: &mut BTreeMap<String, usize>) -> Option<String> {
     if let Some(first) = seen.get(name) {
         item.refuse("is named twice", &format!("the first one stands on line {first}"));
         return None;
@@ -166,33 +165,6 @@ fn cron(item: &Item<'_>, timezone: Option<chrono_tz::Tz>) -> Option<Timetable> {
 fn lowercase(sentence: &str) -> String {
     let mut chars = sentence.trim_end_matches('.').chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
-}
-
-/// All sinks; one of each type, because the type names its cursor.
-pub(super) fn sinks(root: &Section<'_>, folder: &Path) -> Vec<SinkConfig> {
-    let mut seen = BTreeMap::new();
-    root.sections("sink").iter().filter_map(|section| sink(section, folder, &mut seen)).collect()
-}
-
-fn sink(section: &Section<'_>, folder: &Path, seen: &mut BTreeMap<String, usize>) -> Option<SinkConfig> {
-    let item = section.require("type", "\"journal\" or \"jsonl\"")?;
-    let sink = match item.text()? {
-        "journal" => {
-            section.only(&["type"]);
-            SinkConfig::Journal
-        }
-        "jsonl" => {
-            section.only(&["type", "path"]);
-            let path = section.require("path", "path = \"FILE\" for the lines")?;
-            SinkConfig::Jsonl { path: folder.join(non_empty(&path)?) }
-        }
-        _ => {
-            item.refuse("is not a kind of sink", "\"journal\" or \"jsonl\"");
-            return None;
-        }
-    };
-    unique(&item, sink.name(), seen)?;
-    Some(sink)
 }
 
 /// A text with something in it.

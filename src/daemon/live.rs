@@ -5,10 +5,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::couriers::SinkBoard;
 use super::rooms;
 use super::world::World;
 use crate::clock::Clock;
-use crate::courier::CourierHandle;
 use crate::holdoff;
 use crate::http;
 use crate::inventory::Stock;
@@ -22,15 +22,13 @@ use crate::transport::ssh::SshTransport;
 pub(super) fn read_live(
     world: &Arc<ArcSwap<World<SshTransport>>>,
     engine: &Engine,
-    couriers: &[CourierHandle],
+    board: SinkBoard,
     (reload, policies): (watch::Receiver<ReloadStatus>, watch::Receiver<Option<FetchStatus>>),
     held_off: HeldOff,
 ) -> http::ReadLive {
     let (world, engine) = (Arc::clone(world), engine.clone());
     // Another path in a later configuration waits for a restart.
     let store = world.load().config.store.clone();
-    let sinks: Vec<_> =
-        couriers.iter().map(|courier| (courier.name.clone(), courier.status.clone())).collect();
     Arc::new(move || {
         let (world, engine) = (world.load(), engine.status());
         Live {
@@ -39,7 +37,11 @@ pub(super) fn read_live(
             limits: engine.limits,
             waiting: engine.waiting,
             held_off: held_off.count(&world.config.holdoff),
-            sinks: sinks.iter().map(|(name, status)| (name.clone(), status.borrow().clone())).collect(),
+            sinks: board
+                .load()
+                .iter()
+                .map(|(name, status)| (name.clone(), status.borrow().clone()))
+                .collect(),
             sources: world.stocks.iter().map(Stock::status).collect(),
             reload: Some(reload.borrow().clone()),
             policies: policies.borrow().clone(),

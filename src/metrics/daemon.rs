@@ -251,6 +251,27 @@ fn sink_families(live: &Live) -> Vec<Family> {
             ),
             |sink| seconds_or_zero(sink.oldest_pending),
         ),
+        each(
+            gauge("versweep_sink_held_devices", "Devices whose events wait because the sink refused one."),
+            |sink| number(sink.held_devices),
+        ),
+        each(
+            counter(
+                "versweep_sink_dead_total",
+                "Events given up after a day of trying; kept across restarts.",
+            ),
+            |sink| number(sink.dead),
+        ),
+        each(gauge("versweep_sink_dead_letters", "Events given up that can be asked for again."), |sink| {
+            number(sink.kept)
+        }),
+        each(
+            counter(
+                "versweep_sink_dropped_total",
+                "Events given up and not even kept; kept across restarts.",
+            ),
+            |sink| number(sink.dropped),
+        ),
     ]
 }
 

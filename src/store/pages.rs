@@ -2,7 +2,7 @@
 //! nor repeats a row.
 
 use rusqlite::types::Value;
-use rusqlite::{OptionalExtension as _, Row, params, params_from_iter};
+use rusqlite::{OptionalExtension as _, params, params_from_iter};
 
 use super::read::{limited, stored_change};
 use super::row::micros;
@@ -116,15 +116,10 @@ impl Reader {
     /// # Errors
     /// When the database can't be read.
     pub fn events_after(&self, sequence: i64, limit: usize) -> Result<Vec<Event>, StoreError> {
-        let sql = "SELECT sequence, change.*, name FROM outbox JOIN change ON change.id = outbox.change
-            JOIN device ON device.id = change.device WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
-        let event = |row: &Row<'_>| {
-            let StoredChange { change, platform, .. } = stored_change(row)?;
-            Ok(Event { sequence: row.get("sequence")?, change, platform })
-        };
+        let sql = format!("{} WHERE sequence > ?1 ORDER BY sequence LIMIT ?2", outbox::EVENT);
         let read = || {
-            let mut statement = self.connection.prepare_cached(sql)?;
-            statement.query_map(params![sequence, limited(limit)], event)?.collect()
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            statement.query_map(params![sequence, limited(limit)], outbox::event)?.collect()
         };
         self.told(read())
     }

@@ -145,9 +145,16 @@ fn change(
         )
         .optional()?;
     if let Some(id) = id {
-        connection.prepare_cached("INSERT INTO outbox (change) VALUES (?1)")?.execute([id])?;
+        event(connection, device, id)?;
     }
     Ok(id)
+}
+
+/// Queues the event, with what the device's row says of it now: that one is up to date.
+fn event(connection: &Connection, device: i64, change: i64) -> rusqlite::Result<()> {
+    let queue =
+        "INSERT INTO outbox (change, model, labels) SELECT ?2, model, labels FROM device WHERE id = ?1";
+    connection.prepare_cached(queue)?.execute(params![device, change]).map(|_| ())
 }
 
 fn change_raw(connection: &Connection, change: i64, packed: &Packed) -> rusqlite::Result<()> {
