@@ -5,9 +5,15 @@ SHELL := /bin/bash
 
 CARGO_DENY := 0.20.2
 CARGO_DEB := 3.8.0
+CARGO_FUZZ := 0.13.1
 TOOLS := target/tools
+# Renamed whenever what is in it changes, so that an older one is brought up to date.
+PYTHON_SERVERS := target/venv/servers-2
+# How long each fuzz target runs, and which.
+FUZZ_SECONDS := 300
+FUZZ_TARGETS := screen prompt chatter manners known_hosts parse config
 # Real servers that the tests talk to, and what the boot test boots in. The browser comes with the tests that look.
-PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server prometheus python3-venv systemd \
+PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssl openssh-client openssh-server prometheus python3-venv systemd \
   systemd-container
 
 .PHONY: help
@@ -34,13 +40,14 @@ unit: ## all tests that need nothing but a compiler
 	cargo test --locked
 
 .PHONY: real
-real: packages target/venv/bin/fakenos ## all tests against real servers
+real: packages $(PYTHON_SERVERS) ## all tests against real servers
 	cargo test --locked --test real -- --ignored --test-threads=2
 
-# An emulator of network devices, by others, in Python; it touches nothing outside its folder.
-target/venv/bin/fakenos:
+# An emulator of network devices and SSH servers, by others, in Python; they touch nothing outside their folder.
+$(PYTHON_SERVERS):
 	python3 -m venv target/venv
-	target/venv/bin/pip install --quiet fakenos==1.2.1
+	target/venv/bin/python -m pip install --quiet fakenos==1.2.1 paramiko==4.0.0 asyncssh==2.24.1
+	touch $@
 
 .PHONY: docs
 docs: ## builds the API documentation, warnings are errors
@@ -54,6 +61,20 @@ deny: $(TOOLS)/bin/cargo-deny ## checks bans, licences and sources of all depend
 $(TOOLS)/bin/cargo-deny:
 	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --debug --locked --no-default-features \
 	  --root $(TOOLS) cargo-deny@$(CARGO_DENY)
+	rm -rf target/tools/build
+
+# The sanitizers look for mistakes of unsafe code, of which there is none here; RUSTC_BOOTSTRAP lets the stable compiler
+# count coverage. New findings go to fuzz/artifacts; each becomes a seed.
+.PHONY: fuzz
+fuzz: $(TOOLS)/bin/cargo-fuzz ## runs each fuzz target for FUZZ_SECONDS, from the seeds in fuzz/seeds
+	for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  RUSTC_BOOTSTRAP=1 $(TOOLS)/bin/cargo-fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1; \
+	done
+
+$(TOOLS)/bin/cargo-fuzz:
+	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --debug --locked --root $(TOOLS) cargo-fuzz@$(CARGO_FUZZ)
 	rm -rf target/tools/build
 
 .PHONY: deb

@@ -13,6 +13,9 @@ mod fleet;
 #[path = "support/prometheus.rs"]
 mod prometheus_server;
 #[cfg(test)]
+#[path = "support/python.rs"]
+mod python;
+#[cfg(test)]
 #[path = "support/sshd.rs"]
 mod sshd_server;
 #[cfg(test)]
@@ -47,6 +50,9 @@ mod odd_servers;
 #[cfg(test)]
 #[path = "real/prometheus.rs"]
 mod prometheus;
+#[cfg(test)]
+#[path = "real/python_servers.rs"]
+mod python_servers;
 #[cfg(test)]
 #[path = "real/routers.rs"]
 mod routers;

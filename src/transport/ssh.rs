@@ -48,6 +48,8 @@ mod text;
 mod wire;
 
 pub use keys::{SetupProblem, SshSetupError};
+#[cfg(any(test, fuzzing))]
+pub use known_hosts::fuzz as fuzz_known_hosts;
 
 /// How long the orderly end of a visit may take. The answer is safe by then; the wait only spares the device a reset
 /// connection and a VTY line that hangs until its timeout.

@@ -161,3 +161,42 @@ async fn a_switch_of_2005_answers() {
     let needed = "legacy SSH was needed: diffie-hellman-group1-sha1, ssh-rsa, 3des-cbc, hmac-sha1";
     assert!(trace.notes.iter().any(|note| note == needed), "{:?}", trace.notes);
 }
+
+/// A device that knows RSA signatures with SHA-1 only, as all did before 2017.
+#[tokio::test]
+#[ignore = "needs sshd: run by make test"]
+async fn client_signatures_with_sha1() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = folder.path().join("id");
+    keygen(&id, "rsa", "");
+    let authorized = authorize(&id.with_extension("pub"), folder.path());
+    let sshd = Sshd::start(&[
+        // Nothing else is taken, so that a login shows what was on the wire.
+        "PubkeyAcceptedAlgorithms ssh-rsa".to_owned(),
+        format!("AuthorizedKeysFile {}\nPermitRootLogin yes\nLogLevel DEBUG1", authorized.display()),
+    ]);
+    let key = std::fs::read_to_string(&id).unwrap();
+    for algorithms in [SshAlgorithms::Modern, SshAlgorithms::Legacy] {
+        let state = tempfile::tempdir().unwrap();
+        let mut credential = credential(None, Some((&key, None)));
+        credential.username = current_user();
+        let transport = SshTransport::new(settings(credential, state.path())).unwrap();
+        let device = Device { algorithms, ..device_at(sshd.address) };
+        let mut trace = Trace::begin();
+        let errand = Errand::by_exec(["echo hello".to_owned()]);
+        let result = transport.visit(&device, &errand, &mut trace).await;
+        if algorithms == SshAlgorithms::Legacy {
+            assert_eq!(result.unwrap(), ["hello\n"], "{}", sshd.log());
+            assert!(sshd.log().contains("pkalg ssh-rsa"), "{}", sshd.log());
+        } else {
+            let error = result.unwrap_err();
+            assert_eq!((error.kind, error.stage), (FailureKind::Auth, Stage::Auth), "{}", error.detail);
+            assert!(
+                trace.notes.iter().any(|n| n.contains("legacy_ssh = true allows SHA-1")),
+                "{:?}",
+                trace.notes
+            );
+            assert!(!sshd.log().contains("Accepted"), "{}", sshd.log());
+        }
+    }
+}
