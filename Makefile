@@ -13,8 +13,8 @@ PYTHON_SERVERS := target/venv/servers-2
 FUZZ_SECONDS := 300
 FUZZ_TARGETS := screen prompt chatter manners known_hosts parse config
 # Real servers that the tests talk to, and what the boot test boots in. The browser comes with the tests that look.
-PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssl openssh-client openssh-server prometheus python3-venv systemd \
-  systemd-container
+PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server openssl prometheus \
+  prometheus-alertmanager python3-venv systemd systemd-container
 
 .PHONY: help
 help: ## lists the targets

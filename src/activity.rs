@@ -15,6 +15,10 @@ use crate::observation::Observation;
 use crate::platform::Platforms;
 use crate::status::SweepStatus;
 
+mod on_demand;
+
+pub use on_demand::{Ask, Book, OPEN_MAX, OnDemand, Progress, Refusal, RequestStatus, Slip, Wanted};
+
 /// How many notes may wait for the recorder. A slow disk slows the sweep; memory does not grow.
 pub const NOTES_WAITING: usize = 1024;
 
@@ -63,7 +67,7 @@ pub type Notes = mpsc::Sender<Note>;
 pub enum Reason {
     /// Its schedule was due.
     Schedule,
-    /// Someone asked for it over HTTP.
+    /// Someone asked the daemon for it: it jumps the queue, but no budget.
     Request,
     /// `versweep sweep`.
     Command,
@@ -98,6 +102,8 @@ pub struct Trigger {
 pub struct Start {
     /// Why it was started.
     pub reason: Reason,
+    /// The request that it serves, where somebody waits for word of it.
+    pub slip: Option<Slip>,
     in_flight: Arc<AtomicBool>,
 }
 
@@ -120,10 +126,27 @@ impl Trigger {
     /// # Errors
     /// [`Busy`] while one runs or is asked for, and once the daemon has begun to stop.
     pub fn try_start(&self, reason: Reason) -> Result<(), Busy> {
+        self.send(self.seize(reason)?)
+    }
+
+    /// Asks for a sweep on behalf of a request, whose slip is made only once the sweep is free.
+    ///
+    /// # Errors
+    /// As [`Self::try_start`], and what keeps the slip from being made.
+    pub fn try_serve(&self, slip: impl FnOnce() -> Result<Slip, Refusal>) -> Result<(), Refusal> {
+        let mut start = self.seize(Reason::Request)?;
+        start.slip = Some(slip()?);
+        Ok(self.send(start)?)
+    }
+
+    fn seize(&self, reason: Reason) -> Result<Start, Busy> {
         if self.in_flight.swap(true, Ordering::Acquire) {
             return Err(Busy);
         }
-        let start = Start { reason, in_flight: Arc::clone(&self.in_flight) };
+        Ok(Start { reason, slip: None, in_flight: Arc::clone(&self.in_flight) })
+    }
+
+    fn send(&self, start: Start) -> Result<(), Busy> {
         // A start that can't be sent is dropped with the error, which frees the trigger again.
         self.starts.try_send(start).map_err(|_| Busy)
     }

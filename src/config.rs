@@ -20,7 +20,10 @@ use crate::settings::{JumpHosts, Layers, References, Source};
 use crate::timetable::Timetable;
 
 mod care;
+mod credentials;
 mod jumps;
+#[cfg_attr(not(test), expect(dead_code, reason = "the tables that name servers come with their own rooms"))]
+mod peer;
 mod secrets;
 mod sweeps;
 mod tables;
@@ -219,7 +222,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
     let before = root.document().problem_count();
     let platforms = tables::platforms(root, folder);
     let platforms_complete = root.document().problem_count() == before;
-    let credential_names = tables::credential_names(root);
+    let credential_names = credentials::names(root);
     let jumps = jumps::jumps(root, &platforms, &credential_names);
     let references = References {
         platforms: &platforms,
@@ -236,7 +239,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         store: store_path,
         keep_history: tables::duration(&store, "keep_history", DEFAULT_KEEP_HISTORY, [DAY, 36_500 * DAY]),
         workers: tables::workers(root, 256),
-        credentials: tables::credentials(root, around, &mut warnings),
+        credentials: credentials::credentials(root, around, &mut warnings),
         sweeps: sweeps::sweeps(root, &references),
         sinks: sweeps::sinks(root, folder),
         info_labels: tables::info_labels(&metrics),

@@ -1,5 +1,7 @@
 //! What versweep logs in with. Secrets stay inside `SecretString`, whose Debug shows nothing.
 
+use std::path::PathBuf;
+
 use secrecy::SecretString;
 
 use crate::device::CredentialId;
@@ -17,9 +19,11 @@ pub struct Credential {
     pub enable: Option<SecretString>,
     /// The private key, where one is configured.
     pub private_key: Option<KeyMaterial>,
+    /// The ssh-agent that holds the private key, where one is to be asked. Never together with `private_key`.
+    pub agent: Option<Agent>,
     /// The login budget, all devices and sweeps together; none is no limit beside the workers.
     pub logins_per_second: Option<u32>,
-    /// An OpenSSH certificate of that key, as it was read.
+    /// An OpenSSH certificate of the private key or of the agent's, as it was read.
     pub certificate: Option<String>,
 }
 
@@ -30,4 +34,14 @@ pub struct KeyMaterial {
     pub text: SecretString,
     /// What unlocks it.
     pub passphrase: Option<SecretString>,
+}
+
+/// An ssh-agent and which of its keys is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// Its socket.
+    pub socket: PathBuf,
+    /// The key's public half, a line as in `id_ed25519.pub`. Without it the agent must hold one key only: no other one is
+    /// ever shown to a device.
+    pub public_key: Option<String>,
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::activity::{Note, Notes};
+use crate::activity::{Note, Notes, OnDemand};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::courier::{self, CourierHandle};
@@ -32,6 +32,7 @@ use crate::sweep::{Engine, Stop};
 use crate::transport::ssh::{SshTransport, tune_process};
 
 mod notify;
+mod requests;
 mod rooms;
 mod watchdog;
 mod world;
@@ -110,6 +111,8 @@ impl Daemon {
             snapshot: Arc::clone(&snapshot),
             stop: sweeps_stop.clone(),
         });
+        let (on_demand, asks, book) = OnDemand::new();
+        rooms.serve(asks, book);
         let (reload_requests, reload_asked) = mpsc::channel(1);
         let (reloaded, reload_status) =
             watch::channel(ReloadStatus { successful: true, success_at: clock.now() });
@@ -118,6 +121,7 @@ impl Daemon {
         let app = App {
             snapshot: Arc::clone(&snapshot),
             sweeps: rooms.handles(),
+            on_demand,
             exporter: Arc::clone(&exporter),
             live: read_live(&world, &engine, &couriers, reload_status, HeldOff::new(&snapshot, &clock)),
             reload: reload_requests,

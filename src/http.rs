@@ -24,7 +24,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::activity::SweepHandle;
+use crate::activity::{OnDemand, SweepHandle};
 use crate::clock::Clock;
 use crate::http::problem::Problem;
 use crate::known::Snapshot;
@@ -58,6 +58,8 @@ pub struct App {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// The sweeps, exchanged by a reload.
     pub sweeps: Arc<ArcSwap<Vec<SweepHandle>>>,
+    /// Where visits are asked for.
+    pub on_demand: OnDemand,
     /// Renders `/metrics`, exchanged by a reload.
     pub exporter: Arc<ArcSwap<Exporter>>,
     /// Reads what the daemon is doing, at each scrape.

@@ -31,6 +31,7 @@ pub mod timetable;
 
 // floor 2: doors to the outside
 pub mod config;
+pub mod fetch;
 pub mod inventory;
 pub mod limits;
 pub mod metrics;

@@ -65,6 +65,8 @@ impl Engine {
 
 /// One run of a sweep: what it visits and how. The world in it stays the same until the run ends.
 pub struct Plan<T> {
+    /// The run's identity.
+    pub id: SweepId,
     /// The `[[sweep]]`'s name.
     pub name: Arc<str>,
     /// Why it runs.
@@ -129,7 +131,7 @@ pub async fn run<T: Transport>(
 ) -> Result<SweepRecord, RecorderEnded> {
     let started = plan.prober.clock.now();
     let mut record = SweepRecord {
-        id: SweepId::starting(started),
+        id: plan.id,
         name: plan.name.to_string(),
         reason: plan.reason.as_str().to_owned(),
         started,

@@ -23,6 +23,9 @@ mod ssh_server;
 mod visits;
 
 #[cfg(test)]
+#[path = "behaviours/agent.rs"]
+mod agent;
+#[cfg(test)]
 #[path = "behaviours/cli.rs"]
 mod cli;
 #[cfg(test)]
@@ -46,6 +49,9 @@ mod dashboards;
 #[cfg(test)]
 #[path = "behaviours/diff.rs"]
 mod diff;
+#[cfg(test)]
+#[path = "behaviours/fetch.rs"]
+mod fetch;
 #[cfg(test)]
 #[path = "behaviours/first_start.rs"]
 mod first_start;
@@ -85,6 +91,9 @@ mod probe;
 #[cfg(test)]
 #[path = "behaviours/recorder.rs"]
 mod recorder;
+#[cfg(test)]
+#[path = "behaviours/rules.rs"]
+mod rules;
 #[cfg(test)]
 #[path = "behaviours/schedule.rs"]
 mod schedule;

@@ -1,6 +1,9 @@
 //! versweep against real software, installed and started by `make test`; plain `cargo test` shows these as ignored.
 
 #[cfg(test)]
+#[path = "support/alertmanager.rs"]
+mod alertmanager;
+#[cfg(test)]
 #[path = "support/daemon.rs"]
 mod daemon;
 #[cfg(test)]
@@ -23,6 +26,11 @@ mod sshd_server;
 #[path = "support/visits.rs"]
 mod visits;
 
+#[cfg(test)]
+#[path = "real/alerting.rs"]
+mod alerting;
+#[path = "real/agent.rs"]
+mod agent;
 #[cfg(test)]
 #[path = "real/boot.rs"]
 mod boot;

@@ -36,12 +36,13 @@ mod tests {
             "settings",
             "timetable",
         ],
-        &["config", "inventory", "limits", "metrics", "sink", "store", "transport"],
+        &["config", "fetch", "inventory", "limits", "metrics", "sink", "store", "transport"],
         &["activity", "courier", "http", "probe", "recorder", "schedule", "sim", "sweep"],
     ];
 
-    /// Who may name whom on one floor. Floor-3 rooms meet only in the corridor, and the sweep calls the probe.
-    const NEIGHBOURS: [(&str, &[&str]); 7] = [
+    /// Who may name whom on one floor. Floor-3 rooms meet only in the corridor, and the sweep calls the probe. On floor 2
+    /// all who ask the web knock at one door.
+    const NEIGHBOURS: [(&str, &[&str]); 10] = [
         ("sweep", &["activity", "probe"]),
         ("schedule", &["activity"]),
         ("recorder", &["activity"]),
@@ -50,10 +51,13 @@ mod tests {
         ("parse", &["platform"]),
         ("platform", &["dialogue", "parse"]),
         ("settings", &["document", "platform"]),
+        ("config", &["fetch"]),
+        ("inventory", &["fetch"]),
+        ("sink", &["fetch"]),
     ];
 
     /// Each foreign crate stands behind its door and nowhere else.
-    const DOORS: [(&str, &[&str]); 12] = [
+    const DOORS: [(&str, &[&str]); 15] = [
         ("russh", &["transport", "sim"]),
         ("rusqlite", &["store"]),
         ("rusqlite_migration", &["store"]),
@@ -66,6 +70,9 @@ mod tests {
         ("clap", &["cli"]),
         ("sd_notify", &["daemon"]),
         ("tracing_journald", &["cli"]),
+        ("reqwest", &["fetch"]),
+        ("rustls", &["fetch"]),
+        ("rustls_native_certs", &["fetch"]),
     ];
 
     /// What floors 0 and 1 must not know.

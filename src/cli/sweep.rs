@@ -17,6 +17,7 @@ use crate::daemon::{World, flushed, open_store};
 use crate::device::{Device, Selector};
 use crate::known::Snapshot;
 use crate::limits;
+use crate::observation::SweepId;
 use crate::status::SweepStatus;
 use crate::sweep::{self, Engine, Outlet, Plan, Stop};
 use crate::transport::ssh::{SshTransport, tune_process};
@@ -120,6 +121,7 @@ impl Args {
         let selected = |device: &&Arc<Device>| configured.matches(device) && narrowed.matches(device);
         let whole = self.select.is_empty();
         Ok(Plan {
+            id: SweepId::starting(world.prober.clock.now()),
             name: self.sweep.as_deref().filter(|_| whole).unwrap_or(SELECTION).into(),
             reason: Reason::Command,
             devices: world.devices.iter().filter(selected).cloned().collect(),

@@ -1,21 +1,16 @@
 //! The tables of single settings, and those that devices get their settings from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::secrets::{self, describe};
+use super::WORKERS_MAX;
+use super::secrets::describe;
 use super::sweeps::non_empty;
-use super::{Surroundings, WORKERS_MAX};
-use secrecy::ExposeSecret;
-
-use crate::credential::{Credential, KeyMaterial};
-use crate::device::CredentialId;
-use crate::document::{Document, Item, Problem, Section};
+use crate::document::{Document, Problem, Section};
 use crate::duration::HumanDuration;
 use crate::platform::Platforms;
 use crate::settings::{
@@ -146,85 +141,6 @@ fn profile_files(folder: &Path) -> Result<Vec<(String, String)>, String> {
     }
     files.sort();
     Ok(files)
-}
-
-/// The names of all `[credentials.NAME]`, good or not, so that references to a broken one aren't called dangling too.
-pub(super) fn credential_names(root: &Section<'_>) -> BTreeSet<CredentialId> {
-    let names = root.section("credentials").subsections();
-    names.into_iter().filter_map(|(name, _)| CredentialId::new(name).ok()).collect()
-}
-
-/// Each `[credentials.NAME]` with its secrets read.
-pub(super) fn credentials(
-    root: &Section<'_>,
-    around: &Surroundings<'_>,
-    warnings: &mut Vec<String>,
-) -> BTreeMap<CredentialId, Arc<Credential>> {
-    let mut credentials = BTreeMap::new();
-    for (name, table) in root.section("credentials").subsections() {
-        match CredentialId::new(name) {
-            Ok(id) => {
-                if let Some(credential) = credential(&id, &table, around, warnings) {
-                    credentials.insert(id, Arc::new(credential));
-                }
-            }
-            Err(error) => table.refuse("has a bad name", &error.to_string()),
-        }
-    }
-    credentials
-}
-
-fn credential(
-    id: &CredentialId,
-    table: &Section<'_>,
-    around: &Surroundings<'_>,
-    warnings: &mut Vec<String>,
-) -> Option<Credential> {
-    table.only(&[
-        "username",
-        "password",
-        "private_key",
-        "passphrase",
-        "certificate",
-        "enable",
-        "logins_per_second",
-    ]);
-    let username = table.require("username", "the user to log in as").and_then(|item| username(&item));
-    let mut secret = |key: &str| table.get(key).map(|item| secrets::read(&item, around, warnings));
-    let (password, key, passphrase) = (secret("password"), secret("private_key"), secret("passphrase"));
-    let enable = secret("enable");
-    // Public, and yet read from the same places: it is renewed like a secret.
-    let certificate = table.get("certificate").map(|item| secrets::read(&item, around, &mut Vec::new()));
-    if certificate.is_some() && key.is_none() {
-        table.refuse("has a certificate and no private_key for it", "give the key, or drop the certificate");
-    }
-    if password.is_none() && key.is_none() {
-        table.refuse("has nothing to log in with", "give a password or a private_key");
-    }
-    if passphrase.is_some() && key.is_none() {
-        table.refuse("has a passphrase and no private_key for it", "give the key, or drop the passphrase");
-    }
-    Some(Credential {
-        id: id.clone(),
-        username: username?.to_owned(),
-        password: password.flatten(),
-        enable: enable.flatten(),
-        private_key: key.flatten().map(|text| KeyMaterial { text, passphrase: passphrase.flatten() }),
-        logins_per_second: table
-            .get("logins_per_second")
-            .and_then(|item| item.number(1..=10_000))
-            .and_then(|rate| u32::try_from(rate).ok()),
-        certificate: certificate.flatten().map(|text| text.expose_secret().to_owned()),
-    })
-}
-
-fn username<'d>(item: &Item<'d>) -> Option<&'d str> {
-    let text = item.text()?;
-    if text.is_empty() || text.len() > 255 || text.chars().any(char::is_control) {
-        item.refuse("is not a user name", "1 to 255 bytes without control characters");
-        return None;
-    }
-    Some(text)
 }
 
 /// `[defaults]`, each `[platform.NAME]` and each `[[group]]`.

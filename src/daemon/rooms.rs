@@ -9,13 +9,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use super::requests::{self, Counter};
 use super::world::World;
-use crate::activity::{Notes, Reason, Start, SweepHandle, Trigger};
+use crate::activity::{Ask, Book, Notes, Reason, Slip, Start, SweepHandle, Trigger};
 use crate::clock::{Clock, Timestamp};
 use crate::config::SweepConfig;
 use crate::device::{Device, DeviceId};
 use crate::holdoff;
 use crate::known::Snapshot;
+use crate::observation::SweepId;
 use crate::schedule::{self, Alarms, Scheduled};
 use crate::status::SweepStatus;
 use crate::sweep::{self, Engine, Outlet, Plan, Stop};
@@ -69,6 +71,12 @@ impl<T: Transport> Rooms<T> {
     /// The sweeps as the outside sees them; the list is replaced at a reload.
     pub(super) fn handles(&self) -> Arc<ArcSwap<Vec<SweepHandle>>> {
         Arc::clone(&self.handles)
+    }
+
+    /// Serves what is asked for on demand from now on.
+    pub(super) fn serve(&mut self, asks: mpsc::Receiver<Ask>, book: Book) {
+        let counter = Counter { asks, book, sweeps: self.handles() };
+        self.tasks.spawn(requests::serve(Arc::clone(&self.shared), counter));
     }
 
     /// Makes the rooms those of the configuration.
@@ -194,13 +202,32 @@ async fn run<T: Transport>(
             start = starts.recv() => start,
         };
         let Some(start) = start else { return Ok(()) };
-        let world = shared.world.load_full();
-        if let Some(plan) = plan(&name, &start, &world, shared.snapshot.load_full(), shared.clock.now()) {
-            sweep::run(&shared.engine, plan, &outlet, &shared.stop).await?;
-        }
-        // Only now may the trigger be pulled again.
-        drop(start);
+        serve(&name, &shared, start, &outlet).await?;
     }
+}
+
+/// One run; the start is dropped at its end, and only then may the trigger be pulled again.
+async fn serve<T: Transport>(
+    name: &Arc<str>,
+    shared: &Shared<T>,
+    mut start: Start,
+    outlet: &Outlet,
+) -> anyhow::Result<()> {
+    let (world, now) = (shared.world.load_full(), shared.clock.now());
+    let Some(plan) = plan(name, &start, &world, shared.snapshot.load_full(), now) else { return Ok(()) };
+    let slip = start.slip.take();
+    if let Some(slip) = &slip {
+        // Whoever asked must not see the counts of the run before.
+        outlet
+            .status
+            .send_modify(|status| *status = SweepStatus { next: status.next, ..SweepStatus::default() });
+        slip.begun(now, outlet.status.subscribe());
+    }
+    let record = sweep::run(&shared.engine, plan, outlet, &shared.stop).await?;
+    if let Some(slip) = slip {
+        slip.ended(record);
+    }
+    Ok(())
 }
 
 fn plan<T>(
@@ -218,6 +245,7 @@ fn plan<T>(
     };
     let visited = |device: &&Arc<Device>| sweep.select.matches(device) && !held_off.contains(&device.id);
     Some(Plan {
+        id: start.slip.as_ref().map_or_else(|| SweepId::starting(now), Slip::id),
         name: Arc::clone(name),
         reason: start.reason,
         devices: world.devices.iter().filter(visited).cloned().collect(),

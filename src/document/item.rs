@@ -98,13 +98,19 @@ impl<'d> Item<'d> {
         }
     }
 
+    /// `true` or `false`, if it is one; nothing is noted otherwise.
+    #[must_use]
+    pub fn as_boolean(&self) -> Option<bool> {
+        match self.value {
+            Value::Toml(value) => value.as_bool(),
+            Value::Cell(text) => text.parse().ok(),
+        }
+    }
+
     /// `true` or `false`.
     #[must_use]
     pub fn boolean(&self) -> Option<bool> {
-        let answer = match self.value {
-            Value::Toml(value) => value.as_bool(),
-            Value::Cell(text) => text.parse().ok(),
-        };
+        let answer = self.as_boolean();
         if answer.is_none() {
             self.refuse_kind("true or false");
         }

@@ -24,9 +24,10 @@ pub(super) struct Desk {
     judgement: Judgement,
     totals: Totals,
     recent: VecDeque<Arc<Change>>,
-    last_sweeps: BTreeMap<String, SweepRecord>,
-    /// The newest run that ended, of each sweep whose newest run is still on.
-    ended_before: BTreeMap<String, SweepRecord>,
+    /// The runs that are on. Several of one name where visits were asked for on demand.
+    running: BTreeMap<SweepId, SweepRecord>,
+    /// Of each sweep by name, the run that ended last.
+    ended: BTreeMap<String, SweepRecord>,
     last_complete: BTreeMap<String, Timestamp>,
 }
 
@@ -50,8 +51,8 @@ impl Desk {
             judgement,
             totals: loaded.totals,
             recent: loaded.recent_changes.into_iter().map(Arc::new).collect(),
-            last_sweeps: loaded.last_sweeps.into_iter().map(|sweep| (sweep.name.clone(), sweep)).collect(),
-            ended_before: BTreeMap::new(),
+            running: BTreeMap::new(),
+            ended: loaded.last_sweeps.into_iter().map(|sweep| (sweep.name.clone(), sweep)).collect(),
             last_complete: loaded.last_complete,
         }
     }
@@ -110,7 +111,7 @@ impl Desk {
         Snapshot {
             devices: self.fleet.shown(),
             recent_changes: self.recent.iter().cloned().collect(),
-            last_sweeps: self.last_sweeps.values().chain(self.ended_before.values()).cloned().collect(),
+            last_sweeps: self.running.values().chain(self.ended.values()).cloned().collect(),
             last_complete: self.last_complete.clone(),
             totals: self.totals.clone(),
         }
@@ -162,8 +163,7 @@ impl Desk {
         for (stage, took) in observation.stages.iter() {
             self.totals.stages.entry(stage).or_default().observe(took);
         }
-        let running = self.last_sweeps.values_mut().find(|sweep| is_running(sweep, observation.sweep));
-        if let Some(sweep) = running {
+        if let Some(sweep) = self.running.get_mut(&observation.sweep) {
             match observation.outcome {
                 Outcome::Answered { .. } => sweep.answered += 1,
                 Outcome::Failed { .. } => sweep.failed += 1,
@@ -174,13 +174,12 @@ impl Desk {
     /// Takes a sweep's beginning or end, and gives what is to be written: only an end. A beginning is written through
     /// [`Self::in_progress`], with the counts that the same batch brings.
     fn sweep(&mut self, sweep: SweepRecord) -> Option<SweepRecord> {
-        let before = self.last_sweeps.insert(sweep.name.clone(), sweep.clone());
         let Some(ended) = sweep.ended else {
-            let ended_before = before.filter(|before| before.ended.is_some());
-            self.ended_before.extend(ended_before.map(|before| (before.name.clone(), before)));
+            self.running.insert(sweep.id, sweep);
             return None;
         };
-        self.ended_before.remove(&sweep.name);
+        self.running.remove(&sweep.id);
+        self.ended.insert(sweep.name.clone(), sweep.clone());
         count(&mut self.totals.sweeps, sweep.name.clone());
         if sweep.complete {
             self.last_complete.insert(sweep.name.clone(), ended);
@@ -190,13 +189,9 @@ impl Desk {
 
     /// The running sweeps among those that notes were about, with their counts so far: a crash leaves true numbers.
     fn in_progress(&self, touched: &[SweepId]) -> Vec<SweepRecord> {
-        let touched = |sweep: &&SweepRecord| sweep.ended.is_none() && touched.contains(&sweep.id);
-        self.last_sweeps.values().filter(touched).cloned().collect()
+        let touched = |sweep: &&SweepRecord| touched.contains(&sweep.id);
+        self.running.values().filter(touched).cloned().collect()
     }
-}
-
-fn is_running(sweep: &SweepRecord, id: SweepId) -> bool {
-    sweep.id == id && sweep.ended.is_none()
 }
 
 fn was_visited(observation: &Observation) -> bool {

@@ -30,6 +30,7 @@ use offers::Offers;
 use peer::Peer;
 use wire::{Line, Wire};
 
+mod agent;
 mod algorithms;
 mod client;
 mod connect;

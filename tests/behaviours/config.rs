@@ -26,7 +26,9 @@ fn errors(text: &str) -> String {
 
 /// Runs `versweep check`: its exit code, output and errors.
 pub(crate) fn check(file: &Path) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_versweep")).arg("check").arg(file).output().unwrap();
+    let mut versweep = Command::new(env!("CARGO_BIN_EXE_versweep"));
+    // The messages must not depend on who runs the tests.
+    let output = versweep.arg("check").arg(file).env_remove("SSH_AUTH_SOCK").output().unwrap();
     let code = output.status.code().unwrap();
     (code, String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
 }
@@ -143,6 +145,8 @@ fn the_shipped_sample_names_every_key() {
         "private_key",
         "passphrase",
         "certificate",
+        "agent",
+        "public_key",
         "select",
         "type",
         "name",
@@ -173,6 +177,24 @@ fn paths_start_from_the_files_folder() {
     assert_eq!(config.store, Path::new("/srv/vs/state/v.db"));
     assert_eq!(config.known_hosts, Path::new("/srv/vs/state/known_hosts"));
     assert_eq!(config.extra_known_hosts, [Path::new("/srv/vs/kh"), Path::new("/etc/ssh/kh")]);
+}
+
+#[test]
+fn an_agent_is_named_or_found_in_the_environment() {
+    let agent = |text: &str| {
+        let environment = |name: &str| (name == "SSH_AUTH_SOCK").then(|| "/run/user/7/agent".to_owned());
+        let text = format!("[credentials.lab]\nusername = 'lab'\n{text}");
+        let draft = config::draft_str(Path::new("/srv/vs/versweep.toml"), &text, &environment);
+        let config = draft.finish().unwrap_or_else(|errors| panic!("{errors}"));
+        config.credentials[&CredentialId::new("lab").unwrap()].agent.clone()
+    };
+    let found = agent("agent = true").unwrap();
+    assert_eq!((found.socket.as_path(), found.public_key), (Path::new("/run/user/7/agent"), None));
+    let named = agent("agent = 'agent.sock'\npublic_key = 'ssh-ed25519 AAAA'").unwrap();
+    assert_eq!(named.socket, Path::new("/srv/vs/agent.sock"));
+    assert_eq!(named.public_key.as_deref(), Some("ssh-ed25519 AAAA"));
+    // An agent in the environment is never asked unless a credential says so.
+    assert_eq!(agent("password = { env = 'SSH_AUTH_SOCK' }\nagent = false"), None);
 }
 
 #[test]

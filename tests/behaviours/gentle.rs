@@ -87,6 +87,7 @@ impl Sweep {
 
     async fn over(&self, devices: &[Arc<Device>]) -> Vec<Observation> {
         let plan = Plan {
+            id: visits::sweep_id(1),
             name: "all".into(),
             reason: Reason::Schedule,
             devices: devices.to_vec(),

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use versweep::activity::{Reason, Start, SweepHandle, Trigger};
+use versweep::activity::{OnDemand, Reason, Start, SweepHandle, Trigger};
 use versweep::cli::changes::{self, ChangesArgs};
 use versweep::cli::client;
 use versweep::cli::devices::{self, DevicesArgs};
@@ -51,6 +51,7 @@ impl House {
         let app = App {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             sweeps: Arc::new(ArcSwap::from_pointee(vec![sweep])),
+            on_demand: OnDemand::new().0,
             exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
             live: Arc::new(|| Live { sweeps: Vec::new(), ..fleet::live(fleet::noon()) }),
             reload,

@@ -17,7 +17,7 @@ use versweep::store::{Reader, Store};
 
 use crate::daemon::sample;
 use crate::fleet;
-use crate::visits::{answered, at, device, failed, id, judgement, sweep_ended, sweep_started};
+use crate::visits::{answered, at, device, failed, id, judgement, sweep_ended, sweep_id, sweep_started};
 
 fn place() -> (TempDir, PathBuf) {
     let folder = TempDir::new().unwrap();
@@ -204,6 +204,24 @@ async fn sweeps_are_kept_with_their_counts() {
     stop(recorder).await;
     let sweeps = Reader::open(&path).unwrap().sweeps(9).unwrap();
     assert_eq!(sweeps, [sweep_ended(1, 2)]);
+}
+
+/// Selections that are asked for on demand go by one name and may overlap: the end of one is not that of the other.
+#[tokio::test]
+async fn two_runs_of_one_name_are_counted_apart() {
+    let (_folder, path) = place();
+    let recorder = start(&path);
+    inventory(&recorder.notes, &["a", "b"]).await;
+    for number in [1, 2] {
+        recorder.notes.send(Note::SweepStarted(sweep_started(number, 1))).await.unwrap();
+    }
+    recorder.notes.send(Note::SweepEnded(sweep_ended(2, 1))).await.unwrap();
+    visited(&recorder.notes, [answered("a", 1, "17.9.4")]).await;
+    flush(&recorder.notes).await;
+    let shown = recorder.snapshot.load().last_sweeps.clone();
+    let counts: Vec<_> = shown.iter().map(|run| (run.id, run.answered, run.ended.is_some())).collect();
+    assert_eq!(counts, [(sweep_id(1), 1, false), (sweep_id(2), 1, true)]);
+    stop(recorder).await;
 }
 
 /// While a run is on, `/metrics` still tells how long the one before took and when it ended.

@@ -19,6 +19,7 @@ use crate::visits;
 async fn a_recorder_that_takes_nothing_does_not_hold_up_the_stop() {
     let names: Vec<String> = (0..20).map(|number| format!("r{number}")).collect();
     let plan = Plan {
+        id: visits::sweep_id(1),
         name: "all".into(),
         reason: Reason::Schedule,
         devices: names.iter().map(|name| visits::device(name)).collect(),

@@ -8,11 +8,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use versweep::activity::{Note, Reason};
-use versweep::clock::SystemClock;
+use versweep::clock::{Clock as _, SystemClock};
 use versweep::device::{Device, PlatformChoice, PlatformKey, Timeouts};
 use versweep::failure::{FailureKind, Stage};
 use versweep::known::SweepRecord;
-use versweep::observation::{Observation, Outcome};
+use versweep::observation::{Observation, Outcome, SweepId};
 use versweep::probe::Prober;
 use versweep::status::SweepStatus;
 use versweep::sweep::{Care, Engine, Outlet, Plan, RecorderEnded, Stop, run};
@@ -52,6 +52,7 @@ fn plan(transport: &FakeTransport, devices: &[Arc<Device>], spread: Duration) ->
     };
     let (name, reason, devices) = ("all".into(), Reason::Schedule, devices.to_vec());
     Plan {
+        id: SweepId::starting(SystemClock.now()),
         name,
         reason,
         devices,

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use versweep::activity::{SweepHandle, Trigger};
+use versweep::activity::{OnDemand, SweepHandle, Trigger};
 use versweep::clock::{Clock as _, SystemClock};
 use versweep::http::{App, Readiness, serve};
 use versweep::known::Snapshot;
@@ -95,6 +95,7 @@ async fn serve_fleet(
     let app = App {
         snapshot: Arc::clone(&snapshot),
         sweeps: Arc::new(ArcSwap::from_pointee(vec![SweepHandle { name: "all".into(), status, trigger }])),
+        on_demand: OnDemand::new().0,
         exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
         live: Arc::new(|| Live { sweeps: Vec::new(), ..fleet::live(SystemClock.now()) }),
         reload: mpsc::channel(1).0,
@@ -106,9 +107,19 @@ async fn serve_fleet(
     (address, snapshot, stop.drop_guard())
 }
 
-/// Every panel and every alert must find the series that it names. The fleet is one in which every alert has a reason
-/// to fire: a device unreachable, one just changed, a sweep overdue, a tick skipped between two scrapes, and a second
-/// target that is down.
+/// What the test's fleet gives reason to, at once or after a while.
+const FIRING: [&str; 6] = [
+    "VersweepDown",
+    "VersweepSweepMissed",
+    "VersweepSweepSkipped",
+    "VersweepDeviceUnreachable",
+    "VersweepDeviceVersionChanged",
+    "VersweepDeviceMembersDiffer",
+];
+
+/// Every panel and every recording rule must find the series that it names. The fleet is one in which things have
+/// happened: a device unreachable, one just changed, one whose members differ, a sweep
+/// overdue, a tick skipped between two scrapes, and a second target that is down. (Each alert is fired by promtool.)
 #[tokio::test]
 #[ignore = "needs prometheus: run by make test"]
 async fn every_query_of_dashboard_and_rules_returns_a_series() {
@@ -133,12 +144,11 @@ async fn every_query_of_dashboard_and_rules_returns_a_series() {
         assert!(series.len() <= 60, "{panel} asks for {} series", series.len());
     }
     let rules = prometheus.rules().await;
-    assert_eq!(rules.len(), 5);
-    for (_, expr) in rules {
-        prometheus.wait_for(&expr).await;
+    for (name, expr) in rules.iter().filter(|(name, _)| name.contains(':')) {
+        assert!(!prometheus.wait_for(expr).await.is_empty(), "{name}");
     }
-    for alert in ["VersweepSweepSkipped", "VersweepDeviceUnreachable", "VersweepDeviceVersionChanged"] {
-        prometheus.wait_for(&format!("ALERTS{{alertname=\"{alert}\",alertstate=\"firing\"}}")).await;
+    for alert in FIRING {
+        prometheus.wait_for(&format!("ALERTS{{alertname=\"{alert}\"}}")).await;
     }
 }
 

@@ -54,6 +54,7 @@ pub(crate) fn credential(password: Option<&str>, key: Option<(&str, Option<&str>
             passphrase: passphrase.map(Into::into),
         }),
         certificate: None,
+        agent: None,
     }
 }
 

@@ -37,9 +37,15 @@ impl Prometheus {
     /// Starts a server with the shipped sample and rules, which scrapes these addresses instead of the sample's, each
     /// second.
     pub(crate) fn start(targets: &[SocketAddr]) -> Self {
+        // Nobody listens there, so alerts go nowhere.
+        Self::alerting(targets, SocketAddr::from(([127, 0, 0, 1], 1)))
+    }
+
+    /// The same, with its alerts sent to this Alertmanager.
+    pub(crate) fn alerting(targets: &[SocketAddr], alertmanager: SocketAddr) -> Self {
         let data = tempfile::tempdir().unwrap();
         let config = data.path().join("prometheus.yml");
-        fs::write(&config, sample_for(targets)).unwrap();
+        fs::write(&config, sample_for(targets, alertmanager)).unwrap();
         fs::create_dir(data.path().join("rules")).unwrap();
         fs::write(data.path().join("rules/versweep.rules.yml"), RULES).unwrap();
         // Given back before the server takes it: Prometheus can't be handed a socket.
@@ -90,14 +96,17 @@ impl Prometheus {
     }
 }
 
-fn sample_for(targets: &[SocketAddr]) -> String {
+fn sample_for(targets: &[SocketAddr], alertmanager: SocketAddr) -> String {
     let quoted: Vec<String> = targets.iter().map(|target| format!("\"{target}\"")).collect();
     let config = SAMPLE
         .replace("\"127.0.0.1:9948\"", &quoted.join(", "))
+        .replace("\"127.0.0.1:9093\"", &format!("\"{alertmanager}\""))
         .replace("scrape_interval: 30s", "scrape_interval: 1s")
         .replace("evaluation_interval: 30s", "evaluation_interval: 1s");
     assert!(
-        config.contains(&quoted.join(", ")) && config.contains("scrape_interval: 1s"),
+        config.contains(&quoted.join(", "))
+            && config.contains(&alertmanager.to_string())
+            && config.contains("scrape_interval: 1s"),
         "the sample looks otherwise"
     );
     config

@@ -4,11 +4,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use russh::keys::{self, Certificate, PrivateKey};
+use russh::keys::ssh_key::public::KeyData;
+use russh::keys::{self, Certificate, PrivateKey, PublicKey};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::credential::{Credential, KeyMaterial};
 use crate::device::CredentialId;
+
+use super::agent::Agent;
 
 /// Why no transport can be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +38,7 @@ pub enum SshSetupError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SetupProblem {
     /// There is nothing to log in with.
-    #[error("it has neither a password nor a private key: give one of them")]
+    #[error("it has neither a password nor a private key nor an agent: give one of them")]
     Nothing,
     /// The key is encrypted and no passphrase is given.
     #[error("the private key is encrypted: give its passphrase")]
@@ -52,15 +55,27 @@ pub enum SetupProblem {
     /// The certificate belongs to another key.
     #[error("the certificate is not of this private key: give the two that belong together")]
     OtherCertificate,
+    /// The public key's text is none that can be read.
+    #[error("the public_key can't be read: it must be a line as in id_ed25519.pub")]
+    BadPublicKey,
     /// An RSA key's certificate.
     #[error("certificates of RSA keys can't be used: take an Ed25519 or ECDSA key")]
     RsaCertificate,
 }
 
+/// What signs a login.
+#[derive(Debug)]
+pub(super) enum Key {
+    /// A key of our own.
+    Own(Arc<PrivateKey>),
+    /// One that an ssh-agent holds.
+    OfAgent(Arc<Agent>),
+}
+
 /// A credential, ready for use.
 pub(super) struct Login {
     pub(super) username: String,
-    pub(super) key: Option<Arc<PrivateKey>>,
+    pub(super) key: Option<Key>,
     /// Of that key.
     pub(super) certificate: Option<Certificate>,
     pub(super) password: Option<SecretString>,
@@ -77,31 +92,38 @@ impl Login {
     /// Decodes the credential's key.
     pub(super) fn prepare(credential: &Credential) -> Result<Self, SshSetupError> {
         let refuse = |problem| SshSetupError::Credential { credential: credential.id.clone(), problem };
-        if credential.password.is_none() && credential.private_key.is_none() {
+        let own = credential.private_key.as_ref().map(decode).transpose().map_err(refuse)?;
+        let agent = credential.agent.as_ref().map(Agent::prepare).transpose().map_err(refuse)?;
+        let certificate = credential.certificate.as_deref().map(certificate).transpose().map_err(refuse)?;
+        let certified = certificate.as_ref().map(|c| PublicKey::from(c.public_key().clone()));
+        let key = match (own, agent, certified) {
+            (Some(own), _, Some(certified)) if own.public_key().key_data() != certified.key_data() => {
+                return Err(refuse(SetupProblem::OtherCertificate));
+            }
+            (Some(own), ..) => Some(Key::Own(Arc::new(own))),
+            (None, Some(agent), Some(certified)) => {
+                Some(Key::OfAgent(Arc::new(agent.for_key(certified).map_err(refuse)?)))
+            }
+            (None, Some(agent), None) => Some(Key::OfAgent(Arc::new(agent))),
+            (None, None, _) => None,
+        };
+        if credential.password.is_none() && key.is_none() {
             return Err(refuse(SetupProblem::Nothing));
         }
-        let key = credential.private_key.as_ref().map(decode).transpose().map_err(refuse)?;
-        let certificate = match (&credential.certificate, &key) {
-            (Some(text), Some(key)) => Some(certificate(text, key).map_err(refuse)?),
-            _ => None,
-        };
         Ok(Self {
             certificate,
             username: credential.username.clone(),
-            key: key.map(Arc::new),
+            key,
             password: credential.password.clone(),
             enable: credential.enable.clone(),
         })
     }
 }
 
-fn certificate(text: &str, key: &PrivateKey) -> Result<Certificate, SetupProblem> {
+fn certificate(text: &str) -> Result<Certificate, SetupProblem> {
     let certificate = Certificate::from_openssh(text.trim()).map_err(|_| SetupProblem::BadCertificate)?;
-    if certificate.public_key() != key.public_key().key_data() {
-        return Err(SetupProblem::OtherCertificate);
-    }
     // The library would sign with SHA-2 under the name of SHA-1, which servers refuse.
-    if key.algorithm().is_rsa() {
+    if matches!(certificate.public_key(), KeyData::Rsa(_)) {
         return Err(SetupProblem::RsaCertificate);
     }
     Ok(certificate)

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use russh::client::{AuthResult, Handle};
+use russh::keys::agent::AgentIdentity;
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg};
 use russh::{Error, MethodKind, MethodSet};
 use secrecy::ExposeSecret;
@@ -13,10 +14,11 @@ use crate::device::SshAlgorithms;
 use crate::failure::{FailureKind, Stage};
 use crate::transport::TransportError;
 
+use super::agent::{Agent, SignError, Signer};
 use super::client::Client;
 use super::errors::{fail, lost};
 use super::facts::{End, SharedFacts};
-use super::keys::Login;
+use super::keys::{Key, Login, SetupProblem};
 use super::offers::{Offer, Offers};
 use super::peer::Peer;
 
@@ -55,6 +57,8 @@ enum Answer {
     LoggedIn,
     /// Not with this one; it would go on with those. True when the method was right but is not enough.
     Refused(MethodSet, bool),
+    /// Nothing was shown: the ssh-agent could not sign, for this reason.
+    NotSigned(String),
 }
 
 impl Attempt<'_> {
@@ -68,6 +72,7 @@ impl Attempt<'_> {
                     return self.note("logged in without a secret: the server grants \"none\"");
                 }
                 Answer::Refused(methods, _) => offer.methods = Some(methods),
+                Answer::NotSigned(problem) => return Err(self.not_signed(&problem)),
             }
         }
         let mut offered = offer.methods.clone();
@@ -86,6 +91,12 @@ impl Attempt<'_> {
                     }
                     key_tried = true;
                     offered = Some(methods);
+                }
+                Answer::NotSigned(problem) => {
+                    if self.login.password.is_none() || offered.as_ref().and_then(secret_method).is_none() {
+                        return Err(self.not_signed(&problem));
+                    }
+                    self.facts.with(|facts| facts.notes.push(format!("{problem}; the password is used")));
                 }
             }
         }
@@ -122,10 +133,60 @@ impl Attempt<'_> {
                 let what = if name == "password" { "password" } else { "password by keyboard-interactive" };
                 Err(self.refused(what, &methods, half))
             }
+            Answer::NotSigned(problem) => Err(self.not_signed(&problem)),
         }
     }
 
     async fn by_key(
+        &self,
+        session: &mut Handle<Client>,
+        key: &Key,
+        offer: &mut Offer,
+    ) -> Result<Answer, TransportError> {
+        match key {
+            Key::Own(key) => self.by_own_key(session, key, offer).await,
+            Key::OfAgent(agent) => self.by_agent(session, agent, offer).await,
+        }
+    }
+
+    async fn by_agent(
+        &self,
+        session: &mut Handle<Client>,
+        agent: &Agent,
+        offer: &mut Offer,
+    ) -> Result<Answer, TransportError> {
+        const METHOD: &str = "public key of the ssh-agent";
+        let identity = match agent.identity().await {
+            Ok(identity) => identity,
+            Err(problem) => return Ok(Answer::NotSigned(problem)),
+        };
+        let user = self.login.username.as_str();
+        let key = identity.public_key().into_owned();
+        let certificate = match (&self.login.certificate, &identity) {
+            (Some(certificate), _) => Some(certificate.clone()),
+            (None, AgentIdentity::Certificate { .. }) if key.algorithm().is_rsa() => {
+                return Ok(Answer::NotSigned(SetupProblem::RsaCertificate.to_string()));
+            }
+            (None, AgentIdentity::Certificate { certificate, .. }) => Some(certificate.clone()),
+            (None, AgentIdentity::PublicKey { .. }) => None,
+        };
+        let signer = Signer { agent, identity };
+        let result = match certificate {
+            Some(certificate) => signer.log_in_certified(session, user, certificate).await,
+            None => {
+                let is_rsa = key.algorithm().is_rsa();
+                let hash = if is_rsa { self.rsa_hash(session, offer).await } else { None };
+                signer.log_in(session, user, hash).await
+            }
+        };
+        match result {
+            Ok(result) => self.answer(METHOD, Ok(result)),
+            Err(SignError::SessionEnded) => Err(self.ended(METHOD)),
+            Err(SignError::Agent(problem)) => Ok(Answer::NotSigned(problem)),
+        }
+    }
+
+    async fn by_own_key(
         &self,
         session: &mut Handle<Client>,
         key: &Arc<PrivateKey>,
@@ -192,6 +253,13 @@ impl Attempt<'_> {
         } else {
             format!("{at} refused the {method} of user {user}; it offers: {offered}")
         })
+    }
+
+    /// The agent is the only way in, and it is not to be had. The device has nothing to do with it.
+    fn not_signed(&self, problem: &str) -> TransportError {
+        let hint =
+            format!("{problem}; it is the only way in that credential {} has here", self.peer.credential);
+        fail(FailureKind::Internal, Stage::Auth, &hint)
     }
 
     /// The server offers no method that this credential has anything for: nothing was sent.
