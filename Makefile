@@ -87,6 +87,16 @@ $(TOOLS)/bin/cargo-deb:
 	  --root $(TOOLS) cargo-deb@$(CARGO_DEB)
 	rm -rf target/tools/build
 
+.PHONY: peers
+peers: target/peers/bin/python ## sweeps one simulated fleet by versweep and by what else people do it with
+	cargo build --release --locked
+	target/peers/bin/python benches/peers/peers.py
+
+target/peers/bin/python: benches/peers/requirements.txt
+	python3 -m venv target/peers
+	target/peers/bin/python -m pip install --quiet -r benches/peers/requirements.txt
+	touch $@
+
 .PHONY: bench
 bench: ## the benches of the pure floors, and a simulated fleet
 	cargo bench --locked

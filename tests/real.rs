@@ -27,10 +27,11 @@ mod sshd_server;
 mod visits;
 
 #[cfg(test)]
-#[path = "real/alerting.rs"]
-mod alerting;
 #[path = "real/agent.rs"]
 mod agent;
+#[cfg(test)]
+#[path = "real/alerting.rs"]
+mod alerting;
 #[cfg(test)]
 #[path = "real/boot.rs"]
 mod boot;

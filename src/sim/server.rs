@@ -139,6 +139,9 @@ impl Talk<'_> {
     }
 
     async fn exec(&self, channel: ChannelId, command: &str) -> Result<(), Gone> {
+        if self.fault == Some(Fault::Mute) {
+            return Ok(());
+        }
         let (handle, platform) = (self.handle, self.device.platform());
         let answer = self.answer(command).await;
         self.deliver(channel, answer.output).await?;
@@ -194,6 +197,9 @@ impl Talk<'_> {
     }
 
     async fn run_typed(&mut self, channel: ChannelId, command: &str) -> Result<(), Gone> {
+        if self.fault == Some(Fault::Mute) {
+            return Ok(());
+        }
         let answer = self.answer(command).await;
         let text = format!("{}{}", answer.output, answer.error);
         let page = self.shell.as_mut().map(|shell| shell.page(&text)).unwrap_or_default();

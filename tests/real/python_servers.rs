@@ -11,10 +11,12 @@ use versweep::dialogue::{Channel, Errand};
 use versweep::failure::{FailureKind, Stage};
 use versweep::parse;
 use versweep::platform::Platforms;
+use versweep::transport::ssh::SshTransport;
 use versweep::transport::{Trace, Transport, TransportError};
 
-use crate::devices::{PASSWORD, device_at, transport};
+use crate::devices::{PASSWORD, credential, device_at, settings, transport};
 use crate::python::Script;
+use crate::sshd_server::keygen;
 
 /// The prime of 1024 bits that IKE calls group 2 (RFC 2409, section 6.2), as a line of moduli(5). Its generator is 2.
 const GROUP_OF_1024_BITS: &str = "20260101000000 2 6 100 1023 2 \
@@ -124,4 +126,35 @@ async fn groups_of_1024_bits_by_group_exchange_with_sha1() {
 #[ignore = "needs paramiko: run by make test"]
 async fn groups_of_1024_bits_by_group_exchange_with_sha256() {
     group_exchange("sha256").await;
+}
+
+/// The server takes nothing else, so that a login shows what was on the wire.
+#[tokio::test]
+#[ignore = "needs asyncssh: run by make test"]
+async fn client_signatures_with_sha1_are_for_legacy_ssh() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = folder.path().join("id");
+    keygen(&id, "rsa", "");
+    let public = id.with_extension("pub");
+    let (_router, address) = Script::listening("asyncssh_router.py", &["sha1", public.to_str().unwrap()]);
+    let key = std::fs::read_to_string(&id).unwrap();
+    for algorithms in [SshAlgorithms::Modern, SshAlgorithms::Legacy] {
+        let state = tempfile::tempdir().unwrap();
+        let settings = settings(credential(None, Some((&key, None))), state.path());
+        let device = Device { algorithms, ..device_at(address) };
+        let mut trace = Trace::begin();
+        let errand = Errand::by_exec(["echo hello".to_owned()]);
+        let result = SshTransport::new(settings).unwrap().visit(&device, &errand, &mut trace).await;
+        if algorithms == SshAlgorithms::Legacy {
+            assert_eq!(result.unwrap(), ["hello\n"]);
+        } else {
+            let error = result.unwrap_err();
+            assert_eq!((error.kind, error.stage), (FailureKind::Auth, Stage::Auth), "{}", error.detail);
+            assert!(
+                trace.notes.iter().any(|n| n.contains("legacy_ssh = true allows SHA-1")),
+                "{:?}",
+                trace.notes
+            );
+        }
+    }
 }

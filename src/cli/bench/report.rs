@@ -79,12 +79,21 @@ impl Report {
         let mut table = comfy_table::Table::new();
         table.load_style(comfy_table::presets::NOTHING);
         table.set_header([
-            "sweep", "wall", "/ ideal", "CPU a visit", "/ bare", "peak", "a session", "answered", "failed",
+            "sweep",
+            "wall",
+            "/ ideal",
+            "CPU a visit",
+            "/ bare",
+            "peak",
+            "a session",
+            "answered",
+            "failed",
         ]);
         let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}"));
         for sweep in &self.sweeps {
             let run = &sweep.median;
-            let failures: Vec<_> = run.failures.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+            let failures: Vec<_> =
+                run.failures.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
             table.add_row([
                 format!("{:?}", sweep.visitor).to_lowercase(),
                 format!("{:.2} s", run.wall_seconds),

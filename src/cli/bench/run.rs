@@ -21,6 +21,7 @@ use crate::dialogue::Channel;
 use crate::limits::{FILES_BESIDE_VISITS, require_open_files};
 use crate::platform::Platforms;
 use crate::sim::bare;
+use crate::sweep::{Engine, Lanes};
 
 /// Who sweeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
@@ -114,7 +115,8 @@ pub(super) async fn carry_out(path: &Path) -> anyhow::Result<Exit> {
     let closing = if orders.delay.is_zero() { orders.workers as usize } else { 0 };
     require_open_files(orders.workers as usize + closing + FILES_BESIDE_VISITS)?;
     let run = orders.sweep().await?;
-    writeln!(std::io::stdout().lock(), "{}", serde_json::to_string(&run)?).context("can't print the figures")?;
+    writeln!(std::io::stdout().lock(), "{}", serde_json::to_string(&run)?)
+        .context("can't print the figures")?;
     Ok(Exit::Done)
 }
 
@@ -130,9 +132,14 @@ impl Orders {
         }
     }
 
-    async fn by_versweep(&self, platforms: Arc<Platforms>, channel: Channel, again: bool) -> anyhow::Result<Run> {
+    async fn by_versweep(
+        &self,
+        platforms: Arc<Platforms>,
+        channel: Channel,
+        again: bool,
+    ) -> anyhow::Result<Run> {
         let visitor = ours::Versweep::of(&self.targets, platforms, channel, self.delay)?;
-        let engine = crate::sweep::Engine::new(self.workers as usize);
+        let engine = Engine::new(self.workers as usize).on(Lanes::one_per_core()?);
         if again {
             visitor.sweep(&engine).await?;
         }
