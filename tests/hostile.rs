@@ -3,6 +3,7 @@
 //! theirs.
 
 #[cfg(test)]
+#[expect(dead_code, reason = "the behaviours use the rest of it")]
 #[path = "support/devices.rs"]
 mod devices;
 #[cfg(test)]

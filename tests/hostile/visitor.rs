@@ -3,10 +3,10 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use versweep::device::{Device, Timeouts};
 use versweep::dialogue::Errand;
 use versweep::failure::FailureKind;
