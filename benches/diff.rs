@@ -42,6 +42,7 @@ fn observation(device: usize, minute: i64, version: &str) -> Observation {
         stages: StageTimes::default(),
         attempts: 1,
         confirmed: false,
+        ssh: None,
         outcome: Outcome::Answered {
             reading,
             raw: "Cisco IOS XE Software, Version 17.9.4\n".repeat(60).into(),

@@ -25,6 +25,7 @@ mod jumps;
 #[cfg_attr(not(test), expect(dead_code, reason = "the tables that name servers come with their own rooms"))]
 mod peer;
 mod secrets;
+mod ssh_file;
 mod sweeps;
 mod tables;
 
@@ -211,7 +212,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
     store.only(&["path", "keep_history"]);
     let store_path = tables::path(&store, "path", folder, || PathBuf::from("/var/lib/versweep/versweep.db"));
     let ssh = root.section("ssh");
-    ssh.only(&["known_hosts", "extra_known_hosts"]);
+    ssh.only(&["known_hosts", "extra_known_hosts", "config"]);
     let metrics = root.section("metrics");
     metrics.only(&["per_device", "info_labels"]);
     let changes = root.section("changes");
@@ -230,12 +231,15 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         credentials: &credential_names,
         jumps: &jumps,
     };
+    let mut extra_known_hosts = tables::paths(&ssh, "extra_known_hosts", folder);
+    let ssh_file = ssh_file::read(&ssh, around, &jumps, &mut extra_known_hosts, &mut warnings);
+    let layers = tables::layers(root, &references, &mut warnings);
 
     Config {
         path: path.to_owned(),
         listen: tables::listen(root, vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9948))]),
         known_hosts: tables::path(&ssh, "known_hosts", folder, || store_path.with_file_name("known_hosts")),
-        extra_known_hosts: tables::paths(&ssh, "extra_known_hosts", folder),
+        extra_known_hosts,
         store: store_path,
         keep_history: tables::duration(&store, "keep_history", DEFAULT_KEEP_HISTORY, [DAY, 36_500 * DAY]),
         workers: tables::workers(root, 256),
@@ -251,7 +255,7 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         holdoff: care::holdoff(root),
         grace: tables::duration(&daemon, "grace", 30 * SECOND, [SECOND, HOUR]),
         inventory: tables::sources(root, folder),
-        layers: tables::layers(root, &references, &mut warnings),
+        layers: Layers { ssh: ssh_file, ..layers },
         platforms: Arc::new(platforms),
         platforms_complete,
         credential_names,

@@ -223,6 +223,23 @@ pub enum SshAlgorithms {
     Legacy,
 }
 
+impl SshAlgorithms {
+    /// The algorithms that are offered only under `legacy_ssh`, by their names in SSH's registry.
+    pub const LEGACY: [&str; 11] = [
+        "diffie-hellman-group14-sha1",
+        "diffie-hellman-group-exchange-sha1",
+        "diffie-hellman-group1-sha1",
+        "ssh-rsa",
+        "ssh-dss",
+        "aes128-cbc",
+        "aes192-cbc",
+        "aes256-cbc",
+        "3des-cbc",
+        "hmac-sha1-etm@openssh.com",
+        "hmac-sha1",
+    ];
+}
+
 /// The time limits of one visit. Each inner one lies within `visit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timeouts {

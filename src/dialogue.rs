@@ -273,7 +273,7 @@ impl Dialogue {
             let max = self.limit;
             if length.saturating_sub(kept) > max || self.raw > max.saturating_mul(RAW_FACTOR) {
                 let running = self.running().unwrap_or_default();
-                let detail = format!("\"{running}\" printed more than {max} bytes");
+                let detail = printed_too_much(running, max);
                 self.fail(FailureKind::OutputLimit, detail);
             }
         } else if length > GREETING_MAX || self.raw > GREETING_MAX * RAW_FACTOR {
@@ -295,6 +295,12 @@ impl Dialogue {
             self.actions.push(Action::Fail(kind, detail));
         }
     }
+}
+
+/// How an output beyond its cap is told, whichever channel it came by.
+#[must_use]
+pub fn printed_too_much(command: &str, max: usize) -> String {
+    format!("\"{command}\" printed more than {max} bytes: is it the right command for this platform?")
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use chrono::TimeDelta;
 use crate::change::{Change, ChangeKind};
 use crate::clock::Timestamp;
 use crate::facts::Reading;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::{Failure, FailureKind, HostKeyTrouble};
 use crate::known::{Flap, Flaps, Known, KnownFacts, LastVisit};
 use crate::observation::{Observation, Outcome};
 use crate::version::Version;
@@ -79,7 +79,7 @@ pub fn apply(known: &Known, observation: &Observation, rules: &Rules<'_>) -> Kno
     match &observation.outcome {
         Outcome::Failed { failure, .. } if !failure.kind.was_visited() => return next,
         Outcome::Failed { failure, .. } => {
-            next.consecutive_failures = known.consecutive_failures.saturating_add(1);
+            next.consecutive_failures = failures_after(known, failure);
             next.unreachable |= findings.reach.is_some();
             next.host_key_told |= findings.host_key.is_some();
             next.visit = Some(visit(observation, Some(failure.clone())));
@@ -100,6 +100,9 @@ pub fn apply(known: &Known, observation: &Observation, rules: &Rules<'_>) -> Kno
                 next.last_version_change = Some(observation.at);
             }
         }
+    }
+    if observation.ssh.is_some() {
+        next.ssh.clone_from(&observation.ssh);
     }
     next.flaps = findings.flaps_after(known, observation, rules);
     next
@@ -268,8 +271,17 @@ fn facts_settled(flap: &Flap, reading: &Reading, rules: &Rules<'_>) -> Found {
     Found { confirmed: true, ..found }
 }
 
+/// The failed visits in a row. Devices that refused a login refuse all for a while (`login block-for`): a connection that
+/// is turned away right after that means a quiet mode, not that the device is down (rule 2).
+fn failures_after(known: &Known, failure: &Failure) -> u32 {
+    let last = known.visit.as_ref().and_then(|visit| visit.failure.as_ref());
+    let refused = last.is_some_and(|last| last.kind == FailureKind::Auth);
+    let turned_away = matches!(failure.kind, FailureKind::Refused | FailureKind::Disconnected);
+    known.consecutive_failures.saturating_add(u32::from(!(refused && turned_away)))
+}
+
 fn went_down(known: &Known, failure: &Failure, rules: &Rules<'_>) -> Option<Found> {
-    let failures = known.consecutive_failures.saturating_add(1);
+    let failures = failures_after(known, failure);
     let down = !known.unreachable && failures >= rules.down_after.max(1);
     let before = if known.facts.is_some() { "up" } else { "" };
     let (stage, detail) = (failure.stage.as_str(), &failure.detail);
@@ -288,9 +300,10 @@ fn came_back(known: &Known) -> Option<Found> {
     known.unreachable.then_some(found)
 }
 
-/// The key is changed, revoked, or unknown where it must be known: all mean that something else may answer there.
+/// The key is changed or revoked, or its certificate is not good: something else may answer there. One that is only
+/// unknown where it must be known says nothing of the kind.
 fn host_key(known: &Known, failure: &Failure) -> Option<Found> {
-    let news = failure.kind == FailureKind::HostKey && !known.host_key_told;
+    let news = failure.host_key.is_some_and(HostKeyTrouble::is_suspicious) && !known.host_key_told;
     news.then(|| {
         Found::new(ChangeKind::HostKey, "", &failure.detail, "no login was tried, no secret was sent")
     })

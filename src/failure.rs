@@ -177,6 +177,27 @@ impl fmt::Display for Stage {
     }
 }
 
+/// What is wrong with a host key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostKeyTrouble {
+    /// It is not known, where only known ones are taken (`strict`). Nothing says that it is another one than before.
+    Unknown,
+    /// Another one is known.
+    Changed,
+    /// It is listed as revoked.
+    Revoked,
+    /// The certificate that vouches for it is not good.
+    Certificate,
+}
+
+impl HostKeyTrouble {
+    /// Whether somebody else may answer there. A key that is only unknown is a matter of the configuration.
+    #[must_use]
+    pub fn is_suspicious(self) -> bool {
+        self != Self::Unknown
+    }
+}
+
 /// A failed visit. The detail is for logs, the API and the debug view; it never becomes a label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -186,4 +207,14 @@ pub struct Failure {
     pub stage: Stage,
     /// What happened and what to do about it, bounded and free of secrets.
     pub detail: String,
+    /// For `host_key`: what is wrong with the key. Known while the visit is new; it isn't stored.
+    pub host_key: Option<HostKeyTrouble>,
+}
+
+impl Failure {
+    /// A failure that is not about a host key.
+    #[must_use]
+    pub fn new(kind: FailureKind, stage: Stage, detail: impl Into<String>) -> Self {
+        Self { kind, stage, detail: detail.into(), host_key: None }
+    }
 }

@@ -62,7 +62,7 @@ mod tests {
     const RULES: Rules = Rules { first: Duration::from_secs(60), longest: Duration::from_secs(3600) };
 
     fn failing(kind: FailureKind, failures: u32) -> Known {
-        let failure = Failure { kind, stage: Stage::Connect, detail: String::new() };
+        let failure = Failure::new(kind, Stage::Connect, String::new());
         let visit = LastVisit { at: Timestamp::UNIX_EPOCH, took: Duration::ZERO, failure: Some(failure) };
         Known { visit: Some(visit), consecutive_failures: failures, ..Known::default() }
     }

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::device::Device;
 use crate::facts::Reading;
 use crate::failure::Failure;
-use crate::observation::SweepId;
+use crate::observation::{SshSession, SweepId};
 use crate::status::Totals;
 
 /// The last successful answer of a device.
@@ -44,6 +44,8 @@ pub struct Known {
     pub facts: Option<KnownFacts>,
     /// The last visit.
     pub visit: Option<LastVisit>,
+    /// The SSH session of the last visit that came to one.
+    pub ssh: Option<Box<SshSession>>,
     /// Failed visits since the last answer.
     pub consecutive_failures: u32,
     /// Whether it was reported unreachable and has not recovered since.

@@ -16,6 +16,7 @@ pub mod observation;
 pub mod status;
 pub mod text;
 pub mod version;
+pub mod wildcard;
 
 // floor 1: thought, pure
 pub mod breaker;
@@ -27,6 +28,7 @@ pub mod holdoff;
 pub mod parse;
 pub mod platform;
 pub mod settings;
+pub mod ssh_config;
 pub mod timetable;
 
 // floor 2: doors to the outside

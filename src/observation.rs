@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::Timestamp;
-use crate::device::DeviceId;
+use crate::device::{DeviceId, SshAlgorithms};
 use crate::facts::Reading;
 use crate::failure::{Failure, Stage};
 
@@ -91,6 +91,22 @@ pub enum Outcome {
     },
 }
 
+/// The SSH session of a visit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshSession {
+    /// The server's identification line, made printable.
+    pub server: String,
+    /// The algorithms in use: key exchange, host key, cipher, MAC, with `, ` between them.
+    pub algorithms: String,
+}
+
+impl SshSession {
+    /// Those of its algorithms that only `legacy_ssh` offers (rule 17): what the device could not do without.
+    pub fn legacy(&self) -> impl Iterator<Item = &str> {
+        self.algorithms.split(", ").filter(|name| SshAlgorithms::LEGACY.contains(name))
+    }
+}
+
 /// One visit's result: owned, free of handles, so that it can travel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
@@ -108,6 +124,8 @@ pub struct Observation {
     pub attempts: u32,
     /// Whether two visits of this sweep read the same version.
     pub confirmed: bool,
+    /// The SSH session, where it came to one. Boxed, because it travels far and is looked at rarely.
+    pub ssh: Option<Box<SshSession>>,
     /// How it ended.
     pub outcome: Outcome,
 }

@@ -9,7 +9,7 @@ use crate::device::{Device, PlatformChoice, PlatformKey};
 use crate::dialogue::Errand;
 use crate::facts::Reading;
 use crate::failure::{Failure, FailureKind, Stage};
-use crate::observation::{Observation, Outcome, RawText, SweepId};
+use crate::observation::{Observation, Outcome, RawText, SshSession, SweepId};
 use crate::parse;
 use crate::platform::Platforms;
 use crate::transport::{Trace, Transport, TransportError};
@@ -59,6 +59,7 @@ impl<T: Transport> Prober<T> {
             stages: trace.times(),
             attempts: 1,
             confirmed: false,
+            ssh: session_of(&trace),
             outcome,
         };
         Visit { observation, trace }
@@ -109,26 +110,28 @@ impl<T: Transport> Prober<T> {
                 None => return Err(no_profile(key)),
             },
         };
-        read.map_err(|error| Failure { kind: error.kind(), stage: Stage::Parse, detail: error.to_string() })
+        read.map_err(|error| Failure::new(error.kind(), Stage::Parse, error.to_string()))
     }
+}
+
+/// The session that the visit had, where key exchange was done.
+fn session_of(trace: &Trace) -> Option<Box<SshSession>> {
+    let algorithms = trace.algorithms.clone()?;
+    Some(Box::new(SshSession { server: trace.server.clone().unwrap_or_default(), algorithms }))
 }
 
 /// The configuration checks names of platforms, so this is a defect of versweep's own.
 fn no_profile(key: &PlatformKey) -> Failure {
-    Failure {
-        kind: FailureKind::Internal,
-        stage: Stage::Connect,
-        detail: format!("no profile of platform {key}: `versweep platforms` lists them"),
-    }
+    let detail = format!("no profile of platform {key}: `versweep platforms` lists them");
+    Failure::new(FailureKind::Internal, Stage::Connect, detail)
 }
 
 /// A device may print back what it was sent: the words that are kept are without it.
-fn failed(error: TransportError, trace: &Trace) -> Outcome {
-    let detail = trace.redacted(error.detail);
-    Outcome::Failed {
-        failure: Failure { kind: error.kind, stage: error.stage, detail },
-        raw: error.partial_output.map(|text| RawText::from(trace.redacted(text))),
-    }
+fn failed(mut error: TransportError, trace: &Trace) -> Outcome {
+    let raw = error.partial_output.take().map(|text| RawText::from(trace.redacted(text)));
+    let failure = Failure::from(error);
+    let detail = trace.redacted(failure.detail);
+    Outcome::Failed { failure: Failure { detail, ..failure }, raw }
 }
 
 fn deadline_passed(device: &Device, trace: &Trace) -> Outcome {
@@ -137,5 +140,5 @@ fn deadline_passed(device: &Device, trace: &Trace) -> Outcome {
         "the visit passed its deadline of {:?} while in {stage}: the connection was closed; raise `timeout` if the device is only slow",
         device.timeouts.visit
     );
-    Outcome::Failed { failure: Failure { kind: FailureKind::Deadline, stage, detail }, raw: None }
+    Outcome::Failed { failure: Failure::new(FailureKind::Deadline, stage, detail), raw: None }
 }

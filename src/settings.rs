@@ -8,12 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::device::{
-    CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, JumpHost, Labels, PlatformChoice, PlatformKey,
-    Route, Selector, SshAlgorithms, Timeouts,
+    CredentialId, HostKeyPolicy, JumpHost, PlatformChoice, Route, Selector, SshAlgorithms, Timeouts,
 };
 use crate::document::{Item, Section};
 use crate::duration::HumanDuration;
 use crate::platform::Platforms;
+
+mod layers;
+mod ssh_file;
+
+pub use layers::{Group, Layers, Unresolved};
+pub use ssh_file::{Hints, Identity, SshFile};
 
 /// The keys that any layer may set.
 pub const DEVICE_KEYS: [&str; 10] = [
@@ -235,80 +240,6 @@ fn host_keys(item: &Item<'_>) -> Option<HostKeyPolicy> {
 
 fn algorithms(legacy: bool) -> SshAlgorithms {
     if legacy { SshAlgorithms::Legacy } else { SshAlgorithms::Modern }
-}
-
-/// One `[[group]]`: settings for the devices that it selects.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    /// Which devices.
-    pub select: Selector,
-    /// What it sets for them.
-    pub settings: DeviceSettings,
-}
-
-/// The layers below the device's own settings.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Layers {
-    /// `[defaults]`.
-    pub defaults: DeviceSettings,
-    /// Each `[platform.NAME]`.
-    pub platforms: BTreeMap<PlatformKey, DeviceSettings>,
-    /// The `[[group]]`s in the order of the file; a later one goes over an earlier one.
-    pub groups: Vec<Group>,
-    /// Whether some of them could not be read: then a device's lack of a credential may be no fault of its own.
-    pub incomplete: bool,
-}
-
-/// No layer names a credential for a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("has no credential")]
-pub struct NoCredential;
-
-impl Layers {
-    /// A device with everything decided: `own` over its groups, over its platform, over the defaults.
-    ///
-    /// Groups select by the platform that the device itself or `[defaults]` names; a platform that a group sets is
-    /// not seen by other groups, so that their order doesn't decide who belongs to which.
-    ///
-    /// # Errors
-    /// When no layer names a credential.
-    pub fn resolve(
-        &self,
-        id: DeviceId,
-        host: String,
-        labels: Labels,
-        own: DeviceSettings,
-    ) -> Result<Device, NoCredential> {
-        let seen =
-            own.platform.clone().or_else(|| self.defaults.platform.clone()).unwrap_or(PlatformChoice::Auto);
-        let groups = self.groups.iter().rev().filter(|group| group.select.chooses(&id, &seen, &labels));
-        let upper = groups.fold(own, |upper, group| upper.over(&group.settings));
-
-        let platform = upper
-            .platform
-            .clone()
-            .unwrap_or_else(|| self.defaults.platform.clone().unwrap_or(PlatformChoice::Auto));
-        let of_platform = match &platform {
-            PlatformChoice::Named(key) => self.platforms.get(key),
-            PlatformChoice::Auto => None,
-        };
-        let settings = match of_platform {
-            Some(layer) => upper.over(layer).over(&self.defaults),
-            None => upper.over(&self.defaults),
-        };
-
-        Ok(Device {
-            id,
-            endpoint: Endpoint { host, port: settings.port.unwrap_or(DEFAULT_PORT) },
-            route: settings.route.clone().unwrap_or_default(),
-            platform,
-            timeouts: settings.timeouts(),
-            host_keys: settings.host_keys.unwrap_or_default(),
-            algorithms: settings.algorithms.unwrap_or_default(),
-            credential: settings.credential.ok_or(NoCredential)?,
-            labels,
-        })
-    }
 }
 
 /// One `[[inventory]]`: where devices come from.

@@ -298,10 +298,10 @@ impl<T: Transport> Flight<T> {
             return self.tell_first(again).await;
         }
         let detail = format!(
-            "not visited: credential {} was refused on several devices, and its breaker is open",
+            "not visited: credential {} was refused on several devices, and its breaker is open; check the credential: one device that took it before tries it again after the pause",
             device.credential
         );
-        let failure = Failure { kind: FailureKind::Breaker, stage: Stage::Auth, detail };
+        let failure = Failure::new(FailureKind::Breaker, Stage::Auth, detail);
         let at = self.prober.clock.now();
         tell(&self.outlet, unvisited(device.id.clone(), self.sweep, at, failure)).await
     }

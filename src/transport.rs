@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::device::Device;
 use crate::dialogue::Errand;
-use crate::failure::{FailureKind, Stage};
+use crate::failure::{Failure, FailureKind, HostKeyTrouble, Stage};
 use crate::observation::StageTimes;
 
 pub mod fake;
@@ -55,13 +55,22 @@ pub struct TransportError {
     pub detail: String,
     /// What the command had printed by then, where something had.
     pub partial_output: Option<String>,
+    /// For `host_key`: what is wrong with the key.
+    pub host_key: Option<HostKeyTrouble>,
 }
 
 impl TransportError {
     /// An error without output.
     #[must_use]
     pub fn new(kind: FailureKind, stage: Stage, detail: impl Into<String>) -> Self {
-        Self { kind, stage, detail: detail.into(), partial_output: None }
+        Self { kind, stage, detail: detail.into(), partial_output: None, host_key: None }
+    }
+}
+
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Self {
+        let TransportError { kind, stage, detail, host_key, partial_output: _ } = error;
+        Self { kind, stage, detail, host_key }
     }
 }
 
@@ -78,6 +87,10 @@ pub struct Trace {
     pub algorithms: Option<String>,
     /// The SHA-256 fingerprint of the host key.
     pub host_key: Option<String>,
+    /// The methods that the server offers for a login, where it was asked or refused one.
+    pub offered: Option<String>,
+    /// The methods that were tried, in order, each with how it went.
+    pub tried: Vec<String>,
     /// Further facts, one a line, for the explanation of a visit.
     pub notes: Vec<String>,
     /// What was said on both sides, where that is to be recorded: see [`Trace::recording`].
@@ -97,6 +110,8 @@ impl Trace {
             server: None,
             algorithms: None,
             host_key: None,
+            offered: None,
+            tried: Vec::new(),
             notes: Vec::new(),
             session: None,
             secrets: Secrets::default(),

@@ -50,6 +50,9 @@ mod dashboards;
 #[path = "behaviours/diff.rs"]
 mod diff;
 #[cfg(test)]
+#[path = "behaviours/failures.rs"]
+mod failures;
+#[cfg(test)]
 #[path = "behaviours/fetch.rs"]
 mod fetch;
 #[cfg(test)]
@@ -92,6 +95,9 @@ mod probe;
 #[path = "behaviours/recorder.rs"]
 mod recorder;
 #[cfg(test)]
+#[path = "behaviours/round_trips.rs"]
+mod round_trips;
+#[cfg(test)]
 #[path = "behaviours/rules.rs"]
 mod rules;
 #[cfg(test)]
@@ -112,6 +118,9 @@ mod sim;
 #[cfg(test)]
 #[path = "behaviours/sinks.rs"]
 mod sinks;
+#[cfg(test)]
+#[path = "behaviours/ssh_config.rs"]
+mod ssh_config;
 #[cfg(test)]
 #[path = "behaviours/startup.rs"]
 mod startup;

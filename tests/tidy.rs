@@ -23,6 +23,7 @@ mod tests {
             "status",
             "text",
             "version",
+            "wildcard",
         ],
         &[
             "breaker",
@@ -34,6 +35,7 @@ mod tests {
             "parse",
             "platform",
             "settings",
+            "ssh_config",
             "timetable",
         ],
         &["config", "fetch", "inventory", "limits", "metrics", "sink", "store", "transport"],
@@ -50,7 +52,7 @@ mod tests {
         // A profile's examples are read when it is compiled.
         ("parse", &["platform"]),
         ("platform", &["dialogue", "parse"]),
-        ("settings", &["document", "platform"]),
+        ("settings", &["document", "platform", "ssh_config"]),
         ("config", &["fetch"]),
         ("inventory", &["fetch"]),
         ("sink", &["fetch"]),

@@ -78,12 +78,23 @@ fn credential_file(name: &str, around: &Surroundings<'_>) -> PathBuf {
     if of_the_folder.exists() { of_the_folder } else { folder.join(name) }
 }
 
+/// The text of a private key file that is named elsewhere; the error is in words.
+pub(super) fn from_key_file(path: &Path, warnings: &mut Vec<String>) -> Result<SecretString, String> {
+    let (text, mode) = read_file(path).map_err(|error| describe(&error))?;
+    warn_of_mode(path, mode, warnings);
+    Ok(text.into())
+}
+
+fn warn_of_mode(path: &Path, mode: u32, warnings: &mut Vec<String>) {
+    if mode & WORLD_READABLE != 0 {
+        warnings.push(format!("{}: every user can read this secret: chmod o-r it", path.display()));
+    }
+}
+
 fn from_file(item: &Item<'_>, path: &Path, warnings: &mut Vec<String>) -> Option<SecretString> {
     match read_file(path) {
         Ok((text, mode)) => {
-            if mode & WORLD_READABLE != 0 {
-                warnings.push(format!("{}: every user can read this secret: chmod o-r it", path.display()));
-            }
+            warn_of_mode(path, mode, warnings);
             checked(item, text)
         }
         Err(error) => {

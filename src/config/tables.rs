@@ -181,7 +181,7 @@ pub(super) fn layers(root: &Section<'_>, references: &References<'_>, warnings: 
             groups.push(Group { select, settings });
         }
     }
-    Layers { defaults, platforms, groups, incomplete: document.problem_count() > before }
+    Layers { defaults, platforms, groups, ssh: None, incomplete: document.problem_count() > before }
 }
 
 /// A layer with an inner limit and no `timeout` of its own: whether the limit outlasts the visit is only known for each

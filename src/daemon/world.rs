@@ -101,6 +101,8 @@ fn read(path: &Path) -> Result<(Config, Inventory), ConfigErrors> {
         draft.problems.extend(problems);
         Inventory::default()
     });
+    let identities = draft.config.take_identities(&inventory.devices);
+    draft.problems.extend(identities.err().unwrap_or_default());
     Ok((draft.finish()?, inventory))
 }
 

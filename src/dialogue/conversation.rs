@@ -136,7 +136,11 @@ impl Dialogue {
     fn turn_page(&mut self, line: String, key: &str) {
         self.asked.pager_turns += 1;
         if self.asked.pager_turns > PAGER_TURNS_MAX {
-            return self.fail(FailureKind::OutputLimit, "the pager doesn't come to an end".to_owned());
+            return self.fail(
+                FailureKind::OutputLimit,
+                "the pager doesn't come to an end: switch it off in the profile's [shell], by `setup`"
+                    .to_owned(),
+            );
         }
         self.answer(line, Action::Send(key.as_bytes().to_vec()));
     }

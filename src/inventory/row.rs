@@ -128,7 +128,7 @@ impl Reader<'_> {
             }
             Err(_) if self.layers.incomplete || broken => {}
             Err(missing) => {
-                row.refuse(&missing.to_string(), "name one here, in a [[group]] or in [defaults]");
+                row.refuse(&missing.to_string(), missing.remedy());
             }
         }
     }

@@ -12,11 +12,12 @@ use crate::device::{DeviceId, PlatformKey};
 use crate::facts::{Facts, Reading};
 use crate::failure::{Failure, FailureKind, Stage};
 use crate::known::{Known, KnownFacts, LastVisit};
+use crate::observation::SshSession;
 use crate::version::Version;
 
 /// The columns that [`known`] reads, in its order.
 pub(super) const KNOWN_COLUMNS: &str = "name, platform, revision, pattern, version, model, serial, hostname, image, uptime, more, \
-     seen_at, version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, failures, \
+     seen_at, version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, ssh_server, ssh_algorithms, failures, \
      unreachable, version_changes, last_version_change, host_key_told, removed, flaps";
 
 pub(super) fn micros(time: Timestamp) -> i64 {
@@ -62,6 +63,7 @@ pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<(DeviceId, Known)> {
     let known = Known {
         facts: known_facts(row)?,
         visit: last_visit(row)?,
+        ssh: ssh(row)?,
         consecutive_failures: row.get("failures")?,
         unreachable: row.get("unreachable")?,
         version_changes: uncount(row.get("version_changes")?),
@@ -104,12 +106,16 @@ fn last_visit(row: &Row<'_>) -> rusqlite::Result<Option<LastVisit>> {
     Ok(Some(LastVisit { at, took, failure: failure(row)? }))
 }
 
+fn ssh(row: &Row<'_>) -> rusqlite::Result<Option<Box<SshSession>>> {
+    let Some(algorithms) = row.get("ssh_algorithms")? else { return Ok(None) };
+    let server = row.get::<_, Option<String>>("ssh_server")?.unwrap_or_default();
+    Ok(Some(Box::new(SshSession { server, algorithms })))
+}
+
 fn failure(row: &Row<'_>) -> rusqlite::Result<Option<Failure>> {
     let Some(kind) = row.get::<_, Option<String>>("failure_kind")? else { return Ok(None) };
     let stage: String = row.get("failure_stage")?;
-    Ok(Some(Failure {
-        kind: FailureKind::from_name(&kind).ok_or_else(|| nonsense(row, "failure_kind"))?,
-        stage: Stage::from_name(&stage).ok_or_else(|| nonsense(row, "failure_stage"))?,
-        detail: row.get("failure_detail")?,
-    }))
+    let kind = FailureKind::from_name(&kind).ok_or_else(|| nonsense(row, "failure_kind"))?;
+    let stage = Stage::from_name(&stage).ok_or_else(|| nonsense(row, "failure_stage"))?;
+    Ok(Some(Failure::new(kind, stage, row.get::<_, String>("failure_detail")?)))
 }

@@ -28,6 +28,9 @@ CREATE TABLE device (
     failure_kind        TEXT,
     failure_stage       TEXT,
     failure_detail      TEXT,
+    -- the last SSH session: the server's identification; key exchange, host key, cipher, MAC
+    ssh_server          TEXT,
+    ssh_algorithms      TEXT,
     -- over all visits
     failures            INTEGER NOT NULL,
     unreachable         INTEGER NOT NULL,

@@ -28,19 +28,19 @@ pub(super) fn visit(connection: &Connection, visit: &Visit) -> rusqlite::Result<
 
 const STATE: &str = "
     INSERT INTO device (name, platform, revision, pattern, version, model, serial, hostname, image, uptime, more, seen_at,
-        version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, failures,
-        unreachable, version_changes, last_version_change, host_key_told, removed, flaps)
+        version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, ssh_server,
+        ssh_algorithms, failures, unreachable, version_changes, last_version_change, host_key_told, removed, flaps)
     VALUES (:name, :platform, :revision, :pattern, :version, :model, :serial, :hostname, :image, :uptime, :more, :seen_at,
-        :version_since, :boot_time, :visit_at, :visit_took, :failure_kind, :failure_stage, :failure_detail, :failures,
-        :unreachable, :version_changes, :last_version_change, :host_key_told, :removed, :flaps)
+        :version_since, :boot_time, :visit_at, :visit_took, :failure_kind, :failure_stage, :failure_detail, :ssh_server,
+        :ssh_algorithms, :failures, :unreachable, :version_changes, :last_version_change, :host_key_told, :removed, :flaps)
     ON CONFLICT (name) DO UPDATE SET
         platform = :platform, revision = :revision, pattern = :pattern, version = :version, model = :model,
         serial = :serial, hostname = :hostname, image = :image, uptime = :uptime, more = :more, seen_at = :seen_at,
         version_since = :version_since, boot_time = :boot_time, visit_at = :visit_at, visit_took = :visit_took,
         failure_kind = :failure_kind, failure_stage = :failure_stage, failure_detail = :failure_detail,
-        failures = :failures, unreachable = :unreachable, version_changes = :version_changes,
-        last_version_change = :last_version_change, host_key_told = :host_key_told, removed = :removed,
-        flaps = :flaps
+        ssh_server = :ssh_server, ssh_algorithms = :ssh_algorithms, failures = :failures,
+        unreachable = :unreachable, version_changes = :version_changes, last_version_change = :last_version_change,
+        host_key_told = :host_key_told, removed = :removed, flaps = :flaps
     RETURNING id";
 
 /// Writes the device's row and gives its number.
@@ -72,6 +72,8 @@ fn state(connection: &Connection, visit: &Visit) -> rusqlite::Result<i64> {
             ":failure_kind": failure.map(|failure| failure.kind.as_str()),
             ":failure_stage": failure.map(|failure| failure.stage.as_str()),
             ":failure_detail": failure.map(|failure| failure.detail.as_str()),
+            ":ssh_server": known.ssh.as_ref().map(|ssh| ssh.server.as_str()),
+            ":ssh_algorithms": known.ssh.as_ref().map(|ssh| ssh.algorithms.as_str()),
             ":failures": known.consecutive_failures,
             ":unreachable": known.unreachable,
             ":version_changes": count(known.version_changes),

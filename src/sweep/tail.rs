@@ -73,7 +73,7 @@ impl Again {
                     "read version {} and then {} within one sweep: neither is taken; the next sweep reads again",
                     first.facts.version, second.facts.version
                 );
-                let failure = Failure { kind: FailureKind::Parse, stage: Stage::Parse, detail };
+                let failure = Failure::new(FailureKind::Parse, Stage::Parse, detail);
                 Outcome::Failed { failure, raw: Some(raw) }
             }
             (_, outcome) => outcome,

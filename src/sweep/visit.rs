@@ -78,11 +78,8 @@ impl Drop for Busy {
 }
 
 pub(super) fn defect(device: DeviceId, sweep: SweepId, at: Timestamp) -> Observation {
-    let failure = Failure {
-        kind: FailureKind::Internal,
-        stage: Stage::Connect,
-        detail: "the visit broke off by a defect of versweep's own; the log has more".to_owned(),
-    };
+    let detail = "the visit broke off by a defect of versweep's own; the log has more";
+    let failure = Failure::new(FailureKind::Internal, Stage::Connect, detail);
     unvisited(device, sweep, at, failure)
 }
 
@@ -95,6 +92,7 @@ pub(super) fn unvisited(device: DeviceId, sweep: SweepId, at: Timestamp, failure
         stages: StageTimes::default(),
         attempts: 1,
         confirmed: false,
+        ssh: None,
         outcome: Outcome::Failed { failure, raw: None },
     }
 }

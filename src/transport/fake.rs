@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::device::{Device, DeviceId};
-use crate::dialogue::Errand;
+use crate::dialogue::{Errand, printed_too_much};
 use crate::failure::{FailureKind, Stage};
 
 use super::{OUTPUT_LIMIT, Trace, Transport, TransportError};
@@ -332,7 +332,7 @@ fn text(then: &Then, command: &str) -> Result<String, TransportError> {
         Then::Hang(_) | Then::Stuck => "",
     };
     if text.len() > OUTPUT_LIMIT {
-        let detail = format!("\"{command}\" printed more than {OUTPUT_LIMIT} bytes");
+        let detail = printed_too_much(command, OUTPUT_LIMIT);
         let partial_output = text.get(..64 * 1024).map(str::to_owned);
         let error = TransportError::new(FailureKind::OutputLimit, Stage::Command, detail);
         return Err(TransportError { partial_output, ..error });

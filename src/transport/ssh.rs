@@ -32,6 +32,7 @@ use wire::{Line, Wire};
 
 mod agent;
 mod algorithms;
+mod certified;
 mod client;
 mod connect;
 mod errors;

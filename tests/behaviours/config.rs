@@ -136,6 +136,7 @@ fn the_shipped_sample_names_every_key() {
         "max",
         "known_hosts",
         "extra_known_hosts",
+        "config",
         "per_device",
         "info_labels",
         "down_after",

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use versweep::change::{Change, ChangeKind};
 use versweep::diff::{FlapRules, Rules, apply, diff};
 use versweep::facts::Facts;
-use versweep::failure::FailureKind;
+use versweep::failure::{FailureKind, HostKeyTrouble};
 use versweep::known::Known;
 use versweep::observation::{Observation, Outcome};
 use versweep::version::Version;
@@ -574,4 +574,41 @@ mod delta {
             prop_assert_eq!(delta.is_empty(), a == b);
         }
     }
+}
+
+#[test]
+fn a_device_in_its_quiet_mode_is_not_down() {
+    use FailureKind::{Auth, Refused, Timeout};
+    let visits = |failures: &[FailureKind]| {
+        let failures = failures.iter().zip(2_i64..).map(|(kind, at)| failed("r1", at, *kind));
+        let visits: Vec<_> = [answered("r1", 1, "1.0")].into_iter().chain(failures).collect();
+        kinds(&visits)
+    };
+    assert_eq!(visits(&[Auth, Refused, Auth]), []);
+    assert_eq!(visits(&[Auth, Refused, Timeout, Refused]), [ChangeKind::Unreachable]);
+    assert_eq!(visits(&[Refused, Refused, Refused]), [ChangeKind::Unreachable]);
+}
+
+#[test]
+fn a_host_key_that_is_only_unknown_is_no_change() {
+    let with = |trouble| {
+        let mut visit = failed("r1", 1, FailureKind::HostKey);
+        if let Outcome::Failed { failure, .. } = &mut visit.outcome {
+            failure.host_key = Some(trouble);
+        }
+        kinds(&[visit])
+    };
+    assert_eq!(with(HostKeyTrouble::Unknown), []);
+    for trouble in [HostKeyTrouble::Changed, HostKeyTrouble::Revoked, HostKeyTrouble::Certificate] {
+        assert_eq!(with(trouble), [ChangeKind::HostKey], "{trouble:?}");
+    }
+}
+
+#[test]
+fn the_last_ssh_session_is_known_with_what_it_needed() {
+    let (known, _) =
+        walk(Known::default(), &[answered("r1", 1, "1.0"), failed("r1", 2, FailureKind::Timeout)]);
+    let session = known.ssh.unwrap();
+    assert_eq!(session, crate::visits::session(), "a visit that came to none leaves it");
+    assert_eq!(session.legacy().collect::<Vec<_>>(), ["diffie-hellman-group14-sha1", "ssh-rsa"]);
 }

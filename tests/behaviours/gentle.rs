@@ -35,7 +35,7 @@ fn device(name: &str, credential: &str) -> Arc<Device> {
     Arc::new(Device { platform, credential, ..visits::device(name).as_ref().clone() })
 }
 
-fn devices(count: usize, credential: &str) -> Vec<Arc<Device>> {
+pub(crate) fn devices(count: usize, credential: &str) -> Vec<Arc<Device>> {
     (0..count).map(|number| device(&format!("{credential}{number}"), credential)).collect()
 }
 
@@ -55,6 +55,7 @@ fn running(version: &str, devices: &[Arc<Device>]) -> Arc<Snapshot> {
                 stages: versweep::observation::StageTimes::default(),
                 attempts: 1,
                 confirmed: false,
+                ssh: None,
                 outcome: Outcome::Answered {
                     reading: versweep::parse::parse(profile, &text).unwrap(),
                     raw: text.as_str().into(),
@@ -73,19 +74,19 @@ fn running(version: &str, devices: &[Arc<Device>]) -> Arc<Snapshot> {
     Arc::new(Snapshot { devices: states, ..Snapshot::default() })
 }
 
-struct Sweep {
-    engine: Engine,
+pub(crate) struct Sweep {
+    pub(crate) engine: Engine,
     transport: FakeTransport,
     before: Arc<Snapshot>,
     care: Care,
 }
 
 impl Sweep {
-    fn of(transport: FakeTransport) -> Self {
+    pub(crate) fn of(transport: FakeTransport) -> Self {
         Self { engine: Engine::new(64), transport, before: Arc::default(), care: Care::default() }
     }
 
-    async fn over(&self, devices: &[Arc<Device>]) -> Vec<Observation> {
+    pub(crate) async fn over(&self, devices: &[Arc<Device>]) -> Vec<Observation> {
         let plan = Plan {
             id: visits::sweep_id(1),
             name: "all".into(),
@@ -126,7 +127,7 @@ fn failures(seen: &[Observation], wanted: FailureKind) -> usize {
     seen.iter().filter(is).count()
 }
 
-fn gates(logins_per_second: &[(&str, f64)]) -> GateRules {
+pub(crate) fn gates(logins_per_second: &[(&str, f64)]) -> GateRules {
     let rate = |(name, rate): &(&str, f64)| (CredentialId::new(name).unwrap(), *rate);
     GateRules {
         breaker: breaker::Rules {

@@ -4,7 +4,11 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
+use versweep::parse;
+use versweep::platform::Platforms;
 use versweep::sim::{Fleet, PASSWORD, SimConfig, SimPlatform, USERNAME};
+
+use crate::sessions;
 
 /// A profile that reads IOS in its shell, with the pager on.
 fn shell_profile() -> String {
@@ -64,6 +68,12 @@ async fn a_visit_is_explained_and_recorded_without_secrets() {
         "  > exit",
         "pages turned",
         "  < ### Simulated",
+        "login: offered ",
+        "login: tried login without a secret: refused",
+        "login: tried password: taken",
+        "  connect ",
+        "algorithms: curve25519-sha256, ",
+        "read by profile cisco_ios revision ",
     ] {
         assert!(said.contains(part), "{part} is missing:\n{said}");
     }
@@ -72,5 +82,13 @@ async fn a_visit_is_explained_and_recorded_without_secrets() {
     assert_eq!(record["version"], device.version().as_str());
     assert_eq!(record["exchanges"][0]["send"], "show version\n");
     assert!(record["init"].as_str().unwrap().ends_with('>'));
+
+    // A record is what the tests of sessions replay.
+    let session: sessions::Session = serde_json::from_value(record).unwrap();
+    let commands = ["show version".to_owned()];
+    let outputs = sessions::replay(&session, sessions::rules_of(&session), &commands, 7).unwrap();
+    let profile = Platforms::builtin();
+    let reading = parse::parse(profile.find(&session.platform).unwrap(), &outputs[0]).unwrap();
+    assert_eq!(reading.facts.version.as_str(), device.version());
     fleet.stop().await;
 }

@@ -92,12 +92,18 @@ async fn keys_of_each_type_log_in_by_the_agent() {
 
 #[tokio::test]
 #[ignore = "needs sshd and ssh-agent: run by make test"]
-async fn a_certificate_is_signed_for_by_the_agent() {
+async fn certificates_are_signed_for_by_the_agent_and_by_a_key_of_our_own() {
+    for (kind, logged) in [("ed25519", "ED25519-CERT"), ("ecdsa", "ECDSA-CERT"), ("rsa", "RSA-CERT")] {
+        show_certificate(kind, logged).await;
+    }
+}
+
+async fn show_certificate(kind: &str, logged: &str) {
     let folder = tempfile::tempdir().unwrap();
     let agent = SshAgent::start(folder.path());
     let (ca, id) = (folder.path().join("ca"), folder.path().join("id"));
     keygen(&ca, "ed25519", "");
-    keygen(&id, "ed25519", "");
+    keygen(&id, kind, "");
     let signed = Command::new("ssh-keygen")
         .args(["-q", "-I", "versweep test", "-n", &current_user(), "-V", "+1h", "-s"])
         .args([&ca, &id.with_extension("pub")])
@@ -112,8 +118,16 @@ async fn a_certificate_is_signed_for_by_the_agent() {
     agent.add(&bare);
     let error = ask(agent.credential(None), &sshd).await.0.unwrap_err();
     assert_eq!(error.kind, FailureKind::Auth, "the bare key is not trusted: {}", error.detail);
-    let text = std::fs::read_to_string(&certificate).unwrap();
-    let with_certificate = Credential { certificate: Some(text), ..agent.credential(None) };
-    assert_eq!(ask(with_certificate, &sshd).await.0.unwrap(), ["hello\n"], "{}", sshd.log());
-    assert!(sshd.log().contains("ED25519-CERT"), "{}", sshd.log());
+
+    let certificate = Some(std::fs::read_to_string(&certificate).unwrap());
+    let by_agent = Credential { certificate: certificate.clone(), ..agent.credential(None) };
+    let text = std::fs::read_to_string(&id).unwrap();
+    let by_key =
+        Credential { username: current_user(), certificate, ..credential(None, Some((&text, None))) };
+    for credential in [by_agent, by_key] {
+        let (result, trace) = ask(credential, &sshd).await;
+        assert_eq!(result.unwrap(), ["hello\n"], "{kind}: {:?} {}", trace.tried, sshd.log());
+    }
+    assert_eq!(sshd.log().matches("Accepted publickey").count(), 2, "{}", sshd.log());
+    assert!(sshd.log().contains(logged), "{}", sshd.log());
 }

@@ -11,7 +11,7 @@ use versweep::device::{
     SshAlgorithms, Timeouts,
 };
 use versweep::facts::{Facts, Member, More, Reading};
-use versweep::failure::{Failure, FailureKind, Stage};
+use versweep::failure::{Failure, FailureKind, HostKeyTrouble, Stage};
 use versweep::known::{DeviceState, Known, KnownFacts, LastVisit, Snapshot, SweepRecord};
 use versweep::metrics::{BuildInfo, Live, Workers};
 use versweep::observation::SweepId;
@@ -78,7 +78,9 @@ fn with_members(mut known: KnownFacts) -> KnownFacts {
 }
 
 pub(crate) fn failed(kind: FailureKind, at: Timestamp) -> LastVisit {
-    let failure = Failure { kind, stage: Stage::Connect, detail: format!("it went wrong: {kind}") };
+    let trouble = (kind == FailureKind::HostKey).then_some(HostKeyTrouble::Changed);
+    let failure =
+        Failure { kind, stage: Stage::Connect, detail: format!("it went wrong: {kind}"), host_key: trouble };
     LastVisit { at, took: Duration::from_millis(2500), failure: Some(failure) }
 }
 

@@ -12,9 +12,9 @@ use versweep::device::{
 };
 use versweep::diff::FlapRules;
 use versweep::facts::{Facts, Reading};
-use versweep::failure::{Failure, FailureKind, Stage};
+use versweep::failure::{Failure, FailureKind, HostKeyTrouble, Stage};
 use versweep::known::SweepRecord;
-use versweep::observation::{Observation, Outcome, StageTimes, SweepId};
+use versweep::observation::{Observation, Outcome, SshSession, StageTimes, SweepId};
 use versweep::platform::Platforms;
 use versweep::version::Version;
 
@@ -57,6 +57,7 @@ pub(crate) fn observed(device: &str, seconds: i64, outcome: Outcome) -> Observat
         stages: StageTimes { connect: Some(Duration::from_millis(3)), ..StageTimes::default() },
         attempts: 1,
         confirmed: false,
+        ssh: matches!(outcome, Outcome::Answered { .. }).then(session),
         outcome,
     }
 }
@@ -70,8 +71,16 @@ pub(crate) fn answered(device: &str, seconds: i64, version: &str) -> Observation
     answered_with(device, seconds, facts(version))
 }
 
+/// A session with an old device.
+pub(crate) fn session() -> Box<SshSession> {
+    let algorithms = "diffie-hellman-group14-sha1, ssh-rsa, aes128-ctr, hmac-sha2-256".to_owned();
+    Box::new(SshSession { server: "SSH-2.0-Cisco-1.25".to_owned(), algorithms })
+}
+
 pub(crate) fn failed(device: &str, seconds: i64, kind: FailureKind) -> Observation {
-    let failure = Failure { kind, stage: Stage::Connect, detail: format!("made up: {kind}") };
+    let trouble = (kind == FailureKind::HostKey).then_some(HostKeyTrouble::Changed);
+    let failure =
+        Failure { kind, stage: Stage::Connect, detail: format!("made up: {kind}"), host_key: trouble };
     observed(device, seconds, Outcome::Failed { failure, raw: Some("half an ans".into()) })
 }
 

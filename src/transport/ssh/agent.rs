@@ -131,8 +131,9 @@ impl Signer<'_> {
         session: &mut Handle<Client>,
         user: &str,
         certificate: keys::Certificate,
+        hash: Option<HashAlg>,
     ) -> Result<AuthResult, SignError> {
-        session.authenticate_certificate_with(user, certificate, None, &mut self).await
+        session.authenticate_certificate_with(user, certificate, hash, &mut self).await
     }
 }
 

@@ -202,6 +202,14 @@ mod tests {
         assert!(preferred.key.starts_with(&HOST_KEYS) && preferred.key.ends_with(&LEGACY_HOST_KEYS));
     }
 
+    /// What OpenSSH's configuration may name to ask for `legacy_ssh` is what that offers.
+    #[test]
+    fn the_legacy_names_are_the_same_everywhere() {
+        let count = LEGACY_KEX.len() + LEGACY_CIPHERS.len() + LEGACY_MACS.len() + LEGACY_HOST_KEYS.len();
+        assert_eq!(SshAlgorithms::LEGACY.len(), count);
+        assert!(SshAlgorithms::LEGACY.into_iter().all(is_legacy));
+    }
+
     #[test]
     fn groups_of_1024_bits_are_for_old_devices() {
         let sizes = |offered| {

@@ -7,6 +7,7 @@ use russh::{Channel, ChannelMsg, ChannelOpenFailure, Error};
 use tokio::time::{Instant, timeout_at};
 
 use crate::device::Device;
+use crate::dialogue::printed_too_much;
 use crate::failure::{FailureKind, Stage};
 use crate::transport::{Session, TransportError};
 
@@ -130,7 +131,7 @@ impl Exec<'_> {
         let room = self.limit.saturating_sub(self.output.len());
         if let Some(part) = data.get(..room).filter(|part| part.len() < data.len()) {
             self.output.extend_from_slice(part);
-            let detail = format!("\"{}\" printed more than {} bytes", self.command, self.limit);
+            let detail = printed_too_much(self.command, self.limit);
             return Err(fail(FailureKind::OutputLimit, Stage::Command, &detail));
         }
         self.output.extend_from_slice(data);

@@ -32,6 +32,10 @@ pub(super) struct Facts {
     pub(super) algorithms: Option<String>,
     /// The fingerprint of the host key.
     pub(super) host_key: Option<String>,
+    /// The methods that the server offers for a login, the last time that it named them.
+    pub(super) offered: Option<String>,
+    /// The methods that were tried, each with how it went.
+    pub(super) tried: Vec<String>,
     /// Why the host key was refused, where it was.
     pub(super) refused_key: Option<TransportError>,
     /// What the server said when it refused a channel.
@@ -115,6 +119,8 @@ impl Drop for Record<'_> {
             trace.server = facts.server.take();
             trace.algorithms = facts.algorithms.take();
             trace.host_key = facts.host_key.take();
+            trace.offered = facts.offered.take();
+            trace.tried = std::mem::take(&mut facts.tried);
             let notes = facts.notes.drain(..).map(|note| trace.redacted(note)).collect::<Vec<_>>();
             trace.notes.extend(notes);
             trace.session = facts.session.take().or(trace.session.take());

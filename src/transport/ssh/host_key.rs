@@ -6,7 +6,7 @@ use russh::keys::{Certificate, HashAlg, PublicKey};
 
 use crate::clock::{Clock, SystemClock};
 use crate::device::HostKeyPolicy;
-use crate::failure::{FailureKind, Stage};
+use crate::failure::{FailureKind, HostKeyTrouble, Stage};
 use crate::transport::TransportError;
 
 use super::known_hosts::{Known, KnownHosts, PinError, Verdict, judge, revoked};
@@ -38,13 +38,14 @@ impl HostKeyCheck {
                 Ok(Some(note))
             }
             (_, Verdict::Changed(known)) => Err(self.changed(&shown, &known)),
-            (_, Verdict::Revoked(known)) => {
-                Err(refuse(format!("the host key of {} is revoked: {}", self.name, known.place())))
-            }
-            (HostKeyPolicy::Strict, Verdict::Unknown) => Err(refuse(format!(
-                "the host key {shown} of {} is unknown and the policy is strict: verify it, then add it to known_hosts",
-                self.name
-            ))),
+            (_, Verdict::Revoked(known)) => Err(self.revoked(&known)),
+            (HostKeyPolicy::Strict, Verdict::Unknown) => Err(refuse(
+                HostKeyTrouble::Unknown,
+                &format!(
+                    "the host key {shown} of {} is unknown and the policy is strict: verify it, then add it to known_hosts",
+                    self.name
+                ),
+            )),
             (HostKeyPolicy::Learn, Verdict::Unknown) => self.learn(key, &shown).await,
         }
     }
@@ -59,7 +60,7 @@ impl HostKeyCheck {
         let verdict = judge(&self.known, &key);
         let keys = [certificate.public_key(), certificate.signature_key()];
         if let Some(known) = keys.into_iter().find_map(|key| revoked(&self.known, key)) {
-            return Err(refuse(format!("the host key of {} is revoked: {}", self.name, known.place())));
+            return Err(self.revoked(&known));
         }
         let now = u64::try_from(SystemClock.now().timestamp()).unwrap_or_default();
         match (certificate_problem(certificate, &self.known, &self.host, now), verdict) {
@@ -73,7 +74,8 @@ impl HostKeyCheck {
                 Ok(Some(note))
             }
             (Some(problem), _) => {
-                Err(refuse(format!("the host certificate of {} is not good: {problem}", self.name)))
+                let detail = format!("the host certificate of {} is not good: {problem}", self.name);
+                Err(refuse(HostKeyTrouble::Certificate, &detail))
             }
         }
     }
@@ -92,12 +94,19 @@ impl HostKeyCheck {
         }
     }
 
+    fn revoked(&self, known: &Known) -> TransportError {
+        let (name, place) = (&self.name, known.place());
+        let detail = format!("the host key of {name} is revoked: {place}; give the device a new key");
+        refuse(HostKeyTrouble::Revoked, &detail)
+    }
+
     fn changed(&self, shown: &str, known: &Known) -> TransportError {
-        refuse(format!(
+        let detail = format!(
             "the host key changed: {} now shows {shown}; no login was tried. if that is right, remove the known {} and reload",
             self.name,
             known.place()
-        ))
+        );
+        refuse(HostKeyTrouble::Changed, &detail)
     }
 }
 
@@ -132,6 +141,7 @@ fn word(verdict: &Verdict) -> &'static str {
     }
 }
 
-fn refuse(detail: String) -> TransportError {
-    TransportError::new(FailureKind::HostKey, Stage::Kex, plain(&detail, DETAIL_MAX))
+fn refuse(trouble: HostKeyTrouble, detail: &str) -> TransportError {
+    let error = TransportError::new(FailureKind::HostKey, Stage::Kex, plain(detail, DETAIL_MAX));
+    TransportError { host_key: Some(trouble), ..error }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use russh::keys::ssh_key::public::KeyData;
 use russh::keys::{self, Certificate, PrivateKey, PublicKey};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -58,9 +57,6 @@ pub enum SetupProblem {
     /// The public key's text is none that can be read.
     #[error("the public_key can't be read: it must be a line as in id_ed25519.pub")]
     BadPublicKey,
-    /// An RSA key's certificate.
-    #[error("certificates of RSA keys can't be used: take an Ed25519 or ECDSA key")]
-    RsaCertificate,
 }
 
 /// What signs a login.
@@ -121,12 +117,7 @@ impl Login {
 }
 
 fn certificate(text: &str) -> Result<Certificate, SetupProblem> {
-    let certificate = Certificate::from_openssh(text.trim()).map_err(|_| SetupProblem::BadCertificate)?;
-    // The library would sign with SHA-2 under the name of SHA-1, which servers refuse.
-    if matches!(certificate.public_key(), KeyData::Rsa(_)) {
-        return Err(SetupProblem::RsaCertificate);
-    }
-    Ok(certificate)
+    Certificate::from_openssh(text.trim()).map_err(|_| SetupProblem::BadCertificate)
 }
 
 fn decode(material: &KeyMaterial) -> Result<PrivateKey, SetupProblem> {

@@ -15,10 +15,11 @@ use crate::failure::{FailureKind, Stage};
 use crate::transport::TransportError;
 
 use super::agent::{Agent, SignError, Signer};
+use super::certified;
 use super::client::Client;
 use super::errors::{fail, lost};
 use super::facts::{End, SharedFacts};
-use super::keys::{Key, Login, SetupProblem};
+use super::keys::{Key, Login};
 use super::offers::{Offer, Offers};
 use super::peer::Peer;
 
@@ -164,25 +165,22 @@ impl Attempt<'_> {
         let key = identity.public_key().into_owned();
         let certificate = match (&self.login.certificate, &identity) {
             (Some(certificate), _) => Some(certificate.clone()),
-            (None, AgentIdentity::Certificate { .. }) if key.algorithm().is_rsa() => {
-                return Ok(Answer::NotSigned(SetupProblem::RsaCertificate.to_string()));
-            }
             (None, AgentIdentity::Certificate { certificate, .. }) => Some(certificate.clone()),
             (None, AgentIdentity::PublicKey { .. }) => None,
         };
         let signer = Signer { agent, identity };
+        let hash = if key.algorithm().is_rsa() { self.rsa_hash(session, offer).await } else { None };
         let result = match certificate {
-            Some(certificate) => signer.log_in_certified(session, user, certificate).await,
-            None => {
-                let is_rsa = key.algorithm().is_rsa();
-                let hash = if is_rsa { self.rsa_hash(session, offer).await } else { None };
-                signer.log_in(session, user, hash).await
-            }
+            Some(certificate) => signer.log_in_certified(session, user, certificate, hash).await,
+            None => signer.log_in(session, user, hash).await,
         };
         match result {
             Ok(result) => self.answer(METHOD, Ok(result)),
             Err(SignError::SessionEnded) => Err(self.ended(METHOD)),
-            Err(SignError::Agent(problem)) => Ok(Answer::NotSigned(problem)),
+            Err(SignError::Agent(problem)) => {
+                self.facts.with(|facts| facts.tried.push(format!("{METHOD}: not signed")));
+                Ok(Answer::NotSigned(problem))
+            }
         }
     }
 
@@ -192,14 +190,19 @@ impl Attempt<'_> {
         key: &Arc<PrivateKey>,
         offer: &mut Offer,
     ) -> Result<Answer, TransportError> {
+        let user = self.login.username.as_str();
+        let hash = if key.algorithm().is_rsa() { self.rsa_hash(session, offer).await } else { None };
         if let Some(certificate) = &self.login.certificate {
-            let user = self.login.username.as_str();
-            let result = session.authenticate_openssh_cert(user, Arc::clone(key), certificate.clone()).await;
+            let certificate = certificate.clone();
+            let result = if key.algorithm().is_rsa() {
+                certified::log_in(session, user, key, certificate, hash).await
+            } else {
+                session.authenticate_openssh_cert(user, Arc::clone(key), certificate).await
+            };
             return self.answer("certificate", result);
         }
-        let hash = if key.algorithm().is_rsa() { self.rsa_hash(session, offer).await } else { None };
         let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
-        let result = session.authenticate_publickey(self.login.username.as_str(), key).await;
+        let result = session.authenticate_publickey(user, key).await;
         self.answer("public key", result)
     }
 
@@ -219,12 +222,18 @@ impl Attempt<'_> {
     /// Sorts out what russh gives: a session that ended during authentication also looks like a refusal there.
     fn answer(&self, method: &str, result: Result<AuthResult, Error>) -> Result<Answer, TransportError> {
         match result {
-            Ok(AuthResult::Success) => Ok(Answer::LoggedIn),
+            Ok(AuthResult::Success) => {
+                self.facts.with(|facts| facts.tried.push(format!("{method}: taken")));
+                Ok(Answer::LoggedIn)
+            }
             Ok(AuthResult::Failure { remaining_methods, partial_success })
                 if !remaining_methods.is_empty() =>
             {
-                let offered = format!("{method} refused, offered: {}", names(&remaining_methods));
-                self.facts.with(|facts| facts.notes.push(offered));
+                let how = if partial_success { "not enough" } else { "refused" };
+                self.facts.with(|facts| {
+                    facts.offered.get_or_insert_with(|| names(&remaining_methods));
+                    facts.tried.push(format!("{method}: {how}"));
+                });
                 Ok(Answer::Refused(remaining_methods, partial_success))
             }
             Ok(AuthResult::Failure { .. }) | Err(_) => Err(self.ended(method)),
@@ -232,7 +241,10 @@ impl Attempt<'_> {
     }
 
     fn ended(&self, method: &str) -> TransportError {
-        let ended = self.facts.with(|facts| facts.ended.clone());
+        let ended = self.facts.with(|facts| {
+            facts.tried.push(format!("{method}: the session ended"));
+            facts.ended.clone()
+        });
         match ended.as_ref().map(|ended| ended.how) {
             // A server that hangs up on a secret has refused it as far as versweep is concerned: taken for a network
             // failure it would be tried again, and each try counts towards a lock-out.
