@@ -11,7 +11,7 @@ TOOLS := target/tools
 PYTHON_SERVERS := target/venv/servers-2
 # How long each fuzz target runs, and which.
 FUZZ_SECONDS := 300
-FUZZ_TARGETS := screen prompt chatter manners known_hosts parse config
+FUZZ_TARGETS := screen prompt chatter manners known_hosts ssh_config parse config
 # Real servers that the tests talk to, and what the boot test boots in. The browser comes with the tests that look.
 PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server openssl prometheus \
   prometheus-alertmanager python3-venv systemd systemd-container

@@ -7,15 +7,15 @@ use crate::platform::Platforms;
 
 static PLATFORMS: LazyLock<Platforms> = LazyLock::new(Platforms::builtin);
 
-/// Detection, then every profile: nothing panics, and nothing comes out unbounded or unprintable.
+/// Detection, then the profile that it finds and another that the text's bytes choose: nothing panics, and nothing comes
+/// out unbounded or unprintable. Every profile at every text would be thirty times slower and find less in the same time.
 ///
 /// # Panics
 /// When that doesn't hold.
 pub fn answer(text: &str) {
-    if let Some(profile) = detect(&PLATFORMS, text) {
-        assert!(PLATFORMS.find(profile.key.as_str()).is_some());
-    }
-    for profile in PLATFORMS.iter() {
+    let sum = text.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    let chosen = PLATFORMS.iter().nth(sum % PLATFORMS.iter().count());
+    for profile in detect(&PLATFORMS, text).into_iter().chain(chosen) {
         let Ok(reading) = parse(profile, text) else { continue };
         let facts = reading.facts;
         let printable = |value: &str| {

@@ -128,15 +128,16 @@ async fn groups_of_1024_bits_by_group_exchange_with_sha256() {
     group_exchange("sha256").await;
 }
 
-/// The server takes nothing else, so that a login shows what was on the wire.
+/// The server tells what is on the wire.
 #[tokio::test]
-#[ignore = "needs asyncssh: run by make test"]
+#[ignore = "needs paramiko: run by make test"]
 async fn client_signatures_with_sha1_are_for_legacy_ssh() {
     let folder = tempfile::tempdir().unwrap();
     let id = folder.path().join("id");
     keygen(&id, "rsa", "");
     let public = id.with_extension("pub");
-    let (_router, address) = Script::listening("asyncssh_router.py", &["sha1", public.to_str().unwrap()]);
+    let (mut router, address) =
+        Script::listening("paramiko_router.py", &["signature", public.to_str().unwrap()]);
     let key = std::fs::read_to_string(&id).unwrap();
     for algorithms in [SshAlgorithms::Modern, SshAlgorithms::Legacy] {
         let state = tempfile::tempdir().unwrap();
@@ -147,8 +148,10 @@ async fn client_signatures_with_sha1_are_for_legacy_ssh() {
         let result = SshTransport::new(settings).unwrap().visit(&device, &errand, &mut trace).await;
         if algorithms == SshAlgorithms::Legacy {
             assert_eq!(result.unwrap(), ["hello\n"]);
+            assert_eq!([router.line(), router.line()], ["done", "signature ssh-rsa"]);
         } else {
             let error = result.unwrap_err();
+            assert_eq!([router.line(), router.line()], ["done", "signature rsa-sha2-512"]);
             assert_eq!((error.kind, error.stage), (FailureKind::Auth, Stage::Auth), "{}", error.detail);
             assert!(
                 trace.notes.iter().any(|n| n.contains("legacy_ssh = true allows SHA-1")),

@@ -1,6 +1,5 @@
-"""Routers by asyncssh. Without arguments: one that lets everybody in by `none` and asks for user and password in its
-shell, as old switches do; it tells each login that was tried at its prompt. With `sha1 AUTHORIZED_KEYS`: one that knows RSA
-signatures with SHA-1 only, as all did before 2017. Both tell their port first and end when their standard input does."""
+"""A router by asyncssh: it lets everybody in by `none` and asks for user and password in its shell, as old switches do.
+Tells its port, then each login that was tried at its prompt; ends when its standard input does."""
 
 import asyncio
 import logging
@@ -71,21 +70,11 @@ async def prompt(process):
             process.stdout.write("% Invalid input detected\n")
 
 
-async def hello(process):
-    process.stdout.write("hello\n")
-    process.exit(0)
-
-
 async def main():
     logging.disable(logging.CRITICAL)
-    keys = [asyncssh.generate_private_key("ssh-ed25519")]
-    if sys.argv[1:2] == ["sha1"]:
-        server = await asyncssh.create_server(
-            asyncssh.SSHServer, "127.0.0.1", 0, server_host_keys=keys, process_factory=hello,
-            authorized_client_keys=sys.argv[2], signature_algs=["ssh-rsa"], password_auth=False)
-    else:
-        server = await asyncssh.create_server(
-            Server, "127.0.0.1", 0, server_host_keys=keys, process_factory=session)
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    server = await asyncssh.create_server(
+        Server, "127.0.0.1", 0, server_host_keys=[key], process_factory=session)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     server.close()
