@@ -7,14 +7,12 @@ CARGO_DENY := 0.20.2
 CARGO_DEB := 3.8.0
 CARGO_FUZZ := 0.13.1
 TOOLS := target/tools
-# Renamed whenever what is in it changes, so that an older one is brought up to date.
-PYTHON_SERVERS := target/venv/servers-2
 # How long each fuzz target runs, and which.
 FUZZ_SECONDS := 300
 FUZZ_TARGETS := screen prompt chatter manners known_hosts ssh_config parse config
 # Real servers that the tests talk to, and what the boot test boots in. The browser comes with the tests that look.
 PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server openssl prometheus \
-  prometheus-alertmanager python3-venv systemd systemd-container
+  prometheus-alertmanager python3-venv systemd systemd-container fish groff lintian man-db zsh
 
 .PHONY: help
 help: ## lists the targets
@@ -40,13 +38,13 @@ unit: ## all tests that need nothing but a compiler
 	cargo test --locked
 
 .PHONY: real
-real: packages $(PYTHON_SERVERS) ## all tests against real servers
+real: packages target/venv/.made $(TOOLS)/bin/cargo-deb ## all tests against real servers
 	cargo test --locked --test real -- --ignored --test-threads=2
 
-# An emulator of network devices and SSH servers, by others, in Python; they touch nothing outside their folder.
-$(PYTHON_SERVERS):
+# Python programs that the tests talk to, by others; they touch nothing outside this folder.
+target/venv/.made: tests/support/requirements.txt
 	python3 -m venv target/venv
-	target/venv/bin/python -m pip install --quiet fakenos==1.2.1 paramiko==4.0.0 asyncssh==2.24.1
+	target/venv/bin/python -m pip install --quiet --requirement $<
 	touch $@
 
 .PHONY: docs
@@ -78,9 +76,25 @@ $(TOOLS)/bin/cargo-fuzz:
 	rm -rf target/tools/build
 
 .PHONY: deb
-deb: $(TOOLS)/bin/cargo-deb ## builds the Debian package, into target/debian
-	cargo build --locked --release
+deb: release $(TOOLS)/bin/cargo-deb ## builds the Debian package, into target/debian
 	bash packaging/deb.sh release target/release/versweep
+
+# No path of this machine in the program, so that another one builds the same: `make reproduce` tries it.
+.PHONY: release
+release: ## builds the program as it is shipped
+	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/versweep --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo" \
+	  cargo build --locked --release
+
+.PHONY: dist
+dist: deb ## what a release consists of, into target/dist: package, bill of material, licences, checksums
+	rm -rf target/dist && mkdir -p target/dist
+	cp target/debian/versweep-release.deb target/share/versweep.cdx.json target/share/licences.txt target/dist/
+	git archive --format=tar.gz --prefix=versweep/ --output=target/dist/versweep-source.tar.gz HEAD
+	cd target/dist && sha256sum -- * >SHA256SUMS
+
+.PHONY: reproduce
+reproduce: ## builds the program twice, in two folders, and compares
+	bash packaging/reproduce.sh
 
 $(TOOLS)/bin/cargo-deb:
 	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --debug --locked --no-default-features \

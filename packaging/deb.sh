@@ -4,6 +4,8 @@ set -eu
 profile=$1 program=$2
 share=target/share
 rm -rf "$share"
+python3 packaging/dependencies.py sbom "$share"
+python3 packaging/dependencies.py licences "$share"
 "$program" man --folder "$share/man" >/dev/null
 "$program" completions bash >"$share/versweep.bash"
 "$program" completions zsh >"$share/_versweep"

@@ -57,6 +57,9 @@ mod login;
 #[path = "real/odd_servers.rs"]
 mod odd_servers;
 #[cfg(test)]
+#[path = "real/packages.rs"]
+mod packages;
+#[cfg(test)]
 #[path = "real/prometheus.rs"]
 mod prometheus;
 #[cfg(test)]

@@ -196,7 +196,7 @@ impl Transport for SshTransport {
 impl SshTransport {
     fn login(&self, credential: &CredentialId) -> Result<&Login, TransportError> {
         self.logins.get(credential).ok_or_else(|| {
-            let detail = format!("credential {credential} is not loaded");
+            let detail = format!("credential {credential} is not loaded: a reload reads it");
             TransportError::new(FailureKind::Internal, Stage::Connect, detail)
         })
     }

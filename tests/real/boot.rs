@@ -1,9 +1,11 @@
-//! The unit as systemd really runs it: a throw-away copy of this machine's root, booted in a container without a network.
+//! The package as dpkg and systemd really take it: a throw-away copy of this machine's root, booted in a container without a network.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+
+use crate::packages;
 
 const PASSWORD: &str = "planted-Pa55word-okapi";
 
@@ -13,7 +15,10 @@ state() { systemctl show versweep -p "$1" --value; }
 until_true() { for _ in $(seq 600); do "$@" && return 0; sleep 0.1; done; echo "waited in vain: $*"; return 1; }
 log_says() { journalctl --sync; journalctl -u versweep -o cat --no-pager | grep -q "$1"; }
 get() { exec 3<>/dev/tcp/127.0.0.1/9948 && printf 'GET %s HTTP/1.0\r\n\r\n' "$1" >&3 && cat <&3; }
+dpkg --install /opt/versweep.deb >/dev/null 2>&1
+echo "installed $? $(systemctl is-enabled versweep) $(systemctl is-active versweep)"
 cd /etc/versweep
+install -m 600 /opt/password credentials/netops
 
 systemctl start versweep; echo "start $? $(systemctl is-active versweep)"
 echo "ready $(get /-/ready | head -1 | tr -d '\r')"
@@ -34,6 +39,15 @@ echo "log $(journalctl -u versweep VERSWEEP_GRACEFUL=true -o cat --no-pager)"
 journalctl -u versweep -o export --no-pager | grep -c "$(cat /etc/versweep/credentials/netops)" | sed 's/^/secret in journal /'
 echo 'nonsense = 1' >>versweep.toml
 systemctl start versweep 2>/dev/null; echo "bad config $? $(state ExecMainStatus) $(state NRestarts)"
+sed -i '$d' versweep.toml
+
+systemctl start versweep; before=$(state MainPID)
+store() { stat -c %i /var/lib/private/versweep/versweep.db; }
+kept=$(store)
+dpkg --install /opt/versweep.deb >/dev/null 2>&1
+echo "upgraded $? $(systemctl is-active versweep) $([ "$(state MainPID)" != "$before" ] && echo restarted) $([ "$(store)" = "$kept" ] && echo "same store")"
+cd /; dpkg --purge versweep >/dev/null 2>&1
+echo "purged $? $(systemctl is-active versweep) $(ls -d /etc/versweep /var/lib/versweep /var/lib/private/versweep /usr/bin/versweep 2>/dev/null | wc -l) files left"
 systemctl poweroff --force
 "#;
 
@@ -109,23 +123,23 @@ fn boot(root: &Root) -> String {
 }
 
 #[test]
-#[ignore = "needs systemd-nspawn and root: run by make test"]
-fn systemd_starts_reloads_watches_and_stops_it() {
+#[ignore = "needs systemd-nspawn, cargo-deb and root: run by make test"]
+fn the_package_installs_and_systemd_starts_reloads_watches_and_stops_it() {
     let root = Root::mount();
-    fs::copy(env!("CARGO_BIN_EXE_versweep"), root.path("usr/bin/versweep")).unwrap();
-    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/versweep.service");
-    fs::copy(unit, root.path("etc/systemd/system/versweep.service")).unwrap();
+    fs::copy(packages::deb(), root.path("opt/versweep.deb")).unwrap();
+    // Whoever installs packages in the tests may keep their daemons from starting; here one is to start.
+    let _ = fs::remove_file(root.path("usr/sbin/policy-rc.d"));
     // The test has no minute to spare for the watchdog.
     root.write(
         "etc/systemd/system/versweep.service.d/fast.conf",
         "[Service]\nWatchdogSec=2s\nRestartSec=0\n",
         0o644,
     );
-    run(env!("CARGO_BIN_EXE_versweep"), &["init", root.path("etc/versweep").to_str().unwrap()]);
-    root.write("etc/versweep/credentials/netops", PASSWORD, 0o600);
+    root.write("opt/password", PASSWORD, 0o600);
 
     let said = boot(&root);
     let expected = [
+        "installed 0 disabled inactive",
         "start 0 active",
         "ready HTTP/1.0 200 OK",
         "user versweep",
@@ -138,6 +152,8 @@ fn systemd_starts_reloads_watches_and_stops_it() {
         "secret in journal 0",
         // Exit code 64 is not tried again.
         "bad config 1 64 0",
+        "upgraded 0 active restarted same store",
+        "purged 0 inactive 0 files left",
     ];
     assert_eq!(said.lines().collect::<Vec<_>>(), expected);
 }
