@@ -126,7 +126,9 @@ impl Part {
             .kill_on_drop(true)
             .spawn()
             .context("can't start the simulated fleet")?;
-        let targets = read_inventory(&mut child).await?;
+        let mut targets = read_inventory(&mut child).await?;
+        // Every part calls its first device by the same name, and two visits to one device are never under way at once.
+        targets.iter_mut().for_each(|target| target.name = format!("{}-{first}", target.name));
         Ok(Self { child, targets })
     }
 }
