@@ -13,6 +13,7 @@ use crate::diff::FlapRules;
 use crate::known::SweepRecord;
 use crate::observation::Observation;
 use crate::platform::Platforms;
+use crate::policy::Policy;
 use crate::status::SweepStatus;
 
 mod on_demand;
@@ -27,8 +28,11 @@ pub const NOTES_WAITING: usize = 1024;
 pub enum Note {
     /// The inventory is this from now on, sorted by name.
     Inventory(Vec<Arc<Device>>),
-    /// What observations mean is judged by this from now on: after a reload.
+    /// What observations mean is judged by this from now on: after a reload. Its policies come into force with the next
+    /// inventory: judged between the two, a device whose labels change with its policy would seem to break one.
     Judgement(Judgement),
+    /// The policies are these from now on.
+    Policies(Arc<[Policy]>),
     /// A sweep began; `SweepRecord::ended` is absent.
     SweepStarted(SweepRecord),
     /// A visit ended.
@@ -57,6 +61,8 @@ pub struct Judgement {
     pub flapping: FlapRules,
     /// How long history, changes and sweeps are kept.
     pub keep_history: Duration,
+    /// Which versions may run where.
+    pub policies: Arc<[Policy]>,
 }
 
 /// The sending end towards the recorder. The recorder ends when the last one is dropped.

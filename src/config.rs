@@ -16,19 +16,23 @@ use crate::diff::FlapRules;
 use crate::document::{Document, Problem, Section};
 use crate::holdoff;
 use crate::platform::Platforms;
-use crate::settings::{JumpHosts, Layers, References, Source};
+use crate::settings::{JumpHosts, Layers, References};
+use crate::source::Source;
 use crate::timetable::Timetable;
 
 mod care;
 mod credentials;
+mod inventory;
 mod jumps;
-#[cfg_attr(not(test), expect(dead_code, reason = "the tables that name servers come with their own rooms"))]
 mod peer;
+mod policies;
+mod relabel;
 mod secrets;
 mod ssh_file;
 mod sweeps;
 mod tables;
 
+pub use self::policies::{Policies, PolicySource, fetched_policies};
 pub use crate::document::Problems as ConfigErrors;
 
 /// The most workers: beyond it one process has no file descriptors for their connections anyway.
@@ -85,6 +89,8 @@ pub struct Config {
     pub holdoff: holdoff::Rules,
     /// The whole of a graceful stop.
     pub grace: Duration,
+    /// Which versions may run where.
+    pub policies: Policies,
     /// Where devices come from, in the order of the file.
     pub inventory: Vec<Source>,
     /// The settings below each device's own.
@@ -182,7 +188,7 @@ pub fn draft_str(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<S
 }
 
 /// The tables that a configuration may have.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 20] = [
     "breaker",
     "holdoff",
     "web",
@@ -201,6 +207,8 @@ const TABLES: [&str; 18] = [
     "metrics",
     "changes",
     "daemon",
+    "policies",
+    "policy",
 ];
 
 fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
@@ -240,7 +248,6 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         listen: tables::listen(root, vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9948))]),
         known_hosts: tables::path(&ssh, "known_hosts", folder, || store_path.with_file_name("known_hosts")),
         extra_known_hosts,
-        store: store_path,
         keep_history: tables::duration(&store, "keep_history", DEFAULT_KEEP_HISTORY, [DAY, 36_500 * DAY]),
         workers: tables::workers(root, 256),
         credentials: credentials::credentials(root, around, &mut warnings),
@@ -254,7 +261,9 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         breaker: care::breaker(root),
         holdoff: care::holdoff(root),
         grace: tables::duration(&daemon, "grace", 30 * SECOND, [SECOND, HOUR]),
-        inventory: tables::sources(root, folder),
+        inventory: inventory::sources(root, around, &mut warnings),
+        policies: policies::policies(root, around, &references, &store_path, &mut warnings),
+        store: store_path,
         layers: Layers { ssh: ssh_file, ..layers },
         platforms: Arc::new(platforms),
         platforms_complete,

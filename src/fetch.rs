@@ -184,6 +184,20 @@ impl Client {
     }
 }
 
+impl FetchError {
+    /// Whether the time ran out.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.what, Trouble::Timeout { .. })
+    }
+
+    /// Whether the answer was larger than it may be.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        matches!(self.what, Trouble::TooLarge { .. })
+    }
+}
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("manners", &self.manners).finish_non_exhaustive()

@@ -27,8 +27,10 @@ pub mod document;
 pub mod holdoff;
 pub mod parse;
 pub mod platform;
+pub mod policy;
 pub mod settings;
 pub mod ssh_config;
+pub mod textdiff;
 pub mod timetable;
 
 // floor 2: doors to the outside
@@ -38,6 +40,7 @@ pub mod inventory;
 pub mod limits;
 pub mod metrics;
 pub mod sink;
+pub mod source;
 pub mod store;
 pub mod transport;
 

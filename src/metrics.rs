@@ -9,8 +9,9 @@ mod daemon;
 mod device;
 mod family;
 mod page;
+mod policy;
 
-pub use cut::{Collect, Cut, CutError, Shard};
+pub use cut::{Collect, Cut, CutError, Shard, fnv1a};
 pub use page::Encoding;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -20,9 +21,9 @@ use prometheus::process_collector::ProcessCollector;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
-use crate::known::Snapshot;
+use crate::known::{DeviceState, Snapshot};
 use crate::metrics::page::{Part, PartWriter};
-use crate::status::{GateStatus, ReloadStatus, SinkStatus, SourceStatus, SweepStatus};
+use crate::status::{FetchStatus, GateStatus, ReloadStatus, SinkStatus, SourceStatus, SweepStatus};
 
 /// The one content type of the text format, exactly as the format's description has it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -50,6 +51,8 @@ pub struct Live {
     pub sources: Vec<SourceStatus>,
     /// The last reload; absent in a process that has none, such as `versweep sweep`.
     pub reload: Option<ReloadStatus>,
+    /// The last fetch of the policies; absent where they come from no URL.
+    pub policies: Option<FetchStatus>,
     /// Bytes of the database file with its write-ahead log, where they could be read.
     pub store_bytes: Option<u64>,
 }
@@ -149,6 +152,14 @@ impl Exporter {
         };
         let parts: Vec<&Part> = devices.iter().filter_map(|cell| cell.get()).chain(&own).collect();
         Ok(page::join(&parts, encoding)?)
+    }
+
+    /// The series of one device, as the page has them, or would have them with series per device.
+    ///
+    /// # Errors
+    /// As [`Self::page`].
+    pub fn device(&self, state: &DeviceState, encoding: Encoding) -> Result<Vec<u8>, RenderError> {
+        Ok(page::join(&[&self.view.render_one(state)?], encoding)?)
     }
 
     /// How often a device part was rendered since the exporter was made.

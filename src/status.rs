@@ -63,14 +63,79 @@ pub struct GateStatus {
     pub logins_per_second: Option<f64>,
 }
 
-/// The last refresh of one inventory source.
+/// One inventory source, as the outside sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceStatus {
-    /// The source's name: its path.
+    /// The source's name.
     pub source: String,
-    /// Devices that it gave.
+    /// Devices of the list in force.
     pub devices: usize,
-    /// Whether the last refresh was good.
+    /// Entries of it that are not used.
+    pub dropped: usize,
+    /// Devices of a list that waits for a confirmation; absent while none waits.
+    pub pending: Option<usize>,
+    /// Why the last look brought nothing that could be used; absent when it was good.
+    pub failure: Option<RefreshFailure>,
+    /// When the source was last looked at; absent before the first time.
+    pub looked: Option<Timestamp>,
+    /// When a look was last good; absent before the first one since the daemon's start.
+    pub good: Option<Timestamp>,
+}
+
+/// Why a look at an inventory source brought nothing that can be used: a closed set, the metric label `reason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RefreshFailure {
+    /// The file or folder can't be read.
+    Unreadable,
+    /// The server can't be connected to, or its certificate is not trusted.
+    Unreachable,
+    /// No whole answer within the timeout.
+    Timeout,
+    /// The server refuses the credentials: 401 or 403.
+    Denied,
+    /// The server answers with another status than success.
+    Status,
+    /// What came is not an inventory of that form, or is too large.
+    Garbage,
+    /// Something is wrong with a device of a list that is written for versweep.
+    Invalid,
+    /// More devices are missing than `max_shrink` allows; the list waits for a confirmation.
+    Shrunk,
+}
+
+impl RefreshFailure {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 8] = [
+        Self::Unreadable,
+        Self::Unreachable,
+        Self::Timeout,
+        Self::Denied,
+        Self::Status,
+        Self::Garbage,
+        Self::Invalid,
+        Self::Shrunk,
+    ];
+
+    /// The name used in metrics, logs and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Denied => "denied",
+            Self::Status => "status",
+            Self::Garbage => "garbage",
+            Self::Invalid => "invalid",
+            Self::Shrunk => "shrunk",
+        }
+    }
+}
+
+/// The last time that something was fetched from a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchStatus {
+    /// Whether it was good, and taken.
     pub success: bool,
     /// When that was.
     pub at: Timestamp,

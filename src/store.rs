@@ -7,29 +7,35 @@
 mod backup;
 mod error;
 mod flaps;
+mod history;
 mod load;
 mod more;
 mod open;
 mod outbox;
+mod pages;
 mod prune;
 mod raw;
 mod read;
 mod row;
+mod standings;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
 
 pub use self::backup::backup;
 pub use self::error::StoreError;
+pub use self::history::{ChangeFilter, ChangeRow, PastVersion, VersionRow};
 pub use self::outbox::{Outbox, Standing};
+pub use self::pages::ChangesAsked;
 pub use self::read::{HistoryRange, ROWS_MAX, Reader, StoredChange, StoredRaw};
 use crate::change::Change;
 use crate::clock::Timestamp;
-use crate::device::{DeviceId, PlatformKey};
-use crate::known::{Known, SweepRecord};
+use crate::device::{DeviceId, Labels, PlatformKey};
+use crate::known::{Known, PolicyInfo, PolicyStanding, SweepRecord};
 use crate::observation::RawText;
 use crate::status::Totals;
 
@@ -71,6 +77,8 @@ pub struct Loaded {
     pub recent_changes: Vec<Change>,
     /// The newest sequence in the outbox; 0 when nothing ever happened.
     pub last_sequence: i64,
+    /// The policies that were last in force.
+    pub policies: Vec<PolicyInfo>,
 }
 
 /// One visit, judged: what was known, what is known now, and the changes between.
@@ -86,6 +94,8 @@ pub struct Visit {
     pub changes: Vec<Change>,
     /// What the device said; kept for changes and for the last failure only.
     pub raw: Option<RawText>,
+    /// The labels that the inventory gives it; absent when it is no longer there.
+    pub labels: Option<Labels>,
 }
 
 impl Visit {
@@ -112,8 +122,25 @@ pub struct Batch {
     pub news: Vec<News>,
     /// Sweeps that began, went on or ended.
     pub sweeps: Vec<SweepRecord>,
+    /// Devices that stand otherwise by their policies though nobody visited them.
+    pub standings: Vec<(DeviceId, Vec<PolicyStanding>)>,
+    /// The policies, where they are others than before.
+    pub policies: Option<Vec<Arc<PolicyInfo>>>,
     /// The counters after all of it.
     pub totals: Totals,
+}
+
+impl Batch {
+    /// Whether there is nothing in it but counters.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { visits, news, sweeps, standings, policies, totals: _ } = self;
+        visits.is_empty()
+            && news.is_empty()
+            && sweeps.is_empty()
+            && standings.is_empty()
+            && policies.is_none()
+    }
 }
 
 impl Store {
@@ -156,6 +183,7 @@ impl Store {
         for last in news {
             write::news(&transaction, &last.change)?;
         }
+        standings::write(&transaction, &batch.standings, batch.policies.as_deref())?;
         for sweep in &batch.sweeps {
             write::sweep(&transaction, sweep)?;
         }

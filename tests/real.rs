@@ -19,6 +19,10 @@ mod prometheus_server;
 #[path = "support/python.rs"]
 mod python;
 #[cfg(test)]
+#[expect(dead_code, reason = "the behaviours use the rest of it")]
+#[path = "support/site.rs"]
+mod site;
+#[cfg(test)]
 #[path = "support/sshd.rs"]
 mod sshd_server;
 #[cfg(test)]
@@ -38,6 +42,9 @@ mod boot;
 #[cfg(test)]
 #[path = "real/certificates.rs"]
 mod certificates;
+#[cfg(test)]
+#[path = "real/conformance.rs"]
+mod conformance;
 #[cfg(test)]
 #[path = "real/disk_full.rs"]
 mod disk_full;

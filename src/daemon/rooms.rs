@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use super::policies::Keeper;
 use super::requests::{self, Counter};
 use super::world::World;
 use crate::activity::{Ask, Book, Notes, Reason, Slip, Start, SweepHandle, Trigger};
@@ -19,7 +20,7 @@ use crate::holdoff;
 use crate::known::Snapshot;
 use crate::observation::SweepId;
 use crate::schedule::{self, Alarms, Scheduled};
-use crate::status::SweepStatus;
+use crate::status::{FetchStatus, ReloadStatus, SweepStatus};
 use crate::sweep::{self, Engine, Outlet, Plan, Stop};
 use crate::transport::Transport;
 
@@ -77,6 +78,28 @@ impl<T: Transport> Rooms<T> {
     pub(super) fn serve(&mut self, asks: mpsc::Receiver<Ask>, book: Book) {
         let counter = Counter { asks, book, sweeps: self.handles() };
         self.tasks.spawn(requests::serve(Arc::clone(&self.shared), counter));
+    }
+
+    /// Keeps the policies that come from a URL from now on; gives what became of the last fetch.
+    pub(super) fn keep_policies(
+        &mut self,
+        reloaded: watch::Receiver<ReloadStatus>,
+    ) -> watch::Receiver<Option<FetchStatus>> {
+        let (status, watched) = watch::channel(None);
+        let Shared { world, notes, clock, stop, .. } = &*self.shared;
+        let keeper = Keeper {
+            world: Arc::clone(world),
+            notes: notes.clone(),
+            clock: Arc::clone(clock),
+            reloaded,
+            status,
+            stop: stop.drain.clone(),
+        };
+        self.tasks.spawn(async move {
+            keeper.keep().await;
+            Ok(())
+        });
+        watched
     }
 
     /// Makes the rooms those of the configuration.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, Row};
 
 use super::row::{KNOWN_COLUMNS, known, nonsense, optional_time, time, uncount};
-use super::{Loaded, RECENT_CHANGES, outbox, read};
+use super::{Loaded, RECENT_CHANGES, outbox, read, standings};
 use crate::change::ChangeKind;
 use crate::clock::Timestamp;
 use crate::device::DeviceId;
@@ -23,6 +23,7 @@ pub(super) fn load(connection: &mut Connection) -> rusqlite::Result<Loaded> {
         last_complete: last_complete(connection)?,
         recent_changes: recent.into_iter().map(|stored| stored.change).collect(),
         last_sequence: outbox::last_sequence(connection)?,
+        policies: standings::policies(connection)?,
     })
 }
 

@@ -40,8 +40,19 @@ CREATE TABLE device (
     -- when the inventory ceased to have it
     removed             INTEGER,
     -- changes to and fro as JSON; absent while it is calm
-    flaps               TEXT
+    flaps               TEXT,
+    -- the inventory's labels at its last visit, as JSON
+    labels              TEXT    NOT NULL,
+    -- what each policy last said for sure of it, as JSON; absent where none ever did
+    standings           TEXT
 ) STRICT;
+
+-- The policies that were last in force. `since` is when one began to ask for what it asks for.
+CREATE TABLE policy (
+    name  TEXT    PRIMARY KEY,
+    asks  TEXT    NOT NULL,
+    since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- The versions that a device was seen to run. The open range has no `last_seen`: that is the device's `seen_at`.
 CREATE TABLE history (
@@ -73,6 +84,7 @@ CREATE TABLE change (
 -- The identity of a change: the same batch written again adds nothing.
 CREATE UNIQUE INDEX change_once ON change (device, coalesce(sweep, at), kind, subject);
 CREATE INDEX change_age ON change (at);
+CREATE INDEX change_kind ON change (kind);
 
 -- What the devices said: zlib, at most 64 KiB compressed. `size` is the length of the text as it came.
 CREATE TABLE change_raw (

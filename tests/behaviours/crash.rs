@@ -72,6 +72,7 @@ async fn visit_for_ever(folder: &Path) {
         down_after: DOWN_AFTER,
         flapping: FlapRules::default(),
         keep_history: Duration::from_secs(1 << 40),
+        policies: Arc::default(),
     };
     let recorder = Recorder::start(store, loaded, judgement, Arc::new(SystemClock));
     let jsonl = Sink::Jsonl(Jsonl::new(&folder.join("events.jsonl")));

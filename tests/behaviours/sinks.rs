@@ -42,6 +42,7 @@ fn commit(store: &mut Store, device: &str, versions: &[&str]) -> i64 {
             after: known.clone(),
             changes,
             raw: None,
+            labels: None,
         });
     }
     store.commit(&batch).unwrap()

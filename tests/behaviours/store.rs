@@ -35,7 +35,7 @@ fn visits(known: &mut Known, observations: impl IntoIterator<Item = Observation>
             Outcome::Answered { raw, .. } => Some(raw),
             Outcome::Failed { raw, .. } => raw,
         };
-        Visit { device: observation.device, before, after: known.clone(), changes, raw }
+        Visit { device: observation.device, before, after: known.clone(), changes, raw, labels: None }
     };
     Batch { visits: observations.into_iter().map(judge).collect(), ..Batch::default() }
 }

@@ -138,6 +138,7 @@ fn device(target: &Target, credential: &CredentialId, delay: Duration) -> anyhow
         algorithms: SshAlgorithms::Modern,
         timeouts: Timeouts { visit: limit, connect: limit, login: limit, command: limit },
         labels: Labels::default(),
+        identity: None,
     })
 }
 
