@@ -25,7 +25,7 @@ use crate::recorder::{Recorder, RecorderError, RecorderHandle};
 use crate::schedule::Alarms;
 use crate::status::ReloadStatus;
 use crate::store::Store;
-use crate::sweep::{Engine, Stop};
+use crate::sweep::{Engine, Lanes, Stop};
 use crate::transport::ssh::{SshTransport, tune_process};
 
 mod couriers;
@@ -86,7 +86,7 @@ impl Daemon {
         flushed(&recorder.notes).await?;
         Ok(Self {
             path: path.to_owned(),
-            engine: Engine::with_gates(config.workers, world.gate_rules()),
+            engine: Engine::with_gates(config.workers, world.gate_rules()).on(Lanes::one_per_core()?),
             clock,
             world: Arc::new(ArcSwap::from_pointee(world)),
             recorder,

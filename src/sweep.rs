@@ -21,12 +21,14 @@ use crate::status::SweepStatus;
 use crate::transport::Transport;
 
 mod gates;
+mod lanes;
 mod queue;
 mod tail;
 mod visit;
 mod workers;
 
 pub use gates::{GateRules, Gates};
+pub use lanes::Lanes;
 pub use tail::Care;
 pub use workers::{Claim, Claims, Permit, Workers};
 
@@ -43,6 +45,8 @@ pub struct Engine {
     pub claims: Arc<Claims>,
     /// Login budgets and breakers.
     pub gates: Arc<Gates>,
+    /// Where visits run.
+    pub lanes: Lanes,
 }
 
 impl Engine {
@@ -59,7 +63,14 @@ impl Engine {
             workers: Arc::new(Workers::new(workers)),
             claims: Arc::default(),
             gates: Arc::new(Gates::new(rules)),
+            lanes: Lanes::default(),
         }
+    }
+
+    /// The same engine with its visits on these lanes.
+    #[must_use]
+    pub fn on(self, lanes: Lanes) -> Self {
+        Self { lanes, ..self }
     }
 }
 
@@ -270,7 +281,7 @@ impl<T: Transport> Flight<T> {
         };
         self.outlet.status.send_modify(|status| status.busy += 1);
         let busy = Busy(self.outlet.status.clone());
-        let task = self.visits.spawn(async move {
+        let task = self.engine.lanes.spawn(&mut self.visits, async move {
             let told = visit.run(pass).await;
             drop(busy);
             drop(claim);
