@@ -159,13 +159,28 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<Exit> {
         logging::start(matches!(self.command, Command::Moving(Moving::Run(_) | Moving::Demo(_))));
         match self.command {
-            Command::Moving(command) => signals::run_until_signal(|stop| command.run(stop)),
+            Command::Moving(command) => {
+                if command.visits_as_usual() {
+                    // Before the runtime has threads. Where it can't be had, visits are dearer, not wrong.
+                    let _ = crate::transport::ssh::tune_process();
+                }
+                signals::run_until_signal(|stop| command.run(stop))
+            }
             Command::AtOnce(command) => command.run(),
         }
     }
 }
 
 impl Moving {
+    /// Whether this process is to be tuned for visits: not for the benchmark's baseline, which is to run as it comes, and
+    /// not where that one would inherit it.
+    fn visits_as_usual(&self) -> bool {
+        match self {
+            Self::Bench(args) => args.is_tuned(),
+            _ => true,
+        }
+    }
+
     async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         match self {
             Self::Run(args) => args.run(stop).await,

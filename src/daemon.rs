@@ -26,7 +26,7 @@ use crate::recorder::{Recorder, RecorderError, RecorderHandle};
 use crate::schedule::Alarms;
 use crate::status::ReloadStatus;
 use crate::store::Store;
-use crate::sweep::{Engine, Stop};
+use crate::sweep::{Engine, Lanes, Stop};
 use crate::transport::ssh::{SshTransport, tune_process};
 
 mod couriers;
@@ -85,7 +85,7 @@ impl Daemon {
         world.keep_lists();
         recorder.notes.send(Note::Inventory(world.devices.clone())).await?;
         flushed(&recorder.notes).await?;
-        let engine = Engine::with_rules(world.rules());
+        let engine = Engine::with_rules(world.rules()).on(Lanes::one_per_core()?);
         reopen(&engine, &recorder.snapshot.load().breakers, clock.now());
         Ok(Self {
             path: path.to_owned(),

@@ -57,3 +57,7 @@ pub mod sweep;
 
 pub mod cli;
 pub mod daemon;
+
+#[cfg(test)]
+#[path = "../tests/support/seeds.rs"]
+mod seeds;

@@ -24,11 +24,13 @@ use crate::transport::Transport;
 
 mod curtain;
 mod engine;
+mod lanes;
 mod quiet;
 mod tail;
 mod visit;
 
 pub use engine::{Engine, EngineStatus};
+pub use lanes::Lanes;
 pub use tail::Care;
 
 use curtain::Curtain;
@@ -248,7 +250,7 @@ impl<T: Transport> Flight<T> {
         self.outlet.status.send_modify(|status| status.busy += 1);
         let busy = Busy(self.outlet.status.clone());
         grant.begin();
-        let task = self.visits.spawn(async move {
+        let task = self.engine.lanes.spawn(&mut self.visits, async move {
             let told = visit.run(&mut grant).await;
             drop(busy);
             drop(grant);

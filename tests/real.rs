@@ -16,6 +16,9 @@ mod fleet;
 #[path = "support/prometheus.rs"]
 mod prometheus_server;
 #[cfg(test)]
+#[path = "support/python.rs"]
+mod python;
+#[cfg(test)]
 #[expect(dead_code, reason = "the behaviours use the rest of it")]
 #[path = "support/site.rs"]
 mod site;
@@ -66,6 +69,9 @@ mod packages;
 #[cfg(test)]
 #[path = "real/prometheus.rs"]
 mod prometheus;
+#[cfg(test)]
+#[path = "real/python_servers.rs"]
+mod python_servers;
 #[cfg(test)]
 #[path = "real/receivers.rs"]
 mod receivers;

@@ -23,7 +23,7 @@ use crate::known::Snapshot;
 use crate::limits;
 use crate::observation::SweepId;
 use crate::status::SweepStatus;
-use crate::sweep::{self, Engine, Outlet, Plan, Stop};
+use crate::sweep::{self, Engine, Lanes, Outlet, Plan, Stop};
 use crate::timetable::Windows;
 use crate::transport::ssh::{SshTransport, tune_process};
 
@@ -171,6 +171,7 @@ impl Listing<'_> {
         let (notes, mut passing) = mpsc::channel(NOTES_WAITING);
         let (status, _) = watch::channel(SweepStatus::default());
         let engine = Engine::with_rules(self.world.rules());
+        let engine = engine.on(Lanes::one_per_core().context("no threads for visits")?);
         reopen(&engine, &self.before.breakers, self.world.prober.clock.now());
         let outlet = Outlet { notes, status };
         let sweep_stop = Stop { drain: stop, ..Stop::default() };

@@ -15,9 +15,15 @@ use crate::failure::{FailureKind, Stage};
 use crate::observation::Outcome;
 use crate::status::{GateStatus, LimitStatus, Waiting};
 
+use super::lanes::Lanes;
+
 /// What all sweeps share: workers, limits, login budgets, breakers, and the claims on devices. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Engine(Arc<Shared>);
+pub struct Engine {
+    shared: Arc<Shared>,
+    /// Where visits run.
+    pub(super) lanes: Lanes,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -75,7 +81,14 @@ impl Engine {
     pub fn with_rules(rules: Rules) -> Self {
         let desk = Desk { dispatch: Dispatch::new(rules), trays: HashMap::new() };
         let (wake, _) = watch::channel(None);
-        Self(Arc::new(Shared { origin: Instant::now(), desk: Mutex::new(desk), wake }))
+        let shared = Arc::new(Shared { origin: Instant::now(), desk: Mutex::new(desk), wake });
+        Self { shared, lanes: Lanes::default() }
+    }
+
+    /// The same engine with its visits on these lanes.
+    #[must_use]
+    pub fn on(self, lanes: Lanes) -> Self {
+        Self { lanes, ..self }
     }
 
     /// Other rules, from a reload. A lower cap comes into force as visits end; none is broken off. Open breakers stay
@@ -120,11 +133,11 @@ impl Engine {
             run
         });
         self.pump();
-        Seat { engine: self.clone(), run, bell, wake: self.0.wake.subscribe() }
+        Seat { engine: self.clone(), run, bell, wake: self.shared.wake.subscribe() }
     }
 
     fn now(&self) -> Duration {
-        self.0.origin.elapsed()
+        self.shared.origin.elapsed()
     }
 
     /// Hands out all that may begin now, and rings for those who get it.
@@ -144,12 +157,12 @@ impl Engine {
                 }
             }
         });
-        let wake = wake.map(|wake| self.0.origin + wake);
-        self.0.wake.send_if_modified(|before| std::mem::replace(before, wake) != wake);
+        let wake = wake.map(|wake| self.shared.origin + wake);
+        self.shared.wake.send_if_modified(|before| std::mem::replace(before, wake) != wake);
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut Desk) -> R) -> R {
-        act(&mut self.0.desk.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.shared.desk.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -185,7 +198,7 @@ impl Seat {
                 () = self.bell.notified() => {}
                 // The sender is the engine's, which this seat holds.
                 _ = self.wake.changed() => {}
-                () = sleep_until(wake.unwrap_or(self.engine.0.origin)), if wake.is_some() => self.engine.pump(),
+                () = sleep_until(wake.unwrap_or(self.engine.shared.origin)), if wake.is_some() => self.engine.pump(),
             }
         }
     }
