@@ -16,6 +16,8 @@ use crate::failure::FailureKind;
 mod ask;
 mod conversation;
 mod farewell;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod prompt;
 mod rules;
 mod screen;

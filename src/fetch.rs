@@ -6,6 +6,7 @@
 
 mod login;
 mod reach;
+mod signer;
 mod target;
 mod trust;
 
@@ -20,6 +21,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 pub use self::login::Login;
 pub use self::reach::Reach;
 use self::reach::{Refused, Resolver};
+pub use self::signer::{BadKey, Signer, message_id};
 pub use self::target::{Target, TargetError};
 pub use self::trust::Roots;
 use crate::clock::Timestamp;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::device::{
     CredentialId, HostKeyPolicy, JumpHost, PlatformChoice, Route, Selector, SshAlgorithms, Timeouts,
 };
-use crate::document::{Item, Section};
+use crate::document::Item;
 use crate::duration::HumanDuration;
 use crate::platform::Platforms;
 
@@ -245,9 +245,14 @@ fn algorithms(legacy: bool) -> SshAlgorithms {
 /// Reads a `select` table: label names, `device` or `platform`, each with a text or a list of texts.
 #[must_use]
 pub fn selector(item: &Item<'_>, references: &References<'_>) -> Option<Selector> {
-    let section: Section<'_> = item.section()?;
+    Some(selector_of(item.section()?.items(), references))
+}
+
+/// The selector of these keys, for a table that has other keys beside them.
+#[must_use]
+pub fn selector_of(items: Vec<(&str, Item<'_>)>, references: &References<'_>) -> Selector {
     let mut selector = BTreeMap::new();
-    for (key, item) in section.items() {
+    for (key, item) in items {
         if check_label_name(key).is_err() || key == "address" {
             item.refuse_hidden("can't select by this name", "device, platform or the name of a label");
             continue;
@@ -259,7 +264,7 @@ pub fn selector(item: &Item<'_>, references: &References<'_>) -> Option<Selector
         });
         selector.insert(key.to_owned(), wanted.collect());
     }
-    Some(Selector(selector))
+    Selector(selector)
 }
 
 /// A name that can't be a label's; what is allowed instead is its text.

@@ -22,6 +22,8 @@ pub struct SweepStatus {
     pub answered: usize,
     /// Devices that failed in this run.
     pub failed: usize,
+    /// Of those that answered or failed, the ones that another sweep visited for this one.
+    pub fresh: usize,
     /// When the next run is due by the schedule.
     pub next: Option<Timestamp>,
 }
@@ -50,6 +52,14 @@ pub struct SinkStatus {
     pub pending: u64,
     /// When the oldest of them happened.
     pub oldest_pending: Option<Timestamp>,
+    /// Devices whose events are held, because the sink refused one.
+    pub held_devices: u64,
+    /// Events given up since the store was made.
+    pub dead: u64,
+    /// Events that were given up and can be asked for again.
+    pub kept: u64,
+    /// Events that were given up and are not kept any more.
+    pub dropped: u64,
 }
 
 /// One credential's gate, as the outside sees it.
@@ -61,6 +71,36 @@ pub struct GateStatus {
     pub open: bool,
     /// Its logins a second, where it has a budget.
     pub logins_per_second: Option<f64>,
+}
+
+/// One value of a `[[workers.limit]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitStatus {
+    /// What the limit goes by.
+    pub by: String,
+    /// The value that devices have in common.
+    pub value: String,
+    /// Visits to them that go on.
+    pub busy: usize,
+    /// Visits at once; absent where only logins are limited.
+    pub max: Option<usize>,
+}
+
+/// Devices of the runs that are on and not visited yet, by what they wait for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// A free worker.
+    pub worker: usize,
+    /// The time that the sweep's spread, or the pause before a second reading, gives them.
+    pub spread: usize,
+    /// A place within a `[[workers.limit]]`, by what that goes by.
+    pub limit: BTreeMap<String, usize>,
+    /// A login that the budget of their credential, or of their limit, has no room for yet.
+    pub budget: usize,
+    /// The end of a visit that another run pays them.
+    pub visited: usize,
+    /// The end of their sweep's blackout.
+    pub blackout: usize,
 }
 
 /// One inventory source, as the outside sees it.
@@ -132,6 +172,15 @@ impl RefreshFailure {
     }
 }
 
+/// The last time that something was fetched from a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchStatus {
+    /// Whether it was good, and taken.
+    pub success: bool,
+    /// When that was.
+    pub at: Timestamp,
+}
+
 /// The last reload of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReloadStatus {
@@ -182,6 +231,8 @@ pub struct Totals {
     pub sweeps: BTreeMap<String, u64>,
     /// Ticks that found their sweep running, by name.
     pub skipped: BTreeMap<String, u64>,
+    /// Ticks that fell into their sweep's blackout, by name.
+    pub blackouts: BTreeMap<String, u64>,
     /// Stage durations since the daemon's start.
     pub stages: BTreeMap<Stage, Histogram>,
 }

@@ -7,8 +7,17 @@ mod daemon;
 #[path = "support/devices.rs"]
 mod devices;
 #[cfg(test)]
+#[path = "support/events.rs"]
+mod events;
+#[cfg(test)]
 #[path = "support/fleet.rs"]
 mod fleet;
+#[cfg(test)]
+#[path = "support/kept.rs"]
+mod kept;
+#[cfg(test)]
+#[path = "support/receiver.rs"]
+mod receiver;
 #[cfg(test)]
 #[path = "support/shell_server.rs"]
 mod shell_server;
@@ -28,6 +37,9 @@ mod visits;
 #[cfg(test)]
 #[path = "behaviours/agent.rs"]
 mod agent;
+#[cfg(test)]
+#[path = "behaviours/api.rs"]
+mod api;
 #[cfg(test)]
 #[path = "behaviours/cli.rs"]
 mod cli;
@@ -50,11 +62,17 @@ mod daemon_stop;
 #[path = "behaviours/dashboards.rs"]
 mod dashboards;
 #[cfg(test)]
+#[path = "behaviours/delivery.rs"]
+mod delivery;
+#[cfg(test)]
 #[path = "behaviours/diff.rs"]
 mod diff;
 #[cfg(test)]
 #[path = "behaviours/documents.rs"]
 mod documents;
+#[cfg(test)]
+#[path = "behaviours/events.rs"]
+mod events_run;
 #[cfg(test)]
 #[path = "behaviours/failures.rs"]
 mod failures;
@@ -67,6 +85,9 @@ mod first_start;
 #[cfg(test)]
 #[path = "behaviours/gentle.rs"]
 mod gentle;
+#[cfg(test)]
+#[path = "behaviours/history.rs"]
+mod history;
 #[cfg(test)]
 #[path = "behaviours/host_keys.rs"]
 mod host_keys;
@@ -89,6 +110,12 @@ mod jumps;
 #[path = "behaviours/kill.rs"]
 mod kill;
 #[cfg(test)]
+#[path = "behaviours/kinds.rs"]
+mod kinds;
+#[cfg(test)]
+#[path = "behaviours/live_events.rs"]
+mod live_events;
+#[cfg(test)]
 #[path = "behaviours/login.rs"]
 mod login;
 #[cfg(test)]
@@ -97,6 +124,15 @@ mod metrics;
 #[cfg(test)]
 #[path = "behaviours/parse.rs"]
 mod parse;
+#[cfg(test)]
+#[path = "behaviours/policy.rs"]
+mod policy;
+#[cfg(test)]
+#[path = "behaviours/policy_told.rs"]
+mod policy_told;
+#[cfg(test)]
+#[path = "behaviours/policy_url.rs"]
+mod policy_url;
 #[cfg(test)]
 #[path = "behaviours/probe.rs"]
 mod probe;

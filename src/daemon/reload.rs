@@ -7,10 +7,11 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use super::couriers::Couriers;
 use super::refresh::Lookouts;
 use super::rooms::Rooms;
 use super::world::{Before, World};
-use super::{exporter, notify};
+use super::{exporter, files, notify};
 use crate::activity::{Note, Notes};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -30,9 +31,15 @@ pub(super) struct Reloader {
     pub(super) exporter: Arc<ArcSwap<Exporter>>,
     pub(super) reloaded: watch::Sender<ReloadStatus>,
     pub(super) lookouts: Lookouts,
+    pub(super) couriers: Couriers,
 }
 
 impl Reloader {
+    /// There are no more reloads. The recorder ends when the last sender of notes has gone, and the couriers after it.
+    pub(super) fn end(self) -> Couriers {
+        self.couriers
+    }
+
     /// Takes the configuration and inventory as they are now, or keeps the old ones and tells what is wrong.
     pub(super) async fn reload(&mut self, rooms: &mut Rooms<SshTransport>) -> Result<(), String> {
         notify::reloading();
@@ -62,8 +69,12 @@ impl Reloader {
             tokio::task::spawn_blocking(move || World::load(&path, &clock, &Before::Running(&before)));
         let new = loaded.await.map_err(|error| error.to_string())?.map_err(|errors| errors.to_string())?;
         log_warnings(&new);
-        limits::require_open_files(new.config.workers + limits::FILES_BESIDE_VISITS)
+        limits::require_open_files(files(&new.config))
             .map_err(|error| format!("{}: workers.max: {error}", self.path.display()))?;
+        self.couriers
+            .furnish(&new.config)
+            .await
+            .map_err(|error| format!("{}: sink: {error}", self.path.display()))?;
         for key in needs_restart(&old.config, &new.config) {
             warn!(key, "changed, but only a restart brings it into force");
         }
@@ -75,8 +86,7 @@ impl Reloader {
             self.notes.send(Note::Inventory(new.devices.clone())).await
         };
         told.await.map_err(|_| "the recorder has ended".to_owned())?;
-        self.engine.workers.resize(new.config.workers);
-        self.engine.gates.set_rules(new.gate_rules());
+        self.engine.set_rules(new.rules());
         self.exporter.store(Arc::new(exporter(&new.config)));
         let sweeps = new.config.sweeps.clone();
         self.lookouts.furnish(&new.stocks);
@@ -94,10 +104,6 @@ pub(super) fn log_warnings(world: &World<SshTransport>) {
 
 /// The keys whose change waits for a restart.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let changed = [
-        ("web.listen", old.listen != new.listen),
-        ("store.path", old.store != new.store),
-        ("sink", old.sinks != new.sinks),
-    ];
+    let changed = [("web.listen", old.listen != new.listen), ("store.path", old.store != new.store)];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }

@@ -9,10 +9,11 @@ use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::credential::Credential;
 use crate::device::Device;
+use crate::dispatch::{By, Rules};
 use crate::document::{Problem, Problems};
 use crate::inventory::{Inventory, Kept, Stock};
 use crate::probe::Prober;
-use crate::sweep::{Care, GateRules};
+use crate::sweep::Care;
 use crate::transport::ssh::{SshSettings, SshSetupError, SshTransport};
 
 /// A configuration with its inventory and the way to its devices.
@@ -40,21 +41,25 @@ impl<T> World<T> {
             down_after: self.config.down_after,
             flapping: self.config.flapping,
             keep_history: self.config.keep_history,
+            policies: self.config.policies.all(),
         }
     }
 }
 
 impl<T> World<T> {
-    /// What the gates of credentials keep to.
+    /// What all sweeps together keep to.
     #[must_use]
-    pub fn gate_rules(&self) -> GateRules {
+    pub fn rules(&self) -> Rules {
         let rate = |credential: &Arc<Credential>| credential.logins_per_second.map(f64::from);
         let rates = self.config.credentials.iter();
-        GateRules {
+        Rules {
+            workers: self.config.workers,
+            limits: self.config.limits.clone(),
             breaker: self.config.breaker,
             logins_per_second: rates
                 .filter_map(|(id, credential)| Some((id.clone(), rate(credential)?)))
                 .collect(),
+            fresh_for: self.config.sweeps.iter().map(|sweep| sweep.fresh_for).max().unwrap_or_default(),
         }
     }
 
@@ -135,6 +140,7 @@ impl World<SshTransport> {
         draft.problems.0.dedup();
         let config = draft.finish()?;
         warnings.extend(inventory.warnings.iter().cloned());
+        warnings.extend(idle_limits(&config, &inventory.devices));
         let settings = ssh_settings(&config);
         let transport = match before {
             Before::Running(before) => before.prober.transport.renew(settings),
@@ -155,6 +161,22 @@ impl World<SshTransport> {
             warnings,
         })
     }
+}
+
+/// Limits that limit nothing: most likely a label that is spelled another way in the inventory.
+fn idle_limits(config: &Config, devices: &[Arc<Device>]) -> Vec<String> {
+    let label = |by: &By| match by {
+        By::Label(name) if name != "platform" => Some(name.clone()),
+        _ => None,
+    };
+    // A server may not have told its devices yet.
+    let unknown = |name: &String| {
+        !devices.is_empty() && !devices.iter().any(|device| device.labels.get(name).is_some())
+    };
+    let idle = config.limits.iter().filter_map(|limit| label(&limit.by)).filter(unknown);
+    let file = config.path.display();
+    idle.map(|name| format!("{file}: workers.limit: no device of the inventory has the label {name:?}"))
+        .collect()
 }
 
 pub(super) fn ssh_settings(config: &Config) -> SshSettings {

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeValue};
 
 use super::{Document, Problem, Section, kind};
+use crate::clock::{self, Timestamp};
 use crate::duration::{DurationError, HumanDuration};
 
 /// The most characters of a wrong value that a message repeats.
@@ -235,6 +236,23 @@ impl<'d> Item<'d> {
                 None
             }
         }
+    }
+
+    /// An instant: a date and time with its offset, or a date, as TOML's own or as a text.
+    #[must_use]
+    pub fn instant(&self) -> Option<Timestamp> {
+        let written = match self.value {
+            Value::Toml(DeValue::Datetime(time)) => Some(time.to_string()),
+            _ => self.as_text().map(str::to_owned),
+        };
+        let instant = written.as_deref().and_then(clock::instant);
+        if instant.is_none() {
+            self.refuse(
+                "is not an instant",
+                "a date, or a date and time with its offset, such as 2026-10-01T00:00:00Z",
+            );
+        }
+        instant
     }
 
     /// One text, or a list of texts that is not empty: each with its own place.

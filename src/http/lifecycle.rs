@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use crate::activity::{Reason, SweepHandle};
+use crate::http::problem::Refusal;
 use crate::http::{App, Peer, Readiness};
 
 type Answer = (StatusCode, String);
@@ -22,20 +23,16 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     let readiness = *app.readiness.borrow();
     match readiness {
         Readiness::Ready => "versweep is ready.\n".into_response(),
-        Readiness::Loading => loading(),
+        Readiness::Loading => Refusal::Loading.answer("/-/ready"),
         Readiness::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "versweep is stopping.\n").into_response(),
     }
-}
-
-fn loading() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, "versweep is loading its state.\n").into_response()
 }
 
 /// Lets a request through once the state is loaded.
 pub(super) async fn once_loaded(State(app): State<App>, request: Request, next: Next) -> Response {
     let readiness = *app.readiness.borrow();
     match readiness {
-        Readiness::Loading => loading(),
+        Readiness::Loading => Refusal::Loading.answer(request.uri().path()),
         Readiness::Ready | Readiness::Stopping => next.run(request).await,
     }
 }
@@ -54,8 +51,7 @@ pub(super) async fn from_this_host(request: Request, next: Next) -> Response {
     if local && !SPEAKING_FOR_OTHERS.iter().any(|name| request.headers().contains_key(name)) {
         return next.run(request).await;
     }
-    let detail = "only this host itself may ask for that: use curl on it, without a browser or a proxy\n";
-    (StatusCode::FORBIDDEN, detail).into_response()
+    Refusal::NotFromHere.answer(request.uri().path())
 }
 
 /// Reloads the configuration; the old one stays when the new one has an error, and the answer names it.

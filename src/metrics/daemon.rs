@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::failure::{FailureKind, Stage};
 use crate::known::{Snapshot, SweepRecord};
 use crate::metrics::family::{self, Family, counter, flag, gauge, number, seconds, seconds_or_zero};
-use crate::metrics::{Live, RenderError};
+use crate::metrics::{Live, RenderError, policy, queue};
 use crate::status::{Histogram, SinkStatus, SourceStatus, SweepStatus, Totals};
 
 /// The stages that have a histogram; parsing takes no time worth one.
@@ -23,8 +23,10 @@ pub(super) fn render(snapshot: &Snapshot, live: &Live, out: &mut impl Write) -> 
         .chain(sweeps.now())
         .chain(sweeps.past())
         .chain(gate_families(live))
+        .chain(queue::families(snapshot, live))
         .chain(sink_families(live))
         .chain(inventory_families(live))
+        .chain(policy::fetched(live))
         .chain(self_families(live));
     for family in families {
         family.write(out)?;
@@ -170,6 +172,8 @@ impl<'a> Sweeps<'a> {
         for sweep in &self.each {
             let labels = [("sweep", sweep.name), ("reason", "running")];
             skipped.sample(&labels, count(&self.totals.skipped, sweep.name));
+            let labels = [("sweep", sweep.name), ("reason", "blackout")];
+            skipped.sample(&labels, count(&self.totals.blackouts, sweep.name));
         }
         let complete = |sweep: &Sweep<'_>| self.last_complete.get(sweep.name).copied();
         vec![
@@ -246,6 +250,27 @@ fn sink_families(live: &Live) -> Vec<Family> {
                 "When the oldest event that is not delivered yet happened; 0 = none is waiting.",
             ),
             |sink| seconds_or_zero(sink.oldest_pending),
+        ),
+        each(
+            gauge("versweep_sink_held_devices", "Devices whose events wait because the sink refused one."),
+            |sink| number(sink.held_devices),
+        ),
+        each(
+            counter(
+                "versweep_sink_dead_total",
+                "Events given up after a day of trying; kept across restarts.",
+            ),
+            |sink| number(sink.dead),
+        ),
+        each(gauge("versweep_sink_dead_letters", "Events given up that can be asked for again."), |sink| {
+            number(sink.kept)
+        }),
+        each(
+            counter(
+                "versweep_sink_dropped_total",
+                "Events given up and not even kept; kept across restarts.",
+            ),
+            |sink| number(sink.dropped),
         ),
     ]
 }

@@ -102,6 +102,10 @@ async fn serve_fleet(
         confirm: mpsc::channel(1).0,
         readiness: watch::channel(Readiness::Ready).1,
         clock: Arc::new(SystemClock),
+        // Nothing here asks for what only the store has.
+        store: PathBuf::from("/nonexistent"),
+        outbox: watch::channel(0).1,
+        platforms: Arc::new(Arc::default),
     };
     let stop = CancellationToken::new();
     tokio::spawn(serve(vec![listener], app, stop.clone()));
