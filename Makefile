@@ -15,7 +15,7 @@ help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: test
-test: packages fmt clippy unit real docs deny ## installs what the tests need and runs them all
+test: packages fmt clippy unit real dashboards docs deny ## installs what the tests need and runs them all
 
 .PHONY: packages
 packages: ## installs the Debian packages that the tests need
@@ -41,6 +41,17 @@ real: packages target/venv/bin/fakenos ## all tests against real servers
 target/venv/bin/fakenos:
 	python3 -m venv target/venv
 	target/venv/bin/pip install --quiet fakenos==1.2.1
+
+.PHONY: dashboards
+dashboards: target/grafana/node_modules/.package-lock.json ## checks the dashboards against Grafana's own types
+	cp tests/grafana/* target/grafana/
+	cd target/grafana && node check.mjs $(CURDIR)/grafana/dashboards
+
+target/grafana/node_modules/.package-lock.json: tests/grafana/package-lock.json
+	@command -v npm >/dev/null || bash tests/support/packages.sh nodejs npm
+	mkdir -p target/grafana && cp tests/grafana/package*.json target/grafana/
+	cd target/grafana && npm ci --silent --ignore-scripts --legacy-peer-deps --no-audit --no-fund
+	touch $@
 
 .PHONY: docs
 docs: ## builds the API documentation, warnings are errors

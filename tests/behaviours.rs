@@ -10,6 +10,9 @@ mod devices;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[cfg(test)]
+#[path = "support/promql.rs"]
+mod promql;
+#[cfg(test)]
 #[path = "support/shell_server.rs"]
 mod shell_server;
 #[cfg(test)]

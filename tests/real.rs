@@ -23,11 +23,11 @@ mod sshd_server;
 #[path = "support/visits.rs"]
 mod visits;
 
+#[path = "real/agent.rs"]
+mod agent;
 #[cfg(test)]
 #[path = "real/alerting.rs"]
 mod alerting;
-#[path = "real/agent.rs"]
-mod agent;
 #[cfg(test)]
 #[path = "real/boot.rs"]
 mod boot;
