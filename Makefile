@@ -19,7 +19,7 @@ help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: test
-test: packages fmt clippy unit real docs deny ## installs what the tests need and runs them all
+test: packages fmt clippy unit real dashboards docs deny ## installs what the tests need and runs them all
 
 .PHONY: packages
 packages: ## installs the Debian packages that the tests need
@@ -46,6 +46,25 @@ target/venv/.made: tests/support/requirements.txt
 	python3 -m venv target/venv
 	target/venv/bin/python -m pip install --quiet --requirement $<
 	touch $@
+
+.PHONY: dashboards
+dashboards: target/grafana/node_modules/.package-lock.json ## checks the dashboards against Grafana's own types
+	cp tests/grafana/*.* target/grafana/
+	cd target/grafana && node check.mjs $(CURDIR)/grafana/dashboards
+
+target/grafana/node_modules/.package-lock.json: tests/grafana/package-lock.json
+	@command -v npm >/dev/null || bash tests/support/packages.sh nodejs npm
+	mkdir -p target/grafana && cp tests/grafana/package*.json target/grafana/
+	cd target/grafana && npm ci --silent --ignore-scripts --legacy-peer-deps --no-audit --no-fund
+	touch $@
+
+# PROMETHEUS is one that scrapes a daemon, DEVICE one of its devices. Chromium comes from Debian.
+.PHONY: look
+look: ## draws the dashboards with Grafana's libraries into target/grafana: PROMETHEUS=http://127.0.0.1:9090 DEVICE=NAME
+	@bash tests/support/packages.sh chromium
+	mkdir -p target/grafana/look && cp tests/grafana/look/* target/grafana/look/
+	cd target/grafana/look && npm ci --silent --legacy-peer-deps --no-audit --no-fund && \
+	  node look.mjs $(CURDIR)/grafana/dashboards $(PROMETHEUS) .. $(DEVICE)
 
 .PHONY: docs
 docs: ## builds the API documentation, warnings are errors

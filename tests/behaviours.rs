@@ -16,6 +16,9 @@ mod fleet;
 #[path = "support/kept.rs"]
 mod kept;
 #[cfg(test)]
+#[path = "support/promql.rs"]
+mod promql;
+#[cfg(test)]
 #[path = "support/receiver.rs"]
 mod receiver;
 #[cfg(test)]
