@@ -5,9 +5,13 @@ SHELL := /bin/bash
 
 CARGO_DENY := 0.20.2
 CARGO_DEB := 3.8.0
+CARGO_FUZZ := 0.13.1
 TOOLS := target/tools
+# How long each fuzz target runs, and which.
+FUZZ_SECONDS := 300
+FUZZ_TARGETS := screen prompt chatter manners known_hosts ssh_config parse config
 # Real servers that the tests talk to, and what the boot test boots in. The browser comes with the tests that look.
-PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server prometheus \
+PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server openssl prometheus \
   prometheus-alertmanager python3-venv systemd systemd-container fish groff lintian man-db zsh
 
 .PHONY: help
@@ -15,7 +19,7 @@ help: ## lists the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: test
-test: packages fmt clippy unit real docs deny ## installs what the tests need and runs them all
+test: packages fmt clippy unit real dashboards docs deny ## installs what the tests need and runs them all
 
 .PHONY: packages
 packages: ## installs the Debian packages that the tests need
@@ -43,6 +47,25 @@ target/venv/.made: tests/support/requirements.txt
 	target/venv/bin/python -m pip install --quiet --requirement $<
 	touch $@
 
+.PHONY: dashboards
+dashboards: target/grafana/node_modules/.package-lock.json ## checks the dashboards against Grafana's own types
+	cp tests/grafana/*.* target/grafana/
+	cd target/grafana && node check.mjs $(CURDIR)/grafana/dashboards
+
+target/grafana/node_modules/.package-lock.json: tests/grafana/package-lock.json
+	@command -v npm >/dev/null || bash tests/support/packages.sh nodejs npm
+	mkdir -p target/grafana && cp tests/grafana/package*.json target/grafana/
+	cd target/grafana && npm ci --silent --ignore-scripts --legacy-peer-deps --no-audit --no-fund
+	touch $@
+
+# PROMETHEUS is one that scrapes a daemon, DEVICE one of its devices. Chromium comes from Debian.
+.PHONY: look
+look: ## draws the dashboards with Grafana's libraries into target/grafana: PROMETHEUS=http://127.0.0.1:9090 DEVICE=NAME
+	@bash tests/support/packages.sh chromium
+	mkdir -p target/grafana/look && cp tests/grafana/look/* target/grafana/look/
+	cd target/grafana/look && npm ci --silent --legacy-peer-deps --no-audit --no-fund && \
+	  node look.mjs $(CURDIR)/grafana/dashboards $(PROMETHEUS) .. $(DEVICE)
+
 .PHONY: docs
 docs: ## builds the API documentation, warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
@@ -55,6 +78,20 @@ deny: $(TOOLS)/bin/cargo-deny ## checks bans, licences and sources of all depend
 $(TOOLS)/bin/cargo-deny:
 	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --debug --locked --no-default-features \
 	  --root $(TOOLS) cargo-deny@$(CARGO_DENY)
+	rm -rf target/tools/build
+
+# The sanitizers look for mistakes of unsafe code, of which there is none here; RUSTC_BOOTSTRAP lets the stable compiler
+# count coverage. New findings go to fuzz/artifacts; each becomes a seed.
+.PHONY: fuzz
+fuzz: $(TOOLS)/bin/cargo-fuzz ## runs each fuzz target for FUZZ_SECONDS, from the seeds in fuzz/seeds
+	for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  RUSTC_BOOTSTRAP=1 $(TOOLS)/bin/cargo-fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1; \
+	done
+
+$(TOOLS)/bin/cargo-fuzz:
+	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --debug --locked --root $(TOOLS) cargo-fuzz@$(CARGO_FUZZ)
 	rm -rf target/tools/build
 
 .PHONY: deb
@@ -82,6 +119,16 @@ $(TOOLS)/bin/cargo-deb:
 	CARGO_TARGET_DIR=target/tools/build cargo install --quiet --debug --locked --no-default-features \
 	  --root $(TOOLS) cargo-deb@$(CARGO_DEB)
 	rm -rf target/tools/build
+
+.PHONY: peers
+peers: target/peers/bin/python ## sweeps one simulated fleet by versweep and by what else people do it with
+	cargo build --release --locked
+	target/peers/bin/python benches/peers/peers.py
+
+target/peers/bin/python: benches/peers/requirements.txt
+	python3 -m venv target/peers
+	target/peers/bin/python -m pip install --quiet -r benches/peers/requirements.txt
+	touch $@
 
 .PHONY: bench
 bench: ## the benches of the pure floors, and a simulated fleet

@@ -57,7 +57,7 @@ fn judged(before: &Known, observation: &Observation) -> Visit {
         Outcome::Answered { raw, .. } if !changes.is_empty() => Some(raw.clone()),
         _ => None,
     };
-    Visit { device: observation.device.clone(), before: before.clone(), after, changes, raw }
+    Visit { device: observation.device.clone(), before: before.clone(), after, changes, raw, labels: None }
 }
 
 fn judging(criterion: &mut Criterion) {

@@ -4,53 +4,18 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::{Builder, Runtime};
-use versweep::clock::Timestamp;
-use versweep::device::{
-    CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
-    SshAlgorithms, Timeouts,
-};
-use versweep::facts::{Facts, Reading};
-use versweep::known::{DeviceState, Known, KnownFacts, LastVisit, Snapshot};
+use versweep::known::Snapshot;
 use versweep::metrics::{Cut, Encoding, Exporter, Live};
-use versweep::version::Version;
+
+#[path = "support/fleet.rs"]
+mod fleet;
+
+use fleet::state;
 
 const DEVICES: usize = 10_000;
-
-fn state(number: usize) -> Arc<DeviceState> {
-    let limit = Duration::from_secs(30);
-    let at = Timestamp::UNIX_EPOCH + chrono::Duration::minutes(30_000_000);
-    let platform = PlatformKey::new("cisco_xe");
-    let labels = [("site", format!("s{}", number % 200)), ("role", "access".to_owned())];
-    let device = Device {
-        id: DeviceId::new(&format!("access{number:05}.example.net")).expect("a fine name"),
-        endpoint: Endpoint { host: format!("10.0.{}.{}", number / 250, number % 250), port: 22 },
-        route: Route::Direct,
-        platform: PlatformChoice::Named(platform.clone()),
-        credential: CredentialId::new("netops").expect("a fine name"),
-        host_keys: HostKeyPolicy::Learn,
-        algorithms: SshAlgorithms::Modern,
-        timeouts: Timeouts { visit: limit, connect: limit, login: limit, command: limit },
-        labels: labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Labels>(),
-    };
-    let facts = Facts {
-        version: Version::new(format!("17.{}.4", number % 9)),
-        model: Some("C9300-48P".into()),
-        serial: None,
-        hostname: None,
-        image: None,
-        uptime: Some(Duration::from_secs(86_400)),
-        more: None,
-    };
-    let reading = Reading { platform, revision: 1, pattern: "version".into(), facts };
-    let facts = KnownFacts { reading, seen_at: at, version_since: at, boot_time: Some(at) };
-    let visit = LastVisit { at, took: Duration::from_secs(2), failure: None };
-    let known = Known { facts: Some(facts), visit: Some(visit), ..Known::default() };
-    Arc::new(DeviceState { device: Arc::new(device), known })
-}
 
 fn page(runtime: &Runtime, exporter: &Exporter, snapshot: &Arc<Snapshot>) -> Vec<u8> {
     let (live, cut) = (Live::default(), Cut::default());

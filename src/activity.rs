@@ -8,11 +8,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Timestamp;
-use crate::device::Device;
+use crate::device::{CredentialId, Device};
 use crate::diff::FlapRules;
 use crate::known::SweepRecord;
 use crate::observation::Observation;
 use crate::platform::Platforms;
+use crate::policy::Policy;
 use crate::status::SweepStatus;
 
 mod on_demand;
@@ -27,23 +28,67 @@ pub const NOTES_WAITING: usize = 1024;
 pub enum Note {
     /// The inventory is this from now on, sorted by name.
     Inventory(Vec<Arc<Device>>),
-    /// What observations mean is judged by this from now on: after a reload.
+    /// What observations mean is judged by this from now on: after a reload. Its policies come into force with the next
+    /// inventory: judged between the two, a device whose labels change with its policy would seem to break one.
     Judgement(Judgement),
+    /// The policies are these from now on.
+    Policies(Arc<[Policy]>),
     /// A sweep began; `SweepRecord::ended` is absent.
     SweepStarted(SweepRecord),
     /// A visit ended.
     Visited(Box<Observation>),
     /// The sweep ended, complete or stopped.
     SweepEnded(SweepRecord),
-    /// A tick found its sweep running.
+    /// A tick started no run.
     SweepSkipped {
         /// The `[[sweep]]`'s name.
         sweep: String,
         /// When.
         at: Timestamp,
+        /// Why not.
+        why: SkipReason,
     },
+    /// A credential's breaker turned: it outlives a restart, and somebody wants to be told.
+    Breaker(BreakerNews),
     /// Answered once everything before it is committed and published.
     Flush(oneshot::Sender<()>),
+}
+
+/// Why a tick started no run: the metric's label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SkipReason {
+    /// The run before it was still on (rule 8).
+    Running,
+    /// It fell into the sweep's blackout.
+    Blackout,
+}
+
+/// A credential's breaker turned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerNews {
+    /// Which credential.
+    pub credential: CredentialId,
+    /// When.
+    pub at: Timestamp,
+    /// How.
+    pub turn: BreakerTurn,
+}
+
+/// How a breaker turned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerTurn {
+    /// It opened: the credential was refused on several devices. One event.
+    Opened {
+        /// Nobody tries before that instant.
+        until: Timestamp,
+    },
+    /// The one device that tried refused it as well: it stays open. No event of its own.
+    Reopened {
+        /// Nobody tries before that instant.
+        until: Timestamp,
+    },
+    /// The credential is good again. One event.
+    Closed,
 }
 
 /// What the recorder judges observations by. It comes from the configuration and may change at a reload.
@@ -57,6 +102,8 @@ pub struct Judgement {
     pub flapping: FlapRules,
     /// How long history, changes and sweeps are kept.
     pub keep_history: Duration,
+    /// Which versions may run where.
+    pub policies: Arc<[Policy]>,
 }
 
 /// The sending end towards the recorder. The recorder ends when the last one is dropped.

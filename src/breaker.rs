@@ -41,8 +41,10 @@ pub enum Permission {
 /// How a breaker turned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// It opened: one event, one metric.
-    Opened,
+    /// It opened: one event, one metric. Nobody tries until that time.
+    Opened(Duration),
+    /// The canary was refused as well: nobody tries until that time.
+    Reopened(Duration),
     /// It closed: the credential is good again.
     Closed,
 }
@@ -87,17 +89,29 @@ impl Breaker {
         self.state != State::Closed
     }
 
+    /// What [`Self::ask`] would say, without a canary being noted.
+    #[must_use]
+    pub fn would_say(&self, known_good: bool, now: Duration) -> Permission {
+        match self.state {
+            State::Closed => Permission::Go,
+            State::Open { until } if now >= until && known_good => Permission::Go,
+            State::Open { .. } | State::Trying { .. } => Permission::Held,
+        }
+    }
+
+    /// Opens it as it was before a restart.
+    pub fn reopen(&mut self, until: Duration) {
+        self.state = State::Open { until };
+    }
+
     /// Asks for a login. `known_good` says that this device answered when it was last visited: only such a one may be
     /// the canary, because another's refusal would say nothing of the credential.
     pub fn ask(&mut self, device: &DeviceId, known_good: bool, now: Duration) -> Permission {
-        match self.state {
-            State::Closed => Permission::Go,
-            State::Open { until } if now >= until && known_good => {
-                self.state = State::Trying { canary: device.clone() };
-                Permission::Go
-            }
-            State::Open { .. } | State::Trying { .. } => Permission::Held,
+        let permission = self.would_say(known_good, now);
+        if permission == Permission::Go && self.is_open() {
+            self.state = State::Trying { canary: device.clone() };
         }
+        permission
     }
 
     /// Tells what a device said. Every login that was let go must be told of, also one that came to nothing.
@@ -115,8 +129,7 @@ impl Breaker {
         if self.rules.failures == 0 || refused.len() < self.rules.failures || !most {
             return None;
         }
-        self.open(now);
-        Some(Turn::Opened)
+        Some(Turn::Opened(self.open(now)))
     }
 
     fn canary_said(&mut self, verdict: Verdict, now: Duration) -> Option<Turn> {
@@ -125,10 +138,7 @@ impl Breaker {
                 self.state = State::Closed;
                 Some(Turn::Closed)
             }
-            Verdict::Refused => {
-                self.open(now);
-                None
-            }
+            Verdict::Refused => Some(Turn::Reopened(self.open(now))),
             // It says nothing of the credential: the next good device may try at once.
             Verdict::Silent => {
                 self.state = State::Open { until: now };
@@ -137,9 +147,12 @@ impl Breaker {
         }
     }
 
-    fn open(&mut self, now: Duration) {
+    /// Opens it and gives the time until which nobody tries.
+    fn open(&mut self, now: Duration) -> Duration {
+        let until = now + self.rules.pause;
         self.recent.clear();
-        self.state = State::Open { until: now + self.rules.pause };
+        self.state = State::Open { until };
+        until
     }
 
     fn refusals(&self) -> impl Iterator<Item = &DeviceId> {
@@ -175,7 +188,7 @@ mod tests {
         let mut breaker = Breaker::new(RULES);
         let turns: Vec<_> =
             (0..5).map(|n| breaker.tell(&device(n), Verdict::Refused, at(n as u64))).collect();
-        assert_eq!(turns, [None, None, None, None, Some(Turn::Opened)]);
+        assert_eq!(turns, [None, None, None, None, Some(Turn::Opened(at(304)))]);
         breaker
     }
 
@@ -220,7 +233,8 @@ mod tests {
     fn a_refused_canary_means_another_pause_and_a_silent_one_another_canary() {
         let mut breaker = opened();
         assert_eq!(breaker.ask(&device(8), true, at(400)), Permission::Go);
-        assert_eq!(breaker.tell(&device(8), Verdict::Refused, at(401)), None);
+        let again = Some(Turn::Reopened(at(701)));
+        assert_eq!(breaker.tell(&device(8), Verdict::Refused, at(401)), again);
         assert_eq!(breaker.ask(&device(9), true, at(500)), Permission::Held);
         assert_eq!(breaker.ask(&device(9), true, at(800)), Permission::Go);
         assert_eq!(breaker.tell(&device(9), Verdict::Silent, at(801)), None);

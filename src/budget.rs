@@ -28,15 +28,21 @@ impl Budget {
         1.0 / self.interval.as_secs_f64()
     }
 
-    /// Takes a login at `now`.
+    /// Whether a login is there at `now`.
     ///
     /// # Errors
     /// The time at which one will be there, when none is.
-    pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
+    pub fn peek(&self, now: Duration) -> Result<(), Duration> {
         let earliest = self.due.saturating_sub(AHEAD);
-        if now < earliest {
-            return Err(earliest);
-        }
+        if now < earliest { Err(earliest) } else { Ok(()) }
+    }
+
+    /// Takes a login at `now`.
+    ///
+    /// # Errors
+    /// As [`Self::peek`].
+    pub fn take(&mut self, now: Duration) -> Result<(), Duration> {
+        self.peek(now)?;
         self.due = self.due.max(now) + self.interval;
         Ok(())
     }

@@ -14,16 +14,23 @@ pub mod client;
 mod completions;
 mod demo;
 pub mod devices;
+mod events;
+mod export;
+mod history;
 mod init;
+mod inventory;
 mod logging;
 mod man;
 mod parse;
+mod past;
 mod platforms;
 mod probe;
+mod report;
 mod run;
 mod signals;
 mod sim;
 mod sweep;
+pub mod sweeps;
 
 /// The versions of a fleet's routers and switches: which runs what, and what changed.
 #[derive(Debug, Parser)]
@@ -50,10 +57,14 @@ enum Moving {
     Sweep(sweep::Args),
     /// Visit one device and explain every stage
     Probe(probe::Args),
+    /// Look at every inventory source now and show what they come to
+    Inventory(inventory::Args),
     /// Ask a running daemon for its devices
-    Devices(devices::DevicesArgs),
+    Devices(devices::Args),
     /// Ask a running daemon for the latest changes
     Changes(changes::ChangesArgs),
+    /// Ask a running daemon for its sweeps and their runs
+    Sweeps(sweeps::SweepsArgs),
     /// Run a simulated fleet of SSH routers on loopback addresses
     Sim(sim::Args),
     /// A simulated fleet, the daemon and a temporary store: the whole product in one command
@@ -73,8 +84,16 @@ enum AtOnce {
     Check(check::Args),
     /// Write a commented configuration and inventory for a first start
     Init(init::Args),
+    /// List events that the sinks don't have, or have them told again
+    Events(events::Args),
     /// Copy the store to a file while the daemon runs
     Backup(backup::Args),
+    /// Show which versions a device ran, and what changed on it
+    History(history::Args),
+    /// Export changes, versions or devices from the store
+    Export(export::Args),
+    /// Report versions, drift, odd ones out and changes as Markdown or CSV
+    Report(report::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page, or write those of all subcommands
@@ -140,20 +159,37 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<Exit> {
         logging::start(matches!(self.command, Command::Moving(Moving::Run(_) | Moving::Demo(_))));
         match self.command {
-            Command::Moving(command) => signals::run_until_signal(|stop| command.run(stop)),
+            Command::Moving(command) => {
+                if command.visits_as_usual() {
+                    // Before the runtime has threads. Where it can't be had, visits are dearer, not wrong.
+                    let _ = crate::transport::ssh::tune_process();
+                }
+                signals::run_until_signal(|stop| command.run(stop))
+            }
             Command::AtOnce(command) => command.run(),
         }
     }
 }
 
 impl Moving {
+    /// Whether this process is to be tuned for visits: not for the benchmark's baseline, which is to run as it comes, and
+    /// not where that one would inherit it.
+    fn visits_as_usual(&self) -> bool {
+        match self {
+            Self::Bench(args) => args.is_tuned(),
+            _ => true,
+        }
+    }
+
     async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         match self {
             Self::Run(args) => args.run(stop).await,
             Self::Sweep(args) => args.run(stop).await,
             Self::Probe(args) => args.run(stop).await,
+            Self::Inventory(args) => args.run(stop).await,
             Self::Devices(args) => devices::run(args).await.map(|()| Exit::Done),
             Self::Changes(args) => changes::run(args).await.map(|()| Exit::Done),
+            Self::Sweeps(args) => sweeps::run(args).await.map(|()| Exit::Done),
             Self::Sim(args) => args.run(stop).await,
             Self::Demo(args) => args.run(stop).await,
             Self::Bench(args) => args.run(stop).await,
@@ -168,7 +204,11 @@ impl AtOnce {
             Self::Platforms(args) => platforms::run(args),
             Self::Check(args) => args.run(),
             Self::Init(args) => args.run(),
+            Self::Events(args) => args.run(),
             Self::Backup(args) => args.run(),
+            Self::History(args) => args.run(),
+            Self::Export(args) => args.run(),
+            Self::Report(args) => args.run(),
             Self::Completions(args) => Ok(args.run()),
             Self::Man(args) => args.run(),
         }

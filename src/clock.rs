@@ -3,10 +3,20 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 /// An instant of wall time, always UTC.
 pub type Timestamp = DateTime<Utc>;
+
+/// An instant as people write it: RFC 3339 with its offset, or a date, which is its beginning in UTC.
+#[must_use]
+pub fn instant(text: &str) -> Option<Timestamp> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Some(at.to_utc());
+    }
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    Some(date.and_time(NaiveTime::MIN).and_utc())
+}
 
 /// Where wall time comes from.
 pub trait Clock: Send + Sync + 'static {

@@ -13,22 +13,30 @@ use crate::breaker;
 use crate::credential::Credential;
 use crate::device::{CredentialId, Selector};
 use crate::diff::FlapRules;
+use crate::dispatch::Limit;
 use crate::document::{Document, Problem, Section};
 use crate::holdoff;
 use crate::platform::Platforms;
-use crate::settings::{JumpHosts, Layers, References, Source};
-use crate::timetable::Timetable;
+use crate::settings::{JumpHosts, Layers, References};
+use crate::source::Source;
+use crate::timetable::{Timetable, Windows};
 
 mod care;
 mod credentials;
+mod inventory;
 mod jumps;
-#[cfg_attr(not(test), expect(dead_code, reason = "the tables that name servers come with their own rooms"))]
+mod limits;
 mod peer;
+mod policies;
+mod relabel;
 mod secrets;
+mod sinks;
 mod ssh_file;
 mod sweeps;
 mod tables;
 
+pub use self::policies::{Policies, PolicySource, fetched_policies};
+pub use self::sinks::{SinkConfig, SinkKind};
 pub use crate::document::Problems as ConfigErrors;
 
 /// The most workers: beyond it one process has no file descriptors for their connections anyway.
@@ -57,6 +65,8 @@ pub struct Config {
     pub keep_history: Duration,
     /// The cap on devices visited at once, all sweeps together.
     pub workers: usize,
+    /// Further caps and budgets, by what devices have in common.
+    pub limits: Vec<Limit>,
     /// The known_hosts file that versweep writes learned keys to.
     pub known_hosts: PathBuf,
     /// Further known_hosts files, read only.
@@ -69,6 +79,8 @@ pub struct Config {
     pub sweeps: Vec<SweepConfig>,
     /// The sinks, in the order of the file.
     pub sinks: Vec<SinkConfig>,
+    /// What events say they come from: a URI reference.
+    pub event_source: String,
     /// Inventory labels that `versweep_device_info` carries besides site and role.
     pub info_labels: Vec<String>,
     /// Whether `/metrics` has series per device.
@@ -85,6 +97,8 @@ pub struct Config {
     pub holdoff: holdoff::Rules,
     /// The whole of a graceful stop.
     pub grace: Duration,
+    /// Which versions may run where.
+    pub policies: Policies,
     /// Where devices come from, in the order of the file.
     pub inventory: Vec<Source>,
     /// The settings below each device's own.
@@ -182,7 +196,7 @@ pub fn draft_str(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<S
 }
 
 /// The tables that a configuration may have.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 21] = [
     "breaker",
     "holdoff",
     "web",
@@ -198,9 +212,12 @@ const TABLES: [&str; 18] = [
     "inventory",
     "sweep",
     "sink",
+    "events",
     "metrics",
     "changes",
     "daemon",
+    "policies",
+    "policy",
 ];
 
 fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
@@ -240,12 +257,13 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         listen: tables::listen(root, vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9948))]),
         known_hosts: tables::path(&ssh, "known_hosts", folder, || store_path.with_file_name("known_hosts")),
         extra_known_hosts,
-        store: store_path,
         keep_history: tables::duration(&store, "keep_history", DEFAULT_KEEP_HISTORY, [DAY, 36_500 * DAY]),
-        workers: tables::workers(root, 256),
+        workers: limits::workers(root, 256),
+        limits: limits::limits(root),
         credentials: credentials::credentials(root, around, &mut warnings),
         sweeps: sweeps::sweeps(root, &references),
-        sinks: sweeps::sinks(root, folder),
+        sinks: sinks::sinks(root, &references, around, &mut warnings),
+        event_source: sinks::source(root),
         info_labels: tables::info_labels(&metrics),
         per_device_metrics: metrics.get("per_device").and_then(|item| item.boolean()).unwrap_or(true),
         down_after: down_after(&changes),
@@ -254,7 +272,9 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
         breaker: care::breaker(root),
         holdoff: care::holdoff(root),
         grace: tables::duration(&daemon, "grace", 30 * SECOND, [SECOND, HOUR]),
-        inventory: tables::sources(root, folder),
+        inventory: inventory::sources(root, around, &mut warnings),
+        policies: policies::policies(root, around, &references, &store_path, &mut warnings),
+        store: store_path,
         layers: Layers { ssh: ssh_file, ..layers },
         platforms: Arc::new(platforms),
         platforms_complete,
@@ -295,27 +315,8 @@ pub struct SweepConfig {
     pub select: Selector,
     /// Starts are spread over this time by a stable hash of the device; zero for none.
     pub spread: Duration,
-}
-
-/// One `[[sink]]`: where change events go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SinkConfig {
-    /// The systemd journal, with structured fields.
-    Journal,
-    /// A file of JSON lines.
-    Jsonl {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-impl SinkConfig {
-    /// The sink's name: its cursor in the store and its metric label.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Journal => "journal",
-            Self::Jsonl { .. } => "jsonl",
-        }
-    }
+    /// When it does not log in.
+    pub blackout: Windows,
+    /// A result of another sweep that is younger than this is taken instead of a visit.
+    pub fresh_for: Duration,
 }

@@ -16,29 +16,38 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::activity::{Note, Notes, OnDemand};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::Config;
-use crate::courier::{self, CourierHandle};
-use crate::holdoff;
-use crate::http::{self, App, Readiness, ReloadRequest};
-use crate::known::Snapshot;
+use crate::http::{self, App, ConfirmRequest, Readiness, ReloadRequest};
+use crate::known::OpenBreaker;
 use crate::limits;
-use crate::metrics::{Exporter, Live};
+use crate::metrics::Exporter;
 use crate::recorder::{Recorder, RecorderError, RecorderHandle};
 use crate::schedule::Alarms;
 use crate::status::ReloadStatus;
 use crate::store::Store;
-use crate::sweep::{Engine, Stop};
+use crate::sweep::{Engine, Lanes, Stop};
 use crate::transport::ssh::{SshTransport, tune_process};
 
+mod couriers;
+mod live;
 mod notify;
+mod policies;
+mod refresh;
+mod reload;
 mod requests;
 mod rooms;
+mod shelf;
 mod watchdog;
 mod world;
 
+use couriers::Couriers;
+use live::{HeldOff, read_live, read_platforms};
+use refresh::{Arrival, Lookouts};
+use reload::{Reloader, log_warnings};
 use rooms::{Rooms, Shared};
-pub use world::World;
+pub use shelf::Ask;
+pub use world::{Before, World};
 
 /// Every room made, sockets bound, state loaded; nothing moves yet.
 pub struct Daemon {
@@ -47,7 +56,7 @@ pub struct Daemon {
     world: Arc<ArcSwap<World<SshTransport>>>,
     engine: Engine,
     recorder: RecorderHandle,
-    couriers: Vec<CourierHandle>,
+    couriers: Couriers,
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     hangup: Signal,
@@ -64,19 +73,23 @@ impl Daemon {
         let hangup = signal(SignalKind::hangup()).context("SIGHUP can't be listened for")?;
         tune_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let world = World::load(path, &clock, None)?;
+        let world = World::load(path, &clock, &Before::Kept)?;
         log_warnings(&world);
-        let config = &world.config;
-        limits::require_open_files(config.workers + limits::FILES_BESIDE_VISITS)
+        let config = Arc::clone(&world.config);
+        limits::require_open_files(files(&config))
             .with_context(|| format!("{}: workers.max = {}", path.display(), config.workers))?;
         let listeners = bind(&config.listen).await?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let (recorder, couriers) = open_store(&world, &clock)?;
+        let world = world.asked(Ask::Unknown).await;
+        world.keep_lists();
         recorder.notes.send(Note::Inventory(world.devices.clone())).await?;
         flushed(&recorder.notes).await?;
+        let engine = Engine::with_rules(world.rules()).on(Lanes::one_per_core()?);
+        reopen(&engine, &recorder.snapshot.load().breakers, clock.now());
         Ok(Self {
             path: path.to_owned(),
-            engine: Engine::with_gates(config.workers, world.gate_rules()),
+            engine,
             clock,
             world: Arc::new(ArcSwap::from_pointee(world)),
             recorder,
@@ -99,7 +112,7 @@ impl Daemon {
     /// Whatever the daemon can't go on without: the recorder, a sweep, the alarm clock.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Self { path, clock, world, engine, recorder, couriers, listeners, addresses, hangup } = self;
-        let RecorderHandle { notes, snapshot, outbox: _, pulse, mut done } = recorder;
+        let RecorderHandle { notes, snapshot, outbox, pulse, mut done } = recorder;
         let alarms = Alarms::start().await?;
         let sweeps_stop = Stop::default();
         let mut rooms = Rooms::new(Shared {
@@ -114,8 +127,11 @@ impl Daemon {
         let (on_demand, asks, book) = OnDemand::new();
         rooms.serve(asks, book);
         let (reload_requests, reload_asked) = mpsc::channel(1);
+        let (confirmations, confirmed) = mpsc::channel(1);
+        let (mut lookouts, arrived) = Lookouts::new(Arc::clone(&world), Arc::clone(&clock));
         let (reloaded, reload_status) =
             watch::channel(ReloadStatus { successful: true, success_at: clock.now() });
+        let policies = rooms.keep_policies(reload_status.clone());
         let (readiness, readiness_seen) = watch::channel(Readiness::Loading);
         let exporter = Arc::new(ArcSwap::from_pointee(exporter(&world.load().config)));
         let app = App {
@@ -123,25 +139,39 @@ impl Daemon {
             sweeps: rooms.handles(),
             on_demand,
             exporter: Arc::clone(&exporter),
-            live: read_live(&world, &engine, &couriers, reload_status, HeldOff::new(&snapshot, &clock)),
+            live: read_live(
+                &world,
+                &engine,
+                couriers.board(),
+                (reload_status, policies),
+                HeldOff::new(&snapshot, &clock),
+            ),
             reload: reload_requests,
+            confirm: confirmations,
             readiness: readiness_seen,
             clock: Arc::clone(&clock),
+            // Another path in a later configuration waits for a restart.
+            store: world.load().config.store.clone(),
+            outbox,
+            platforms: read_platforms(&world),
         };
         let http_stop = CancellationToken::new();
         let server = tokio::spawn(http::serve(listeners, app, http_stop.clone()));
         rooms.furnish(&world.load().config.sweeps);
+        lookouts.furnish(&world.load().stocks);
         readiness.send_replace(Readiness::Ready);
         let watchdog = tokio::spawn(watchdog::keep(alarms, pulse));
         announce_ready(&world.load(), &addresses);
 
-        let mut reloader = Reloader { path, clock, world, engine, notes, exporter, reloaded };
-        let ended = live(&mut reloader, &mut rooms, &mut done, hangup, reload_asked, &stop).await;
+        let mut reloader =
+            Reloader { path, clock, world, engine, notes, exporter, reloaded, lookouts, couriers };
+        let asked = Asked { hangup, reload: reload_asked, confirm: confirmed, arrived };
+        let ended = live(&mut reloader, &mut rooms, &mut done, asked, &stop).await;
 
         notify::stopping();
         readiness.send_replace(Readiness::Stopping);
         let grace = Instant::now() + reloader.world.load().config.grace;
-        drop(reloader);
+        let couriers = reloader.end();
         sweeps_stop.drain.cancel();
         // A recorder that ended by itself is what ended the daemon; there is nothing to wait for.
         let recorder = (!done.is_finished()).then_some(done);
@@ -157,13 +187,21 @@ impl Daemon {
     }
 }
 
-/// The daemon's life between ready and stop: reloads, and the errors that it can't go on after.
+/// What the daemon is asked for while it runs, and what its look-outs bring.
+struct Asked {
+    hangup: Signal,
+    reload: mpsc::Receiver<ReloadRequest>,
+    confirm: mpsc::Receiver<ConfirmRequest>,
+    arrived: mpsc::Receiver<Arrival>,
+}
+
+/// The daemon's life between ready and stop: reloads, refreshes, and the errors that it can't go on after. All that
+/// exchanges the world comes through here, one after the other.
 async fn live(
     reloader: &mut Reloader,
     rooms: &mut Rooms<SshTransport>,
     recorder: &mut JoinHandle<Result<(), RecorderError>>,
-    mut hangup: Signal,
-    mut reload_asked: mpsc::Receiver<ReloadRequest>,
+    mut asked: Asked,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     loop {
@@ -175,94 +213,36 @@ async fn live(
                 anyhow::bail!("the recorder ended before it was told to");
             }
             error = rooms.failed() => return Err(error),
-            _ = hangup.recv() => {
+            _ = asked.hangup.recv() => {
                 // What is wrong is in the log and in the metrics; nobody else asked.
                 let _ = stop.run_until_cancelled(reloader.reload(rooms)).await;
             }
-            Some(answer) = reload_asked.recv() => {
+            Some(answer) = asked.reload.recv() => {
                 if let Some(result) = stop.run_until_cancelled(reloader.reload(rooms)).await {
                     // Whoever asked may have gone away.
                     let _ = answer.send(result);
                 }
             }
-        }
-    }
-}
-
-/// What a reload exchanges.
-struct Reloader {
-    path: PathBuf,
-    clock: Arc<dyn Clock>,
-    world: Arc<ArcSwap<World<SshTransport>>>,
-    engine: Engine,
-    notes: Notes,
-    exporter: Arc<ArcSwap<Exporter>>,
-    reloaded: watch::Sender<ReloadStatus>,
-}
-
-impl Reloader {
-    /// Takes the configuration and inventory as they are now, or keeps the old ones and tells what is wrong.
-    async fn reload(&mut self, rooms: &mut Rooms<SshTransport>) -> Result<(), String> {
-        notify::reloading();
-        let result = self.exchange(rooms).await;
-        match &result {
-            Ok(()) => {
-                info!(file = %self.path.display(), "configuration reloaded");
-                self.reloaded.send_replace(ReloadStatus { successful: true, success_at: self.clock.now() });
-            }
-            Err(errors) => {
-                for line in errors.lines() {
-                    error!("{line}");
+            Some((source, answer)) = asked.confirm.recv() => {
+                let at = reloader.clock.now();
+                let confirmed = refresh::confirm(&reloader.world, &reloader.notes, source, at);
+                if let Some(result) = stop.run_until_cancelled(confirmed).await {
+                    let _ = answer.send(result);
                 }
-                error!(file = %self.path.display(), "reload refused: the configuration before it stays in force");
-                self.reloaded.send_modify(|status| status.successful = false);
+            }
+            Some(arrival) = asked.arrived.recv() => {
+                let taken = refresh::take(&reloader.world, &reloader.notes, arrival);
+                if let Some(Err(error)) = stop.run_until_cancelled(taken).await {
+                    error!("an inventory could not be taken: {error}");
+                }
             }
         }
-        notify::ready("running");
-        result
-    }
-
-    async fn exchange(&mut self, rooms: &mut Rooms<SshTransport>) -> Result<(), String> {
-        let (path, clock, old) = (self.path.clone(), Arc::clone(&self.clock), self.world.load_full());
-        let before = Arc::clone(&old);
-        // Reading thousands of inventory rows and host keys is no work for a thread that serves visits.
-        let loaded = tokio::task::spawn_blocking(move || World::load(&path, &clock, Some(&before)));
-        let new = loaded.await.map_err(|error| error.to_string())?.map_err(|errors| errors.to_string())?;
-        log_warnings(&new);
-        limits::require_open_files(new.config.workers + limits::FILES_BESIDE_VISITS)
-            .map_err(|error| format!("{}: workers.max: {error}", self.path.display()))?;
-        for key in needs_restart(&old.config, &new.config) {
-            warn!(key, "changed, but only a restart brings it into force");
-        }
-        let told = async {
-            self.notes.send(Note::Judgement(new.judgement())).await?;
-            self.notes.send(Note::Inventory(new.devices.clone())).await
-        };
-        told.await.map_err(|_| "the recorder has ended".to_owned())?;
-        self.engine.workers.resize(new.config.workers);
-        self.engine.gates.set_rules(new.gate_rules());
-        self.exporter.store(Arc::new(exporter(&new.config)));
-        let sweeps = new.config.sweeps.clone();
-        self.world.store(Arc::new(new));
-        rooms.furnish(&sweeps);
-        Ok(())
     }
 }
 
-fn log_warnings(world: &World<SshTransport>) {
-    for warning in &world.warnings {
-        warn!("{warning}");
-    }
-}
-
-/// The keys whose change waits for a restart.
-fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let changed = [
-        ("web.listen", old.listen != new.listen),
-        ("store.path", old.store != new.store),
-        ("sink", old.sinks != new.sinks),
-    ];
-    changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+/// Files that a daemon of this configuration may have open at once.
+fn files(config: &Config) -> usize {
+    config.workers + http::CONNECTIONS_MAX + limits::FILES_BESIDE_VISITS
 }
 
 async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
@@ -280,17 +260,13 @@ async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
 pub(crate) fn open_store(
     world: &World<SshTransport>,
     clock: &Arc<dyn Clock>,
-) -> anyhow::Result<(RecorderHandle, Vec<CourierHandle>)> {
+) -> anyhow::Result<(RecorderHandle, Couriers)> {
     let config = &world.config;
     let (mut store, loaded) = Store::open(&config.store)?;
-    let names: Vec<&str> = config.sinks.iter().map(crate::config::SinkConfig::name).collect();
+    let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
     store.set_sinks(&names)?;
     let recorder = Recorder::start(store, loaded, world.judgement(), Arc::clone(clock));
-    let couriers = config
-        .sinks
-        .iter()
-        .map(|sink| courier::start(sink.name(), courier::sink(sink), &config.store, recorder.outbox.clone()));
-    let couriers = couriers.collect::<Result<_, _>>()?;
+    let couriers = Couriers::start(config, recorder.outbox.clone(), clock)?;
     Ok((recorder, couriers))
 }
 
@@ -301,51 +277,16 @@ pub(crate) async fn flushed(notes: &Notes) -> anyhow::Result<()> {
     flushed.await.context("the recorder has ended")
 }
 
+/// Breakers that were open when the process before this one ended stay so.
+pub(crate) fn reopen(engine: &Engine, breakers: &[OpenBreaker], now: Timestamp) {
+    for open in breakers {
+        engine.reopen(&open.credential, (open.until - now).to_std().unwrap_or_default());
+        warn!(credential = %open.credential, since = %open.since, "the breaker was open before the restart and stays so");
+    }
+}
+
 fn exporter(config: &Config) -> Exporter {
     Exporter::new(&config.info_labels, config.per_device_metrics)
-}
-
-fn read_live(
-    world: &Arc<ArcSwap<World<SshTransport>>>,
-    engine: &Engine,
-    couriers: &[CourierHandle],
-    reload: watch::Receiver<ReloadStatus>,
-    held_off: HeldOff,
-) -> http::ReadLive {
-    let (world, workers, gates) = (Arc::clone(world), Arc::clone(&engine.workers), Arc::clone(&engine.gates));
-    // Another path in a later configuration waits for a restart.
-    let store = world.load().config.store.clone();
-    let sinks: Vec<_> =
-        couriers.iter().map(|courier| (courier.name.clone(), courier.status.clone())).collect();
-    Arc::new(move || {
-        let world = world.load();
-        Live {
-            workers: crate::metrics::Workers { limit: workers.limit(), busy: workers.busy() },
-            gates: gates.status(),
-            held_off: held_off.count(&world.config.holdoff),
-            sinks: sinks.iter().map(|(name, status)| (name.clone(), status.borrow().clone())).collect(),
-            sources: world.sources.clone(),
-            reload: Some(reload.borrow().clone()),
-            store_bytes: crate::store::size_on_disk(&store),
-            ..Live::default()
-        }
-    })
-}
-
-/// Counts the devices that are held off now.
-struct HeldOff {
-    snapshot: Arc<ArcSwap<Snapshot>>,
-    clock: Arc<dyn Clock>,
-}
-
-impl HeldOff {
-    fn new(snapshot: &Arc<ArcSwap<Snapshot>>, clock: &Arc<dyn Clock>) -> Self {
-        Self { snapshot: Arc::clone(snapshot), clock: Arc::clone(clock) }
-    }
-
-    fn count(&self, rules: &holdoff::Rules) -> usize {
-        rooms::held_off(&self.snapshot.load(), rules, self.clock.now()).len()
-    }
 }
 
 fn announce_ready(world: &World<SshTransport>, addresses: &[SocketAddr]) {
@@ -362,7 +303,7 @@ async fn wind_down(
     rooms: Rooms<SshTransport>,
     stop: &Stop,
     recorder: Option<JoinHandle<Result<(), RecorderError>>>,
-    couriers: Vec<CourierHandle>,
+    couriers: Couriers,
     grace: Instant,
 ) -> anyhow::Result<()> {
     let drained = tokio::spawn(rooms.drained());
@@ -379,11 +320,7 @@ async fn wind_down(
         let ended = timeout_at(last, recorder).await;
         ended.context("the recorder could not commit the last batch within the grace")???;
     }
-    for courier in couriers {
-        if timeout_at(last, courier.done).await.is_err() {
-            warn!(sink = courier.name, "not flushed within the grace: its events wait in the store");
-        }
-    }
+    couriers.ended(Some(last)).await;
     info!(graceful, "stopped");
     Ok(())
 }

@@ -303,6 +303,8 @@ pub struct Device {
     pub timeouts: Timeouts,
     /// Its labels.
     pub labels: Labels,
+    /// What its inventory source knows it by, whatever its name is at present; absent where no source says.
+    pub identity: Option<Arc<str>>,
 }
 
 /// Chooses devices: for each name, the value must be among those listed. Empty chooses all. The names `device` and

@@ -17,6 +17,8 @@ mod ask;
 mod asking;
 mod conversation;
 mod farewell;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod prompt;
 mod rules;
 mod screen;

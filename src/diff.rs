@@ -26,11 +26,13 @@ use crate::observation::{Observation, Outcome};
 use crate::version::Version;
 
 mod answers;
+mod confirm;
 mod delta;
 mod flaps;
 mod parts;
 
 use self::answers::{booted_since, facts_found, first_seen, version_changed};
+pub use self::confirm::{disagreement, wants_second_reading};
 pub use self::delta::{Delta, Swap};
 pub use self::flaps::FlapRules;
 use self::flaps::Turn;
@@ -61,21 +63,34 @@ impl std::fmt::Debug for Rules<'_> {
     }
 }
 
-/// The changes that an observation means, reachability first.
+/// What an observation comes to, judged once: the changes that it means, reachability first, and what is known after it.
+#[must_use]
+pub fn judge(known: &Known, observation: &Observation, rules: &Rules<'_>) -> (Vec<Change>, Known) {
+    let findings = Findings::of(known, observation, rules);
+    (told(&findings, known, observation, rules), after(&findings, known, observation, rules))
+}
+
+/// Only the changes, for whoever keeps nothing.
 #[must_use]
 pub fn diff(known: &Known, observation: &Observation, rules: &Rules<'_>) -> Vec<Change> {
-    let findings = Findings::of(known, observation, rules);
+    told(&Findings::of(known, observation, rules), known, observation, rules)
+}
+
+/// Only what is known after it.
+#[must_use]
+pub fn apply(known: &Known, observation: &Observation, rules: &Rules<'_>) -> Known {
+    after(&Findings::of(known, observation, rules), known, observation, rules)
+}
+
+fn told(findings: &Findings, known: &Known, observation: &Observation, rules: &Rules<'_>) -> Vec<Change> {
     let mut told = findings.reach_told(known, observation, rules);
     told.extend(findings.host_key.clone());
     told.extend(findings.facts_told(known, observation, rules));
     told.into_iter().map(|found| found.on(observation)).collect()
 }
 
-/// What is known after the observation.
-#[must_use]
-pub fn apply(known: &Known, observation: &Observation, rules: &Rules<'_>) -> Known {
+fn after(findings: &Findings, known: &Known, observation: &Observation, rules: &Rules<'_>) -> Known {
     let mut next = known.clone();
-    let findings = Findings::of(known, observation, rules);
     match &observation.outcome {
         Outcome::Failed { failure, .. } if !failure.kind.was_visited() => return next,
         Outcome::Failed { failure, .. } => {
@@ -304,8 +319,10 @@ fn came_back(known: &Known) -> Option<Found> {
 /// unknown where it must be known says nothing of the kind.
 fn host_key(known: &Known, failure: &Failure) -> Option<Found> {
     let news = failure.host_key.is_some_and(HostKeyTrouble::is_suspicious) && !known.host_key_told;
+    // Who answered before did so by a key that was taken.
+    let before = if known.facts.is_some() { "the known host key" } else { "" };
     news.then(|| {
-        Found::new(ChangeKind::HostKey, "", &failure.detail, "no login was tried, no secret was sent")
+        Found::new(ChangeKind::HostKey, before, &failure.detail, "no login was tried, no secret was sent")
     })
 }
 

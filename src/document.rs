@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 mod item;
 mod problem;
 
-pub use item::{Item, shown_text};
+pub use item::{Item, Scalar, shown_text};
 pub use problem::{Problem, Problems};
 
 /// One file's text, and what was found wrong in it so far.
@@ -81,6 +81,12 @@ impl<'a> Document<'a> {
     #[must_use]
     pub fn problem_count(&self) -> usize {
         self.problems.borrow().len()
+    }
+
+    /// The problem that was noted as that one, counted from zero.
+    #[must_use]
+    pub fn problem(&self, index: usize) -> Option<Problem> {
+        self.problems.borrow().get(index).cloned()
     }
 
     /// All problems, by line, each once.

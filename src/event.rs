@@ -1,8 +1,17 @@
-//! What is told to the outside: a change with its place in the order of all events.
+//! What is told to the outside: a change with its place in the order of all events, or a digest of many that are alike.
+
+use std::fmt;
 
 use crate::change::{Change, ChangeKind};
-use crate::device::PlatformKey;
+use crate::clock::Timestamp;
+use crate::device::{DeviceId, Labels, PlatformChoice, PlatformKey, Selector};
 use crate::text::tamed;
+
+mod digest;
+mod template;
+
+pub use digest::{DEVICES_MAX, Digest, Fold, fold};
+pub use template::{PLACES, Template, TemplateError};
 
 /// The longest text of a device's own making that goes into an event, in characters.
 pub const TEXT_MAX: usize = 256;
@@ -16,6 +25,166 @@ pub struct Event {
     pub change: Change,
     /// The platform that the device answered as; absent when it never answered.
     pub platform: Option<PlatformKey>,
+    /// The model that it told, as it was when this happened.
+    pub model: Option<String>,
+    /// The labels that the inventory gave it when this happened.
+    pub labels: Labels,
+}
+
+/// How much somebody should care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// News that nobody has to act on.
+    Info,
+    /// Likely planned, and worth knowing.
+    Notice,
+    /// Likely unwanted.
+    Warning,
+}
+
+impl Severity {
+    /// All, the least first.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Notice, Self::Warning];
+
+    /// How much a kind of change matters.
+    #[must_use]
+    pub fn of(kind: ChangeKind) -> Self {
+        match kind {
+            ChangeKind::Unreachable
+            | ChangeKind::Replaced
+            | ChangeKind::Downgrade
+            | ChangeKind::HostKey
+            | ChangeKind::Removed
+            | ChangeKind::PolicyLost
+            | ChangeKind::Flapping => Self::Warning,
+            ChangeKind::Upgrade
+            | ChangeKind::Other
+            | ChangeKind::Patched
+            | ChangeKind::Image
+            | ChangeKind::Members
+            | ChangeKind::Rebooted
+            | ChangeKind::Recovered
+            | ChangeKind::Returned
+            | ChangeKind::PolicyRegained => Self::Notice,
+            ChangeKind::Parser | ChangeKind::FirstSeen => Self::Info,
+        }
+    }
+
+    /// The name used in the configuration and in events.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+        }
+    }
+
+    /// The severity of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.as_str() == name)
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Which events a sink is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The kinds; empty for all.
+    pub kinds: Vec<ChangeKind>,
+    /// At least this much.
+    pub severity: Severity,
+    /// Of which devices.
+    pub select: Selector,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self { kinds: Vec::new(), severity: Severity::Info, select: Selector::default() }
+    }
+}
+
+impl Route {
+    /// Whether an event goes this way.
+    #[must_use]
+    pub fn takes(&self, event: &Event) -> bool {
+        let kind = event.change.kind;
+        let platform = event.platform.clone().map_or(PlatformChoice::Auto, PlatformChoice::Named);
+        (self.kinds.is_empty() || self.kinds.contains(&kind))
+            && Severity::of(kind) >= self.severity
+            && self.select.chooses(&event.change.device, &platform, &event.labels)
+    }
+}
+
+/// One thing to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Post {
+    /// An event.
+    Event(Event),
+    /// Many events of one sweep that are alike.
+    Digest(Digest),
+}
+
+impl Post {
+    /// The stable identity: the same across retries, restarts and sinks.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match self {
+            Self::Event(event) => event.id(),
+            Self::Digest(digest) => digest.id(),
+        }
+    }
+
+    /// Its place in the order of all events.
+    #[must_use]
+    pub fn sequence(&self) -> i64 {
+        match self {
+            Self::Event(event) => event.sequence,
+            Self::Digest(digest) => digest.sequence,
+        }
+    }
+
+    /// The kind of the change, or of all changes.
+    #[must_use]
+    pub fn kind(&self) -> ChangeKind {
+        match self {
+            Self::Event(event) => event.change.kind,
+            Self::Digest(digest) => digest.kind,
+        }
+    }
+
+    /// When it was found; of a digest, the last of its changes.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Event(event) => event.change.at,
+            Self::Digest(digest) => digest.at,
+        }
+    }
+
+    /// The device, where it is one.
+    #[must_use]
+    pub fn device(&self) -> Option<&DeviceId> {
+        match self {
+            Self::Event(event) => Some(&event.change.device),
+            Self::Digest(_) => None,
+        }
+    }
+
+    /// One sentence for people, safe for logs and terminals.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::Event(event) => event.message(),
+            Self::Digest(digest) => digest.message(),
+        }
+    }
 }
 
 impl Event {
@@ -78,8 +247,6 @@ pub fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
-    use crate::device::DeviceId;
 
     fn flapping(before: &str, after: &str) -> String {
         let change = Change {
@@ -93,7 +260,7 @@ mod tests {
             why: String::new(),
             confirmed: true,
         };
-        Event { sequence: 1, change, platform: None }.message()
+        Event { sequence: 1, change, platform: None, model: None, labels: Labels::default() }.message()
     }
 
     /// The end of an episode once read as another beginning.

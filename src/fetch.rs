@@ -6,6 +6,7 @@
 
 mod login;
 mod reach;
+mod signer;
 mod target;
 mod trust;
 
@@ -20,6 +21,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 pub use self::login::Login;
 pub use self::reach::Reach;
 use self::reach::{Refused, Resolver};
+pub use self::signer::{BadKey, Signer, message_id};
 pub use self::target::{Target, TargetError};
 pub use self::trust::Roots;
 use crate::clock::Timestamp;
@@ -181,6 +183,20 @@ impl Client {
             source = error.source();
         }
         Trouble::Failed(innermost(&error.without_url()))
+    }
+}
+
+impl FetchError {
+    /// Whether the time ran out.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.what, Trouble::Timeout { .. })
+    }
+
+    /// Whether the answer was larger than it may be.
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        matches!(self.what, Trouble::TooLarge { .. })
     }
 }
 

@@ -2,36 +2,48 @@
 //! triggers; it never writes to the store. Sockets are bound by the caller.
 
 mod api;
+mod index;
 mod landing;
 mod lifecycle;
 mod problem;
+mod readers;
 mod scrape;
 mod server;
+mod streams;
+mod tag;
 mod view;
 
-pub use server::serve;
+pub use server::{CONNECTIONS_MAX, serve};
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::Request;
+use axum::body::Body;
+use axum::extract::{FromRef, Request};
+use axum::http::Uri;
 use axum::http::header::{self, HeaderName, HeaderValue};
-use axum::http::{StatusCode, Uri};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
+use http_body_util::Limited;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::activity::{OnDemand, SweepHandle};
 use crate::clock::Clock;
-use crate::http::problem::Problem;
+use crate::http::index::Indexes;
+use crate::http::problem::Refusal;
+use crate::http::readers::Readers;
+use crate::http::streams::Streams;
 use crate::known::Snapshot;
 use crate::metrics::{Exporter, Live};
+use crate::platform::Platforms;
 
-/// The largest request body. No route reads one; what is larger is refused before anything else happens.
-const BODY_MAX: u64 = 64 * 1024;
+/// The largest request body, whether its length is told first or not.
+const BODY_MAX: usize = 64 * 1024;
 
 /// How far the daemon has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,8 +60,15 @@ pub enum Readiness {
 /// A request to reload the configuration, answered with what was wrong when it was not taken.
 pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 
+/// A request to take an inventory list that waits for it: the source's name, answered with how many devices there are then,
+/// or with why there is nothing to take.
+pub type ConfirmRequest = (String, oneshot::Sender<Result<usize, String>>);
+
 /// Reads the present state of the daemon. The sweeps are filled in from the handles.
 pub type ReadLive = Arc<dyn Fn() -> Live + Send + Sync>;
+
+/// Reads the platforms of the present configuration.
+pub type ReadPlatforms = Arc<dyn Fn() -> Arc<Platforms> + Send + Sync>;
 
 /// All that the server shows and pulls. Clones share it.
 #[derive(Clone)]
@@ -66,28 +85,65 @@ pub struct App {
     pub live: ReadLive,
     /// Where reloads are asked for; a capacity of 1 is enough.
     pub reload: mpsc::Sender<ReloadRequest>,
+    /// Where inventory lists that wait are confirmed; a capacity of 1 is enough.
+    pub confirm: mpsc::Sender<ConfirmRequest>,
     /// How far the daemon has come.
     pub readiness: watch::Receiver<Readiness>,
     /// Wall time, for ages.
     pub clock: Arc<dyn Clock>,
+    /// The store, for what a snapshot doesn't hold: history, old changes, runs, events.
+    pub store: PathBuf,
+    /// The newest sequence of the store's outbox; closed once the recorder has ended.
+    pub outbox: watch::Receiver<i64>,
+    /// How platforms name and order their versions.
+    pub platforms: ReadPlatforms,
+}
+
+/// What requests are answered from.
+struct Desk {
+    app: App,
+    indexes: Indexes,
+    readers: Arc<Readers>,
+    streams: Arc<Streams>,
+}
+
+impl Desk {
+    fn new(app: App, stop: CancellationToken) -> Self {
+        let newest = *app.outbox.borrow();
+        Self {
+            indexes: Indexes::new(Arc::clone(&app.snapshot)),
+            readers: Arc::new(Readers::new(app.store.clone())),
+            streams: Arc::new(Streams::new(newest, stop)),
+            app,
+        }
+    }
+}
+
+impl FromRef<Arc<Desk>> for App {
+    fn from_ref(desk: &Arc<Desk>) -> Self {
+        desk.app.clone()
+    }
 }
 
 /// The other end of the connection that a request came by.
 #[derive(Debug, Clone, Copy)]
 struct Peer(SocketAddr);
 
-fn router(app: App) -> Router {
+fn router(desk: Arc<Desk>) -> Router {
+    let app = desk.app.clone();
     let reading = Router::new()
         .route("/", get(landing::page))
         .route("/metrics", get(scrape::metrics))
-        .route("/api/v1/devices", get(api::devices))
-        .route("/api/v1/changes", get(api::changes))
-        .route("/api/v1/sweeps", get(api::sweeps))
+        .route("/probe", get(scrape::probe))
+        .route("/sd", get(api::discovery))
+        .merge(api::reading())
         .route_layer(middleware::from_fn_with_state(app.clone(), lifecycle::once_loaded));
     let acting = Router::new()
         .route("/-/reload", post(lifecycle::reload))
         .route("/-/sweep", post(lifecycle::sweep))
-        .route_layer(middleware::from_fn_with_state(app.clone(), lifecycle::once_loaded))
+        .route("/-/inventory/confirm", post(lifecycle::confirm))
+        .merge(api::acting())
+        .route_layer(middleware::from_fn_with_state(app, lifecycle::once_loaded))
         .route_layer(middleware::from_fn(lifecycle::from_this_host));
     reading
         .merge(acting)
@@ -98,30 +154,25 @@ fn router(app: App) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn(small_bodies_only))
         .layer(middleware::map_response(guard))
-        .with_state(app)
+        .with_state(desk)
 }
 
 async fn unknown(uri: Uri) -> Response {
-    refusal(&uri, StatusCode::NOT_FOUND, "nothing is served here; / links to what is")
+    Refusal::UnknownPath.answer(uri.path())
 }
 
 async fn wrong_method(uri: Uri) -> Response {
-    refusal(&uri, StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")
+    Refusal::WrongMethod.answer(uri.path())
 }
 
-fn refusal(uri: &Uri, status: StatusCode, detail: &str) -> Response {
-    match uri.path().starts_with("/api/") {
-        true => Problem::new(status, detail).into_response(),
-        false => (status, format!("{detail}\n")).into_response(),
-    }
-}
-
+/// Refuses a body that says it is too large; one that doesn't say is cut off where it becomes so.
 async fn small_bodies_only(request: Request, next: Next) -> Response {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    match length.map(str::parse::<u64>) {
-        Some(Ok(length)) if length <= BODY_MAX => next.run(request).await,
-        None => next.run(request).await,
-        Some(_) => (StatusCode::PAYLOAD_TOO_LARGE, "no request here needs a body\n").into_response(),
+    match length.map(str::parse::<usize>) {
+        Some(Ok(..=BODY_MAX)) | None => {
+            next.run(request.map(|body| Body::new(Limited::new(body, BODY_MAX)))).await
+        }
+        Some(_) => Refusal::BodyTooLarge { max: BODY_MAX }.answer(request.uri().path()),
     }
 }
 

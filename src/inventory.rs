@@ -1,32 +1,59 @@
 //! The inventory: devices from all sources, fully resolved, as one immutable list.
+//!
+//! bytes -> entries -> relabelled -> checked -> offers -> merged -> devices. Each source is read, kept and replaced by
+//! itself; the list of all devices is made anew from what is held of each.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::device::{Device, DeviceId, Selector};
-use crate::document::{Document, Problem, Problems};
-use crate::settings::{Layers, References, Source, SourceKind};
+use crate::document::Problems;
+use crate::settings::{Layers, References};
+use crate::source::Source;
+use crate::text::tamed;
 
 mod address;
+mod ansible;
+mod check;
 mod csv_file;
-mod row;
+mod entry;
+mod kept;
+mod local;
+mod lookout;
+mod merge;
+mod names;
+mod netbox;
+mod relabel;
+mod remote;
+mod router_db;
+mod sd;
+mod stock;
 mod toml_file;
+mod tree_file;
+mod trouble;
+mod watch;
 
 pub use address::host_from;
-
-/// The largest inventory file: a million devices with a handful of labels each.
-const FILE_MAX: u64 = 256 * 1024 * 1024;
+pub use entry::Entry;
+pub use kept::Kept;
+pub use local::look;
+pub use lookout::Lookout;
+pub use stock::{Stock, Verdict};
+pub use trouble::Trouble;
 
 /// Devices as they are known at one moment. A sweep sees one inventory throughout.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Inventory {
     /// All devices, sorted by name; no name is there twice.
     pub devices: Vec<Arc<Device>>,
+    /// Beside each device, the places of the sources that it came from; the one that goes over the others is the last.
+    pub origins: Vec<Arc<[usize]>>,
     /// How many devices each source gave, in the order of the configuration.
     pub sources: Vec<SourceCount>,
+    /// What two sources say differently of one device.
+    pub conflicts: Vec<Conflict>,
+    /// Entries that could not become devices, with the place of their source.
+    pub dropped: Vec<(usize, Dropped)>,
     /// What is allowed and yet worth a look, one line each.
     pub warnings: Vec<String>,
 }
@@ -40,7 +67,94 @@ pub struct SourceCount {
     pub devices: usize,
 }
 
+/// What one look at a source brought, relabelled and not judged yet.
+#[derive(Debug, Clone, Default)]
+pub struct Look {
+    entries: Vec<Entry>,
+    dropped: Vec<Dropped>,
+    /// What is wrong with the form of a list that is written for versweep.
+    problems: Problems,
+}
+
+/// An entry that is not used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dropped {
+    /// What it is called.
+    pub title: String,
+    /// Where it stands.
+    pub place: String,
+    /// Why it is not used.
+    pub why: String,
+}
+
+impl Dropped {
+    fn new(entry: &Entry, why: String) -> Self {
+        let why = tamed(&why, 256).into_owned();
+        Self { title: entry.title(), place: entry.place(), why }
+    }
+}
+
+/// One thing that two sources say differently of one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The device.
+    pub device: DeviceId,
+    /// The setting or label.
+    pub field: String,
+    /// What holds.
+    pub kept: String,
+    /// The source that says so.
+    pub winner: String,
+    /// What does not.
+    pub lost: String,
+    /// The source that says so.
+    pub loser: String,
+}
+
+impl std::fmt::Display for Conflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { device, field, kept, winner, lost, loser } = self;
+        write!(f, "{device}: {field} is {kept:?} by {winner}, which goes over {lost:?} by {loser}")
+    }
+}
+
 impl Inventory {
+    /// All devices of all sources, merged.
+    ///
+    /// # Errors
+    /// Everything that is wrong with devices of sources that are strict. Half an inventory is never returned: the missing
+    /// devices would look as if they had been taken out of service.
+    pub fn assemble(stocks: &[Stock], layers: &Layers) -> Result<Self, Problems> {
+        let merged = merge::merge(stocks, layers);
+        if !merged.problems.is_empty() {
+            let mut problems = Problems::default();
+            problems.extend(merged.problems);
+            return Err(problems);
+        }
+        let count =
+            |stock: &Stock| SourceCount { source: stock.source.name.clone(), devices: stock.devices() };
+        let mut warnings = shared_endpoints(&merged.devices);
+        for stock in stocks {
+            warnings.extend(stock.warnings().map(|warning| format!("{}: {warning}", stock.source.name)));
+        }
+        Ok(Self {
+            devices: merged.devices,
+            origins: merged.origins,
+            sources: stocks.iter().map(count).collect(),
+            conflicts: merged.conflicts,
+            dropped: merged.dropped,
+            warnings,
+        })
+    }
+
+    /// What is wrong with devices of strict sources once all sources are merged, also of lists that were refused already:
+    /// so that everything is told at once.
+    #[must_use]
+    pub fn examine(stocks: &[Stock], layers: &Layers) -> Problems {
+        let stocks: Vec<Stock> = stocks.iter().map(Stock::as_if_taken).collect();
+        merge::merge(&stocks, layers).problems
+    }
+
     /// The device of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Arc<Device>> {
@@ -54,76 +168,25 @@ impl Inventory {
     }
 }
 
-/// Devices found so far, with the place that named each first.
-#[derive(Debug, Default)]
-struct Found {
-    devices: BTreeMap<DeviceId, Arc<Device>>,
-    places: BTreeMap<DeviceId, String>,
-}
-
-/// Reads all sources. Nothing is changed or kept by it, so it can be done again at any time.
+/// Reads all sources that are files, now, with nothing held from before. Blocks.
 ///
 /// # Errors
-/// Everything that is wrong in any of them. Half an inventory is never returned: the missing devices would look as if
-/// they had been taken out of service.
+/// Everything that is wrong in any of them.
 pub fn load(sources: &[Source], layers: &Layers, references: &References<'_>) -> Result<Inventory, Problems> {
-    let mut found = Found::default();
     let mut problems = Problems::default();
-    let mut counts = Vec::new();
+    let mut stocks = Vec::new();
     for source in sources {
-        let before = found.devices.len();
-        problems.extend(read_source(source, layers, references, &mut found));
-        counts.push(SourceCount { source: source.name.clone(), devices: found.devices.len() - before });
-    }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let devices: Vec<_> = found.devices.into_values().collect();
-    Ok(Inventory { warnings: shared_endpoints(&devices), devices, sources: counts })
-}
-
-fn read_source(source: &Source, layers: &Layers, references: &References<'_>, found: &mut Found) -> Problems {
-    let SourceKind::File { path } = &source.kind;
-    let text = match read_text(path) {
-        Ok(text) => text,
-        Err(problem) => {
-            return Problems(vec![Problem {
-                file: source.file.clone(),
-                line: Some(source.line),
-                key: source.key.clone(),
-                value: Some(format!("{:?}", source.name)),
-                problem: "can't be read".to_owned(),
-                allowed: format!("{}: {problem}", path.display()),
-                ..Problem::default()
-            }]);
+        let look = look(source, references.platforms);
+        let (stock, _) =
+            Stock::new(source.clone()).take(look, crate::clock::Timestamp::UNIX_EPOCH, references);
+        if let Some(trouble) = stock.trouble() {
+            problems.extend(trouble.problems(source));
         }
-    };
-    // A byte order mark is what spreadsheets put first; to TOML and CSV it is no part of the text.
-    let document = Document::new(&path.display().to_string(), text.strip_prefix('\u{feff}').unwrap_or(&text));
-    let mut reader = row::Reader { layers, references, found };
-    if path.extension().is_some_and(|ending| ending == "csv") {
-        csv_file::read(&document, &mut reader);
-    } else {
-        toml_file::read(&document, &mut reader);
+        stocks.push(stock);
     }
-    document.into_problems()
-}
-
-fn read_text(path: &Path) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes));
-    match read {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err("no such file".to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err("permission denied".to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Err("a folder, not a file".to_owned()),
-        Err(error) => Err(error.to_string()),
-        Ok(_) if bytes.len() as u64 > FILE_MAX => Err(format!("larger than {} MiB", FILE_MAX >> 20)),
-        Ok(_) => String::from_utf8(bytes).map_err(|error| {
-            let valid = error.utf8_error().valid_up_to();
-            let line = error.as_bytes().iter().take(valid).filter(|byte| **byte == b'\n').count() + 1;
-            format!("not utf-8 text on line {line}")
-        }),
-    }
+    let examined = Inventory::examine(&stocks, layers);
+    problems.extend(examined);
+    if problems.is_empty() { Inventory::assemble(&stocks, layers) } else { Err(problems) }
 }
 
 /// Two names for one address: the device would be visited twice at once, which some refuse.

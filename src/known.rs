@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::change::Change;
 use crate::clock::Timestamp;
-use crate::device::Device;
+use crate::device::{CredentialId, Device};
 use crate::facts::Reading;
 use crate::failure::Failure;
 use crate::observation::{SshSession, SweepId};
@@ -60,6 +60,8 @@ pub struct Known {
     pub removed: Option<Timestamp>,
     /// Its changes to and fro. Boxed, because most devices have none.
     pub flaps: Option<Box<Flaps>>,
+    /// How it stands by each policy that covers it, by the policies' names.
+    pub standings: Vec<PolicyStanding>,
 }
 
 /// The changes to and fro of one device, by axis.
@@ -147,6 +149,102 @@ impl Reach {
     }
 }
 
+/// What a policy says of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PolicyResult {
+    /// It runs what it should.
+    Preferred,
+    /// It runs what it may.
+    Approved,
+    /// It runs something else.
+    Drifted,
+    /// It runs what it must not.
+    Banned,
+    /// Nobody can say: it was never read, or its version has no order against a ban.
+    Unknown,
+    /// It was read too long ago.
+    Stale,
+}
+
+impl PolicyResult {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 6] =
+        [Self::Preferred, Self::Approved, Self::Drifted, Self::Banned, Self::Unknown, Self::Stale];
+
+    /// The name used in metrics, events and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Preferred => "preferred",
+            Self::Approved => "approved",
+            Self::Drifted => "drifted",
+            Self::Banned => "banned",
+            Self::Unknown => "unknown",
+            Self::Stale => "stale",
+        }
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|result| result.as_str() == name)
+    }
+}
+
+/// A policy's result with its reason; all devices that run the same share one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The result.
+    pub result: PolicyResult,
+    /// Why, for people.
+    pub why: String,
+}
+
+impl Verdict {
+    /// A result with its reason.
+    #[must_use]
+    pub fn new(result: PolicyResult, why: impl Into<String>) -> Self {
+        Self { result, why: why.into() }
+    }
+}
+
+/// A policy, as those see it who only read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyInfo {
+    /// Its name.
+    pub name: String,
+    /// Since when it asks for what it asks for.
+    pub since: Timestamp,
+    /// Whom it covers and what it asks for, as one text: when that differs, the policy has changed.
+    pub asks: String,
+    /// Until when drift from it is no breach; absent without a grace.
+    pub grace_until: Option<Timestamp>,
+}
+
+/// The last result of a policy that said whether a device complies: what the next one is compared with, also across
+/// restarts, times in which nobody can say, and while the device is flapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Preferred, approved, drifted or banned.
+    pub result: PolicyResult,
+    /// Whether that was within the policy.
+    pub complied: bool,
+}
+
+/// One device by one policy that covers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyStanding {
+    /// The policy.
+    pub policy: Arc<PolicyInfo>,
+    /// What it says now.
+    pub verdict: Arc<Verdict>,
+    /// Whether the device complies now: preferred, approved, or drifted within the grace of a changed policy; absent where
+    /// nobody can say. The value of `versweep_device_compliant`.
+    pub complies: Option<bool>,
+    /// What people last heard or could have heard of it; absent where it never said anything for sure.
+    pub held: Option<Held>,
+}
+
 /// One device of the inventory with what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceState {
@@ -179,6 +277,17 @@ pub struct SweepRecord {
     pub complete: bool,
 }
 
+/// A credential whose breaker is open: nobody logs in with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenBreaker {
+    /// The credential.
+    pub credential: CredentialId,
+    /// Since when.
+    pub since: Timestamp,
+    /// Nobody tries before that instant; then one device that is known to be good may.
+    pub until: Timestamp,
+}
+
 /// An immutable picture of the fleet, for all that only reads: `/metrics`, pages, the API.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
@@ -190,6 +299,19 @@ pub struct Snapshot {
     pub last_sweeps: Vec<SweepRecord>,
     /// Of each sweep by name, when the newest complete run ended.
     pub last_complete: BTreeMap<String, Timestamp>,
+    /// The breakers that are open, by credential.
+    pub breakers: Vec<OpenBreaker>,
+    /// The policies in force, by name.
+    pub policies: Vec<Arc<PolicyInfo>>,
     /// The counters.
     pub totals: Totals,
+}
+
+impl Snapshot {
+    /// The device of that name.
+    #[must_use]
+    pub fn device(&self, name: &str) -> Option<&Arc<DeviceState>> {
+        let place = self.devices.binary_search_by(|state| state.device.id.as_str().cmp(name));
+        place.ok().map(|place| &self.devices[place])
+    }
 }

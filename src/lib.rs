@@ -23,12 +23,15 @@ pub mod breaker;
 pub mod budget;
 pub mod dialogue;
 pub mod diff;
+pub mod dispatch;
 pub mod document;
 pub mod holdoff;
 pub mod parse;
 pub mod platform;
+pub mod policy;
 pub mod settings;
 pub mod ssh_config;
+pub mod textdiff;
 pub mod timetable;
 
 // floor 2: doors to the outside
@@ -38,6 +41,7 @@ pub mod inventory;
 pub mod limits;
 pub mod metrics;
 pub mod sink;
+pub mod source;
 pub mod store;
 pub mod transport;
 
@@ -53,3 +57,7 @@ pub mod sweep;
 
 pub mod cli;
 pub mod daemon;
+
+#[cfg(test)]
+#[path = "../tests/support/seeds.rs"]
+mod seeds;

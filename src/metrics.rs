@@ -9,8 +9,10 @@ mod daemon;
 mod device;
 mod family;
 mod page;
+mod policy;
+mod queue;
 
-pub use cut::{Collect, Cut, CutError, Shard};
+pub use cut::{Collect, Cut, CutError, Shard, fnv1a};
 pub use page::Encoding;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -20,9 +22,11 @@ use prometheus::process_collector::ProcessCollector;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
-use crate::known::Snapshot;
+use crate::known::{DeviceState, Snapshot};
 use crate::metrics::page::{Part, PartWriter};
-use crate::status::{GateStatus, ReloadStatus, SinkStatus, SourceStatus, SweepStatus};
+use crate::status::{
+    FetchStatus, GateStatus, LimitStatus, ReloadStatus, SinkStatus, SourceStatus, SweepStatus, Waiting,
+};
 
 /// The one content type of the text format, exactly as the format's description has it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -42,6 +46,10 @@ pub struct Live {
     pub workers: Workers,
     /// The gate of each credential that was used or has a budget.
     pub gates: Vec<GateStatus>,
+    /// Every value of every limit beside the workers.
+    pub limits: Vec<LimitStatus>,
+    /// Devices of the runs that are on, by what they wait for.
+    pub waiting: Waiting,
     /// Devices that no schedule visits now, because they failed too often.
     pub held_off: usize,
     /// Each sink by name.
@@ -50,6 +58,8 @@ pub struct Live {
     pub sources: Vec<SourceStatus>,
     /// The last reload; absent in a process that has none, such as `versweep sweep`.
     pub reload: Option<ReloadStatus>,
+    /// The last fetch of the policies; absent where they come from no URL.
+    pub policies: Option<FetchStatus>,
     /// Bytes of the database file with its write-ahead log, where they could be read.
     pub store_bytes: Option<u64>,
 }
@@ -149,6 +159,14 @@ impl Exporter {
         };
         let parts: Vec<&Part> = devices.iter().filter_map(|cell| cell.get()).chain(&own).collect();
         Ok(page::join(&parts, encoding)?)
+    }
+
+    /// The series of one device, as the page has them, or would have them with series per device.
+    ///
+    /// # Errors
+    /// As [`Self::page`].
+    pub fn device(&self, state: &DeviceState, encoding: Encoding) -> Result<Vec<u8>, RenderError> {
+        Ok(page::join(&[&self.view.render_one(state)?], encoding)?)
     }
 
     /// How often a device part was rendered since the exporter was made.

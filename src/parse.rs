@@ -10,6 +10,8 @@ use crate::platform::{Field, Pattern, Platforms, Profile};
 use crate::version::Version;
 
 mod clean;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod lists;
 mod refusal;
 mod uptime;

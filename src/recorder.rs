@@ -7,6 +7,7 @@
 mod fleet;
 mod judge;
 mod moves;
+mod policies;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,6 +30,9 @@ const BATCH_MAX: usize = 512;
 /// How long a snapshot without changes may wait for the next one: at 50,000 devices a snapshot copies as many pointers,
 /// and a fast fleet would have one made for every handful of visits.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
+
+/// The longest wait before the clock is looked at again for policies that begin, end or age.
+const POLICY_TICK: Duration = Duration::from_secs(30);
 
 /// The first pause after a refused commit; it doubles up to the last.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
@@ -118,7 +122,7 @@ impl Recorder {
     ) -> RecorderHandle {
         let (sender, notes) = mpsc::channel(NOTES_WAITING);
         let (outbox, outbox_seen) = watch::channel(loaded.last_sequence);
-        let desk = Desk::new(loaded, judgement);
+        let desk = Desk::new(loaded, judgement, clock.now());
         let snapshot = Arc::new(ArcSwap::from_pointee(desk.snapshot()));
         let pulse = Pulse::default();
         let recorder = Self {
@@ -140,6 +144,7 @@ impl Recorder {
         let mut notes = Vec::with_capacity(BATCH_MAX);
         loop {
             self.pulse.beat(true);
+            let policies_due = policies_due(self.desk.policies_due(), Arc::clone(&self.clock));
             tokio::select! {
                 biased;
                 count = self.notes.recv_many(&mut notes, BATCH_MAX) => {
@@ -150,6 +155,7 @@ impl Recorder {
                     self.work(std::mem::take(&mut notes)).await?;
                 }
                 () = sleep_until(self.due.unwrap_or(self.published)), if self.due.is_some() => self.publish(),
+                () = policies_due => self.work(Vec::new()).await?,
             }
         }
         if self.due.is_some() {
@@ -163,7 +169,9 @@ impl Recorder {
         if let Some(batch) = judged.batch {
             let sequence = self.commit(batch).await?;
             self.show(judged.at_once);
-            self.outbox.send_if_modified(|last| std::mem::replace(last, sequence) != sequence);
+            // The end of a sweep is news by itself: some sinks are told then.
+            let ended = judged.prune.is_some();
+            self.outbox.send_if_modified(|last| std::mem::replace(last, sequence) != sequence || ended);
         } else {
             self.show(judged.at_once);
         }
@@ -259,6 +267,15 @@ impl Recorder {
 impl std::fmt::Debug for Recorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recorder").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// Waits until the fleet is to be judged by its policies though nothing happens; for ever where it never is. The clock is
+/// looked at now and again, because it may be set.
+async fn policies_due(due: Option<Timestamp>, clock: Arc<dyn Clock>) {
+    let Some(due) = due else { return std::future::pending().await };
+    while let Ok(left @ 1..) = u64::try_from((due - clock.now()).num_milliseconds()) {
+        sleep(Duration::from_millis(left).min(POLICY_TICK)).await;
     }
 }
 

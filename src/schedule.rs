@@ -10,12 +10,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
-use crate::activity::{Note, Notes, Reason, Trigger};
+use crate::activity::{Note, Notes, Reason, SkipReason, Trigger};
 use crate::clock::{Clock, Timestamp};
 use crate::status::SweepStatus;
-use crate::timetable::Timetable;
+use crate::timetable::{Timetable, Windows};
 
 /// How late an alarm may be before the log mentions it: the clock beneath looks twice a second.
 const LATE: chrono::Duration = chrono::Duration::seconds(5);
@@ -98,10 +98,27 @@ pub struct Scheduled {
     pub name: Arc<str>,
     /// When it is due.
     pub timetable: Timetable,
+    /// When it does not start all the same.
+    pub blackout: Windows,
     /// What to pull then.
     pub trigger: Trigger,
     /// Where the next instant is shown.
     pub status: watch::Sender<SweepStatus>,
+}
+
+impl Scheduled {
+    /// Pulls the trigger; else says why not.
+    fn start(&self, now: Timestamp) -> Option<SkipReason> {
+        if self.blackout.hold(now) {
+            info!(sweep = %self.name, "the sweep was due in its blackout: skipped");
+            return Some(SkipReason::Blackout);
+        }
+        if self.trigger.try_start(Reason::Schedule).is_ok() {
+            return None;
+        }
+        warn!(sweep = %self.name, "the sweep was due while it was running: skipped; give it a longer period or more workers");
+        Some(SkipReason::Running)
+    }
 }
 
 /// Pulls the sweep's trigger at each instant of its timetable until `stop`. A tick that finds the sweep running is
@@ -136,12 +153,10 @@ pub async fn keep(
                 "a sweep was due in the past; what went by since is one run");
         }
         last = Some(next);
-        if scheduled.trigger.try_start(Reason::Schedule).is_err() && !stop.is_cancelled() {
-            warn!(sweep = %scheduled.name, "the sweep was due while it was running: skipped; give it a longer period or more workers");
-            let skipped = Note::SweepSkipped { sweep: scheduled.name.to_string(), at: now };
-            if notes.send(skipped).await.is_err() {
-                error!("the recorder has ended");
-            }
+        let Some(why) = scheduled.start(now) else { continue };
+        let skipped = Note::SweepSkipped { sweep: scheduled.name.to_string(), at: now, why };
+        if !stop.is_cancelled() && notes.send(skipped).await.is_err() {
+            error!("the recorder has ended");
         }
     }
     Ok(())
@@ -169,5 +184,30 @@ async fn wait_until(next: Timestamp, alarms: &Alarms, clock: &dyn Clock) -> Resu
         if before + elapsed - clock.now() > chrono::Duration::seconds(2) {
             return Ok(Reached::ClockSetBack);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timetable::Window;
+
+    #[test]
+    fn a_tick_in_a_blackout_starts_nothing() {
+        let window = Window::new("Mon-Fri 08:00-09:00").expect("a window");
+        let (trigger, mut starts) = Trigger::new();
+        let scheduled = Scheduled {
+            name: "all".into(),
+            timetable: Timetable::OnDemand,
+            blackout: Windows::new(chrono_tz::UTC, vec![window]),
+            trigger,
+            status: watch::Sender::new(SweepStatus::default()),
+        };
+        let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
+        assert_eq!(scheduled.start(at("2026-11-25T08:30:00Z")), Some(SkipReason::Blackout));
+        assert!(starts.try_recv().is_err());
+        assert_eq!(scheduled.start(at("2026-11-25T09:00:00Z")), None);
+        assert_eq!(scheduled.start(at("2026-11-25T09:15:00Z")), Some(SkipReason::Running), "single flight");
+        assert!(starts.try_recv().is_ok());
     }
 }

@@ -3,17 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::device::{
     CredentialId, HostKeyPolicy, JumpHost, PlatformChoice, Route, Selector, SshAlgorithms, Timeouts,
 };
-use crate::document::{Item, Section};
+use crate::document::Item;
 use crate::duration::HumanDuration;
 use crate::platform::Platforms;
 
+mod disputed;
 mod layers;
 mod ssh_file;
 
@@ -242,37 +242,17 @@ fn algorithms(legacy: bool) -> SshAlgorithms {
     if legacy { SshAlgorithms::Legacy } else { SshAlgorithms::Modern }
 }
 
-/// One `[[inventory]]`: where devices come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// Its name in messages and as a metric label: the path as it was written.
-    pub name: String,
-    /// Where it comes from.
-    pub kind: SourceKind,
-    /// The configuration file that names it, for messages.
-    pub file: String,
-    /// The line that names it.
-    pub line: usize,
-    /// The key that names it.
-    pub key: String,
-}
-
-/// The kinds of sources.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceKind {
-    /// A file, TOML or CSV by its ending.
-    File {
-        /// The file, found from the configuration's folder.
-        path: PathBuf,
-    },
-}
-
 /// Reads a `select` table: label names, `device` or `platform`, each with a text or a list of texts.
 #[must_use]
 pub fn selector(item: &Item<'_>, references: &References<'_>) -> Option<Selector> {
-    let section: Section<'_> = item.section()?;
+    Some(selector_of(item.section()?.items(), references))
+}
+
+/// The selector of these keys, for a table that has other keys beside them.
+#[must_use]
+pub fn selector_of(items: Vec<(&str, Item<'_>)>, references: &References<'_>) -> Selector {
     let mut selector = BTreeMap::new();
-    for (key, item) in section.items() {
+    for (key, item) in items {
         if check_label_name(key).is_err() || key == "address" {
             item.refuse_hidden("can't select by this name", "device, platform or the name of a label");
             continue;
@@ -284,7 +264,7 @@ pub fn selector(item: &Item<'_>, references: &References<'_>) -> Option<Selector
         });
         selector.insert(key.to_owned(), wanted.collect());
     }
-    Some(Selector(selector))
+    Selector(selector)
 }
 
 /// A name that can't be a label's; what is allowed instead is its text.

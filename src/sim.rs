@@ -2,7 +2,7 @@
 //! tests.
 //!
 //! A [`Fleet`] listens on one address per device, answers like eight platforms do, changes versions over time and can
-//! be ill in ten ways. It keeps its own log of what it changed, so that what versweep found can be held against what
+//! be ill in thirteen ways. It keeps its own log of what it changed, so that what versweep found can be held against what
 //! happened. Waiting costs no CPU: every delay is a timer.
 
 use std::fmt::Write as _;
@@ -103,10 +103,15 @@ impl Fleet {
             _stop_on_drop: stop.drop_guard(),
         };
         for (device, listener) in fleet.devices.iter().zip(listeners) {
-            // A device that refuses needed its port only to show that the port is free.
-            if device.fault() != Some(Fault::Refuse) {
-                *device.listener.lock().await = Some(fleet.shared.accept(device, listener));
-            }
+            *device.listener.lock().await = match device.fault() {
+                // It needed its port only to show that the port is free.
+                Some(Fault::Refuse) => None,
+                Some(Fault::Drop) => {
+                    drop(listener);
+                    Some(fleet.shared.drop_requests(device).await?)
+                }
+                _ => Some(fleet.shared.accept(device, listener)),
+            };
         }
         if let Some(every) = config.upgrade_every {
             fleet.upgrade_now_and_then(every, config.seed);
@@ -170,16 +175,16 @@ impl Fleet {
         let device = self.device(name)?;
         device.set_fault(fault);
         let mut listening = device.listener.lock().await;
-        if fault == Some(Fault::Refuse) {
-            if let Some(task) = listening.take() {
-                task.abort();
-                // Cancelled is what it shall be; once it is over, its listener is closed.
-                let _ = task.await;
-            }
-        } else if listening.is_none() {
-            *listening =
-                Some(self.shared.accept(device, address::bind(device.address(), device.port()).await?));
+        if let Some(task) = listening.take() {
+            task.abort();
+            // Cancelled is what it shall be; once it is over, its listener is closed.
+            let _ = task.await;
         }
+        *listening = match fault {
+            Some(Fault::Refuse) => None,
+            Some(Fault::Drop) => Some(self.shared.drop_requests(device).await?),
+            _ => Some(self.shared.accept(device, address::bind(device.address(), device.port()).await?)),
+        };
         Ok(())
     }
 
@@ -253,6 +258,16 @@ impl Shared {
         })
     }
 
+    /// Holds a listener that takes nobody.
+    async fn drop_requests(&self, device: &SimDevice) -> Result<JoinHandle<()>, SimError> {
+        let held = address::full(device.address(), device.port()).await?;
+        let stop = self.stop.clone();
+        Ok(self.tasks.spawn(async move {
+            stop.cancelled().await;
+            drop(held);
+        }))
+    }
+
     fn receive(self: &Arc<Self>, device: &Arc<SimDevice>, stream: TcpStream) {
         let counted = Counted::new(self, device);
         let (shared, device) = (Arc::clone(self), Arc::clone(device));
@@ -268,7 +283,10 @@ impl Shared {
         let ssh_id = device.platform().ssh_id();
         let stop = &self.stop;
         match device.fault() {
-            Some(Fault::Silent | Fault::Refuse) => until(stop, misbehave::stay_silent(stream)).await,
+            Some(Fault::Silent | Fault::Refuse | Fault::Drop) => {
+                until(stop, misbehave::stay_silent(stream)).await
+            }
+            Some(Fault::Stall) => until(stop, misbehave::stall(stream, ssh_id)).await,
             Some(Fault::Reset) => until(stop, misbehave::reset_in_kex(stream, ssh_id)).await,
             Some(Fault::NotSsh) => until(stop, misbehave::speak_http(stream)).await,
             fault => {

@@ -5,6 +5,8 @@
 
 use crate::wildcard;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod line;
 
 pub use line::Hop;

@@ -22,6 +22,8 @@ pub struct SweepStatus {
     pub answered: usize,
     /// Devices that failed in this run.
     pub failed: usize,
+    /// Of those that answered or failed, the ones that another sweep visited for this one.
+    pub fresh: usize,
     /// When the next run is due by the schedule.
     pub next: Option<Timestamp>,
 }
@@ -50,6 +52,14 @@ pub struct SinkStatus {
     pub pending: u64,
     /// When the oldest of them happened.
     pub oldest_pending: Option<Timestamp>,
+    /// Devices whose events are held, because the sink refused one.
+    pub held_devices: u64,
+    /// Events given up since the store was made.
+    pub dead: u64,
+    /// Events that were given up and can be asked for again.
+    pub kept: u64,
+    /// Events that were given up and are not kept any more.
+    pub dropped: u64,
 }
 
 /// One credential's gate, as the outside sees it.
@@ -63,14 +73,109 @@ pub struct GateStatus {
     pub logins_per_second: Option<f64>,
 }
 
-/// The last refresh of one inventory source.
+/// One value of a `[[workers.limit]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitStatus {
+    /// What the limit goes by.
+    pub by: String,
+    /// The value that devices have in common.
+    pub value: String,
+    /// Visits to them that go on.
+    pub busy: usize,
+    /// Visits at once; absent where only logins are limited.
+    pub max: Option<usize>,
+}
+
+/// Devices of the runs that are on and not visited yet, by what they wait for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// A free worker.
+    pub worker: usize,
+    /// The time that the sweep's spread, or the pause before a second reading, gives them.
+    pub spread: usize,
+    /// A place within a `[[workers.limit]]`, by what that goes by.
+    pub limit: BTreeMap<String, usize>,
+    /// A login that the budget of their credential, or of their limit, has no room for yet.
+    pub budget: usize,
+    /// The end of a visit that another run pays them.
+    pub visited: usize,
+    /// The end of their sweep's blackout.
+    pub blackout: usize,
+}
+
+/// One inventory source, as the outside sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceStatus {
-    /// The source's name: its path.
+    /// The source's name.
     pub source: String,
-    /// Devices that it gave.
+    /// Devices of the list in force.
     pub devices: usize,
-    /// Whether the last refresh was good.
+    /// Entries of it that are not used.
+    pub dropped: usize,
+    /// Devices of a list that waits for a confirmation; absent while none waits.
+    pub pending: Option<usize>,
+    /// Why the last look brought nothing that could be used; absent when it was good.
+    pub failure: Option<RefreshFailure>,
+    /// When the source was last looked at; absent before the first time.
+    pub looked: Option<Timestamp>,
+    /// When a look was last good; absent before the first one since the daemon's start.
+    pub good: Option<Timestamp>,
+}
+
+/// Why a look at an inventory source brought nothing that can be used: a closed set, the metric label `reason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RefreshFailure {
+    /// The file or folder can't be read.
+    Unreadable,
+    /// The server can't be connected to, or its certificate is not trusted.
+    Unreachable,
+    /// No whole answer within the timeout.
+    Timeout,
+    /// The server refuses the credentials: 401 or 403.
+    Denied,
+    /// The server answers with another status than success.
+    Status,
+    /// What came is not an inventory of that form, or is too large.
+    Garbage,
+    /// Something is wrong with a device of a list that is written for versweep.
+    Invalid,
+    /// More devices are missing than `max_shrink` allows; the list waits for a confirmation.
+    Shrunk,
+}
+
+impl RefreshFailure {
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 8] = [
+        Self::Unreadable,
+        Self::Unreachable,
+        Self::Timeout,
+        Self::Denied,
+        Self::Status,
+        Self::Garbage,
+        Self::Invalid,
+        Self::Shrunk,
+    ];
+
+    /// The name used in metrics, logs and JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Denied => "denied",
+            Self::Status => "status",
+            Self::Garbage => "garbage",
+            Self::Invalid => "invalid",
+            Self::Shrunk => "shrunk",
+        }
+    }
+}
+
+/// The last time that something was fetched from a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchStatus {
+    /// Whether it was good, and taken.
     pub success: bool,
     /// When that was.
     pub at: Timestamp,
@@ -126,6 +231,8 @@ pub struct Totals {
     pub sweeps: BTreeMap<String, u64>,
     /// Ticks that found their sweep running, by name.
     pub skipped: BTreeMap<String, u64>,
+    /// Ticks that fell into their sweep's blackout, by name.
+    pub blackouts: BTreeMap<String, u64>,
     /// Stage durations since the daemon's start.
     pub stages: BTreeMap<Stage, Histogram>,
 }

@@ -5,31 +5,40 @@
 //! at all, so that a kill at any instant neither loses a committed change nor invents one.
 
 mod backup;
+mod breakers;
 mod error;
 mod flaps;
+mod history;
+mod letters;
 mod load;
 mod more;
 mod open;
 mod outbox;
+mod pages;
 mod prune;
 mod raw;
 mod read;
 mod row;
+mod standings;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, TransactionBehavior};
 
 pub use self::backup::backup;
 pub use self::error::StoreError;
-pub use self::outbox::{Outbox, Standing};
+pub use self::history::{ChangeFilter, ChangeRow, PastVersion, VersionRow};
+pub use self::letters::{Again, DEAD_MAX, Held, Letter, LetterState, MailRoom, Settled, Undelivered};
+pub use self::outbox::{Outbox, Pile, Standing, rename_sinks};
+pub use self::pages::ChangesAsked;
 pub use self::read::{HistoryRange, ROWS_MAX, Reader, StoredChange, StoredRaw};
 use crate::change::Change;
 use crate::clock::Timestamp;
-use crate::device::{DeviceId, PlatformKey};
-use crate::known::{Known, SweepRecord};
+use crate::device::{DeviceId, Labels, PlatformKey};
+use crate::known::{Known, OpenBreaker, PolicyInfo, PolicyStanding, SweepRecord};
 use crate::observation::RawText;
 use crate::status::Totals;
 
@@ -69,8 +78,12 @@ pub struct Loaded {
     pub last_complete: BTreeMap<String, Timestamp>,
     /// The latest changes, newest first, at most [`RECENT_CHANGES`].
     pub recent_changes: Vec<Change>,
+    /// The breakers that are open, by credential.
+    pub breakers: Vec<OpenBreaker>,
     /// The newest sequence in the outbox; 0 when nothing ever happened.
     pub last_sequence: i64,
+    /// The policies that were last in force.
+    pub policies: Vec<PolicyInfo>,
 }
 
 /// One visit, judged: what was known, what is known now, and the changes between.
@@ -86,6 +99,8 @@ pub struct Visit {
     pub changes: Vec<Change>,
     /// What the device said; kept for changes and for the last failure only.
     pub raw: Option<RawText>,
+    /// The labels that the inventory gives it; absent when it is no longer there.
+    pub labels: Option<Labels>,
 }
 
 impl Visit {
@@ -112,8 +127,28 @@ pub struct Batch {
     pub news: Vec<News>,
     /// Sweeps that began, went on or ended.
     pub sweeps: Vec<SweepRecord>,
+    /// All breakers that are open after it, where one turned.
+    pub breakers: Option<Vec<OpenBreaker>>,
+    /// Devices that stand otherwise by their policies though nobody visited them.
+    pub standings: Vec<(DeviceId, Vec<PolicyStanding>)>,
+    /// The policies, where they are others than before.
+    pub policies: Option<Vec<Arc<PolicyInfo>>>,
     /// The counters after all of it.
     pub totals: Totals,
+}
+
+impl Batch {
+    /// Whether there is nothing in it but counters.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { visits, news, sweeps, standings, policies, breakers, totals: _ } = self;
+        visits.is_empty()
+            && news.is_empty()
+            && sweeps.is_empty()
+            && standings.is_empty()
+            && policies.is_none()
+            && breakers.is_none()
+    }
 }
 
 impl Store {
@@ -156,8 +191,12 @@ impl Store {
         for last in news {
             write::news(&transaction, &last.change)?;
         }
+        standings::write(&transaction, &batch.standings, batch.policies.as_deref())?;
         for sweep in &batch.sweeps {
             write::sweep(&transaction, sweep)?;
+        }
+        if let Some(open) = &batch.breakers {
+            breakers::replace(&transaction, open)?;
         }
         write::totals(&transaction, &self.written, &batch.totals)?;
         let sequence = outbox::last_sequence(&transaction)?;

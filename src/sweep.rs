@@ -1,67 +1,42 @@
 //! Many devices: each takes a permit, then a task of its own; results leave as they come, in any order. A slow device
 //! holds one permit and nothing else.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
-use tokio::time::sleep_until;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::activity::{Note, Notes, Reason};
 use crate::device::{Device, DeviceId};
+use crate::dispatch::{RunRules, Urgency, Wish, spread_over};
 use crate::failure::{Failure, FailureKind, Stage};
 use crate::known::{Snapshot, SweepRecord};
 use crate::observation::SweepId;
 use crate::probe::Prober;
 use crate::status::SweepStatus;
+use crate::timetable::Windows;
 use crate::transport::Transport;
 
-mod gates;
-mod queue;
+mod curtain;
+mod engine;
+mod lanes;
+mod quiet;
 mod tail;
 mod visit;
-mod workers;
 
-pub use gates::{GateRules, Gates};
+pub use engine::{Engine, EngineStatus};
+pub use lanes::Lanes;
 pub use tail::Care;
-pub use workers::{Claim, Claims, Permit, Workers};
 
-use queue::{Next, Queue, Ready};
+use curtain::Curtain;
+use engine::{Grant, Letter, Seat};
 use tail::Again;
 use visit::{Busy, Visiting, defect, tell, unvisited};
-
-/// What all sweeps share: the worker cap, the claims on devices, the gates of credentials.
-#[derive(Debug, Clone)]
-pub struct Engine {
-    /// The cap on visits at once.
-    pub workers: Arc<Workers>,
-    /// The devices being visited.
-    pub claims: Arc<Claims>,
-    /// Login budgets and breakers.
-    pub gates: Arc<Gates>,
-}
-
-impl Engine {
-    /// An engine with that many workers, and no limit on logins beside them.
-    #[must_use]
-    pub fn new(workers: usize) -> Self {
-        Self::with_gates(workers, GateRules::default())
-    }
-
-    /// An engine with that many workers, whose credentials keep to these rules.
-    #[must_use]
-    pub fn with_gates(workers: usize, rules: GateRules) -> Self {
-        Self {
-            workers: Arc::new(Workers::new(workers)),
-            claims: Arc::default(),
-            gates: Arc::new(Gates::new(rules)),
-        }
-    }
-}
 
 /// One run of a sweep: what it visits and how. The world in it stays the same until the run ends.
 pub struct Plan<T> {
@@ -81,6 +56,10 @@ pub struct Plan<T> {
     pub before: Arc<Snapshot>,
     /// Which devices it visits a second time.
     pub care: Care,
+    /// When it begins no visit.
+    pub blackout: Windows,
+    /// A result of another sweep that is younger than this is taken instead of a visit.
+    pub fresh_for: Duration,
 }
 
 /// Where a run tells what it does.
@@ -153,12 +132,12 @@ pub async fn run<T: Transport>(
     });
     outlet.note(Note::SweepStarted(record.clone()), stop).await?;
 
-    let mut flight = Flight::new(engine.clone(), record.id, &plan, outlet.clone());
-    let first = Queue::spread(plan.devices, plan.spread, tail::good(&plan.before));
+    let first = first_visits(&plan);
+    let mut flight = Flight::new(engine.clone(), &plan, outlet.clone());
     let mut whole = flight.visit(first, stop).await?;
     // A second visit only now, so that none of them keeps a device from its first.
     if whole && !flight.tail.is_empty() {
-        let again = flight.second_visits(tail::good(&plan.before));
+        let again = flight.second_visits();
         whole = flight.visit(again, stop).await?;
     }
     flight.give_up_the_tail().await?;
@@ -171,40 +150,31 @@ pub async fn run<T: Transport>(
     outlet.note(Note::SweepEnded(record.clone()), stop).await?;
     outlet.status.send_modify(|status| status.running = None);
     info!(sweep = %plan.name, id = %record.id, answered = record.answered, failed = record.failed,
-        complete = record.complete, "sweep ended");
+        fresh = status.fresh, complete = record.complete, "sweep ended");
     Ok(record)
 }
 
-/// Waits until a device is due and free, its credential may log in, and a worker is there. Nothing leaves the queue
-/// before all of that holds, so this may be dropped at any point. `None` when the queue is empty.
-async fn next_visit(engine: &Engine, queue: &mut Queue) -> Option<Begin> {
-    loop {
-        sleep_until(queue.first_due()?).await;
-        let permit = engine.workers.take().await;
-        let (until, for_claims) = match queue.next(&engine.gates, &engine.claims) {
-            Next::Visit(ready) => return Some(Begin::Visit(ready, permit)),
-            Next::Held(device) => return Some(Begin::Held(device)),
-            Next::Wait { until, for_claims } => (until, for_claims),
-        };
-        // The worker is free for others meanwhile.
-        drop(permit);
-        tokio::select! {
-            () = sleep_until(until) => {}
-            () = engine.claims.released(|held| queue.is_blocked(held)), if for_claims => {}
+/// Every device once, spread over time by its stable place. Times are counted from the beginning.
+fn first_visits<T>(plan: &Plan<T>) -> Vec<Wish> {
+    let wish = |device: &Arc<Device>| {
+        let known = tail::known(&plan.before, &device.id);
+        let took = known.and_then(|known| known.visit.as_ref()).map(|visit| visit.took);
+        Wish {
+            device: Arc::clone(device),
+            due: spread_over(plan.spread, &device.id),
+            // One that was never visited may be dead: it is taken for slow.
+            expected: took.unwrap_or(Duration::MAX),
+            good: known.is_some_and(|known| known.is_up() == Some(true)),
         }
-    }
-}
-
-/// What comes next in a sweep.
-enum Begin {
-    Visit(Ready, Permit),
-    /// Not visited: its credential's breaker is open.
-    Held(Arc<Device>),
+    };
+    plan.devices.iter().map(wish).collect()
 }
 
 /// The visits of one run that are under way.
 struct Flight<T> {
     engine: Engine,
+    rules: RunRules,
+    curtain: Curtain,
     sweep: SweepId,
     prober: Arc<Prober<T>>,
     outlet: Outlet,
@@ -218,10 +188,17 @@ struct Flight<T> {
 }
 
 impl<T: Transport> Flight<T> {
-    fn new(engine: Engine, sweep: SweepId, plan: &Plan<T>, outlet: Outlet) -> Self {
+    fn new(engine: Engine, plan: &Plan<T>, outlet: Outlet) -> Self {
+        let urgency = match plan.reason {
+            Reason::Request => Urgency::Urgent,
+            Reason::Schedule | Reason::Command => Urgency::Usual,
+        };
+        let (name, fresh_for) = (Arc::clone(&plan.name), plan.fresh_for);
         Self {
             engine,
-            sweep,
+            rules: RunRules { name, urgency, fresh_for, paused: false },
+            curtain: Curtain::new(plan.blackout.clone(), Arc::clone(&plan.prober.clock)),
+            sweep: plan.id,
             prober: Arc::clone(&plan.prober),
             outlet,
             before: Arc::clone(&plan.before),
@@ -232,52 +209,67 @@ impl<T: Transport> Flight<T> {
         }
     }
 
-    /// Visits a queue of devices. Returns whether all were visited.
-    async fn visit(&mut self, queue: Queue, stop: &Stop) -> Result<bool, RecorderEnded> {
-        let all_begun = self.visit_all(queue, stop).await?;
+    /// Visits devices. Returns whether all were visited.
+    async fn visit(&mut self, wishes: Vec<Wish>, stop: &Stop) -> Result<bool, RecorderEnded> {
+        let paused = self.curtain.is_down();
+        let seat = self.engine.open(RunRules { paused, ..self.rules.clone() }, wishes);
+        let all_begun = self.visit_all(seat, stop).await?;
         let all_ended = self.drain(stop).await?;
         Ok(all_begun && all_ended)
     }
 
-    /// Begins a visit to each device as its time, a free device and a free worker come together. Returns whether all
-    /// were begun.
-    async fn visit_all(&mut self, mut queue: Queue, stop: &Stop) -> Result<bool, RecorderEnded> {
-        let engine = self.engine.clone();
-        while !queue.is_empty() {
+    /// Begins a visit to each device as its time, a free device, a free worker and a place within every limit come
+    /// together. Returns whether all were begun.
+    async fn visit_all(&mut self, mut seat: Seat, stop: &Stop) -> Result<bool, RecorderEnded> {
+        loop {
             tokio::select! {
                 biased;
                 () = stop.drain.cancelled() => return Ok(false),
                 Some(ended) = self.visits.join_next_with_id() => self.ended(ended).await?,
-                Some(begin) = next_visit(&engine, &mut queue) => match begin {
-                    Begin::Visit(ready, permit) => self.begin(ready, permit),
-                    Begin::Held(device) => self.held(device).await?,
+                () = self.curtain.minute() => self.curtain.turn(&seat),
+                letter = seat.next() => match letter {
+                    Some(Letter::Visit(grant)) => self.begin(grant),
+                    Some(Letter::Held(device)) => self.held(device).await?,
+                    Some(Letter::Fresh(device, answered)) => self.fresh(&device, answered),
+                    None => return Ok(true),
                 },
             }
         }
-        Ok(true)
     }
 
-    fn begin(&mut self, ready: Ready, permit: Permit) {
-        let Ready { device, claim, pass } = ready;
+    fn begin(&mut self, mut grant: Grant) {
+        let device = Arc::clone(grant.device());
         let visit = Visiting {
             prober: Arc::clone(&self.prober),
             outlet: self.outlet.clone(),
             sweep: self.sweep,
-            device: Arc::clone(&device),
             before: Arc::clone(&self.before),
             care: self.care,
             first: self.tail.remove(&device.id),
         };
         self.outlet.status.send_modify(|status| status.busy += 1);
         let busy = Busy(self.outlet.status.clone());
-        let task = self.visits.spawn(async move {
-            let told = visit.run(pass).await;
+        grant.begin();
+        let task = self.engine.lanes.spawn(&mut self.visits, async move {
+            let told = visit.run(&mut grant).await;
             drop(busy);
-            drop(claim);
-            drop(permit);
+            drop(grant);
             told
         });
         self.visited_by.insert(task.id(), device.id.clone());
+    }
+
+    /// A device that another sweep visited just now costs no login either. It was told of by that one.
+    fn fresh(&mut self, device: &Device, answered: bool) {
+        self.tail.remove(&device.id);
+        self.outlet.status.send_modify(|status| {
+            status.fresh += 1;
+            if answered {
+                status.answered += 1;
+            } else {
+                status.failed += 1;
+            }
+        });
     }
 
     /// A device whose breaker is open costs no login and keeps its last version. What its first visit brought, if this
@@ -295,10 +287,18 @@ impl<T: Transport> Flight<T> {
         tell(&self.outlet, unvisited(device.id.clone(), self.sweep, at, failure)).await
     }
 
-    /// The queue of second visits.
-    fn second_visits(&self, good: HashSet<DeviceId>) -> Queue {
-        let devices = self.tail.values().map(|again| (again.due, Arc::clone(&again.device)));
-        Queue::due(devices.collect(), good)
+    /// Second visits, each due when its first one said. What was just visited is no news of another sweep.
+    fn second_visits(&mut self) -> Vec<Wish> {
+        let now = Instant::now();
+        self.rules.fresh_for = Duration::ZERO;
+        let wish = |again: &Again| Wish {
+            device: Arc::clone(&again.device),
+            due: again.due.saturating_duration_since(now),
+            expected: again.took(),
+            good: tail::known(&self.before, &again.device.id)
+                .is_some_and(|known| known.is_up() == Some(true)),
+        };
+        self.tail.values().map(wish).collect()
     }
 
     /// Tells what first visits brought whose second one never came, because the sweep was stopped.

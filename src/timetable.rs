@@ -10,6 +10,10 @@ use croner::parser::{CronParser, Seconds};
 
 use crate::clock::Timestamp;
 
+mod windows;
+
+pub use windows::{BadWindow, Window, Windows};
+
 /// The shortest period of a sweep: the alarm clock beneath works in whole seconds.
 pub const SHORTEST_PERIOD: Duration = Duration::from_secs(1);
 

@@ -119,6 +119,12 @@ impl Scheme {
         self.key(a.as_str())?.compare(&self.key(b.as_str())?)
     }
 
+    /// Whether it can order this version at all.
+    #[must_use]
+    pub fn reads(self, version: &Version) -> bool {
+        self.key(version.as_str()).is_some()
+    }
+
     fn key(self, text: &str) -> Option<key::Key> {
         match self {
             Self::CiscoIos => cisco::ios(text),

@@ -7,14 +7,29 @@ mod daemon;
 #[path = "support/devices.rs"]
 mod devices;
 #[cfg(test)]
+#[path = "support/events.rs"]
+mod events;
+#[cfg(test)]
 #[path = "support/fleet.rs"]
 mod fleet;
+#[cfg(test)]
+#[path = "support/kept.rs"]
+mod kept;
+#[cfg(test)]
+#[path = "support/promql.rs"]
+mod promql;
+#[cfg(test)]
+#[path = "support/receiver.rs"]
+mod receiver;
 #[cfg(test)]
 #[path = "support/shell_server.rs"]
 mod shell_server;
 #[cfg(test)]
 #[path = "support/site.rs"]
 mod site;
+#[cfg(test)]
+#[path = "support/source_server.rs"]
+mod source_server;
 #[cfg(test)]
 #[path = "support/ssh_server.rs"]
 mod ssh_server;
@@ -25,6 +40,9 @@ mod visits;
 #[cfg(test)]
 #[path = "behaviours/agent.rs"]
 mod agent;
+#[cfg(test)]
+#[path = "behaviours/api.rs"]
+mod api;
 #[cfg(test)]
 #[path = "behaviours/cli.rs"]
 mod cli;
@@ -47,11 +65,20 @@ mod daemon_stop;
 #[path = "behaviours/dashboards.rs"]
 mod dashboards;
 #[cfg(test)]
+#[path = "behaviours/delivery.rs"]
+mod delivery;
+#[cfg(test)]
 #[path = "behaviours/detection.rs"]
 mod detection;
 #[cfg(test)]
 #[path = "behaviours/diff.rs"]
 mod diff;
+#[cfg(test)]
+#[path = "behaviours/documents.rs"]
+mod documents;
+#[cfg(test)]
+#[path = "behaviours/events.rs"]
+mod events_run;
 #[cfg(test)]
 #[path = "behaviours/failures.rs"]
 mod failures;
@@ -65,6 +92,9 @@ mod first_start;
 #[path = "behaviours/gentle.rs"]
 mod gentle;
 #[cfg(test)]
+#[path = "behaviours/history.rs"]
+mod history;
+#[cfg(test)]
 #[path = "behaviours/host_keys.rs"]
 mod host_keys;
 #[cfg(test)]
@@ -77,11 +107,20 @@ mod http;
 #[path = "behaviours/inventory.rs"]
 mod inventory;
 #[cfg(test)]
+#[path = "behaviours/inventory_live.rs"]
+mod inventory_live;
+#[cfg(test)]
 #[path = "behaviours/jumps.rs"]
 mod jumps;
 #[cfg(test)]
 #[path = "behaviours/kill.rs"]
 mod kill;
+#[cfg(test)]
+#[path = "behaviours/kinds.rs"]
+mod kinds;
+#[cfg(test)]
+#[path = "behaviours/live_events.rs"]
+mod live_events;
 #[cfg(test)]
 #[path = "behaviours/login.rs"]
 mod login;
@@ -92,11 +131,23 @@ mod metrics;
 #[path = "behaviours/parse.rs"]
 mod parse;
 #[cfg(test)]
+#[path = "behaviours/policy.rs"]
+mod policy;
+#[cfg(test)]
+#[path = "behaviours/policy_told.rs"]
+mod policy_told;
+#[cfg(test)]
+#[path = "behaviours/policy_url.rs"]
+mod policy_url;
+#[cfg(test)]
 #[path = "behaviours/probe.rs"]
 mod probe;
 #[cfg(test)]
 #[path = "behaviours/recorder.rs"]
 mod recorder;
+#[cfg(test)]
+#[path = "behaviours/registries.rs"]
+mod registries;
 #[cfg(test)]
 #[path = "behaviours/round_trips.rs"]
 mod round_trips;

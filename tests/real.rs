@@ -16,6 +16,13 @@ mod fleet;
 #[path = "support/prometheus.rs"]
 mod prometheus_server;
 #[cfg(test)]
+#[path = "support/python.rs"]
+mod python;
+#[cfg(test)]
+#[expect(dead_code, reason = "the behaviours use the rest of it")]
+#[path = "support/site.rs"]
+mod site;
+#[cfg(test)]
 #[path = "support/sshd.rs"]
 mod sshd_server;
 #[cfg(test)]
@@ -35,6 +42,9 @@ mod boot;
 #[cfg(test)]
 #[path = "real/certificates.rs"]
 mod certificates;
+#[cfg(test)]
+#[path = "real/conformance.rs"]
+mod conformance;
 #[cfg(test)]
 #[path = "real/disk_full.rs"]
 mod disk_full;
@@ -59,6 +69,12 @@ mod packages;
 #[cfg(test)]
 #[path = "real/prometheus.rs"]
 mod prometheus;
+#[cfg(test)]
+#[path = "real/python_servers.rs"]
+mod python_servers;
+#[cfg(test)]
+#[path = "real/receivers.rs"]
+mod receivers;
 #[cfg(test)]
 #[path = "real/routers.rs"]
 mod routers;

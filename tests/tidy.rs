@@ -30,21 +30,24 @@ mod tests {
             "budget",
             "dialogue",
             "diff",
+            "dispatch",
             "document",
             "holdoff",
             "parse",
             "platform",
+            "policy",
             "settings",
             "ssh_config",
+            "textdiff",
             "timetable",
         ],
-        &["config", "fetch", "inventory", "limits", "metrics", "sink", "store", "transport"],
+        &["config", "fetch", "inventory", "limits", "metrics", "sink", "source", "store", "transport"],
         &["activity", "courier", "http", "probe", "recorder", "schedule", "sim", "sweep"],
     ];
 
     /// Who may name whom on one floor. Floor-3 rooms meet only in the corridor, and the sweep calls the probe. On floor 2
     /// all who ask the web knock at one door.
-    const NEIGHBOURS: [(&str, &[&str]); 10] = [
+    const NEIGHBOURS: [(&str, &[&str]); 12] = [
         ("sweep", &["activity", "probe"]),
         ("schedule", &["activity"]),
         ("recorder", &["activity"]),
@@ -53,22 +56,30 @@ mod tests {
         ("parse", &["platform"]),
         ("platform", &["dialogue", "parse"]),
         ("settings", &["document", "platform", "ssh_config"]),
-        ("config", &["fetch"]),
-        ("inventory", &["fetch"]),
+        // The queue keeps to budgets and breakers.
+        ("dispatch", &["breaker", "budget"]),
+        ("config", &["fetch", "source"]),
+        ("inventory", &["fetch", "source"]),
+        ("source", &["fetch"]),
         ("sink", &["fetch"]),
     ];
 
     /// Each foreign crate stands behind its door and nowhere else.
-    const DOORS: [(&str, &[&str]); 15] = [
+    const DOORS: [(&str, &[&str]); 20] = [
         ("russh", &["transport", "sim"]),
         ("rusqlite", &["store"]),
         ("rusqlite_migration", &["store"]),
         ("prometheus", &["metrics"]),
         ("axum", &["http"]),
         ("maud", &["http"]),
+        ("memchr", &["http"]),
+        ("data_encoding", &["http"]),
+        ("futures_util", &["http"]),
         ("tokio_cron_scheduler", &["schedule"]),
         ("croner", &["timetable"]),
         ("csv", &["inventory", "cli"]),
+        ("similar", &["textdiff"]),
+        ("serde_saphyr", &["inventory"]),
         ("clap", &["cli"]),
         ("sd_notify", &["daemon"]),
         ("tracing_journald", &["cli"]),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Exit;
 use crate::clock::{Clock, SystemClock};
-use crate::daemon::World;
+use crate::daemon::{Before, World};
 use crate::duration::HumanDuration;
 use crate::timetable::Timetable;
 use crate::transport::ssh::SshTransport;
@@ -26,7 +26,7 @@ pub(crate) struct Args {
 impl Args {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let world = World::load(&self.file, &clock, None)?;
+        let world = World::load(&self.file, &clock, &Before::Nothing)?;
         let mut err = io::stderr().lock();
         for warning in &world.warnings {
             writeln!(err, "warning: {warning}")?;
@@ -49,8 +49,16 @@ impl Args {
             counted(config.credentials.len(), "credential"),
         ];
         writeln!(out, "{}: ok: {}", self.file.display(), counts.join(", "))?;
-        for source in &world.sources {
-            writeln!(out, "  inventory {}: {}", source.source, counted(source.devices, "device"))?;
+        for stock in &world.stocks {
+            match stock.source.kind.peer() {
+                Some(_) => {
+                    writeln!(out, "  inventory {}: a server, which is not asked here", stock.source.name)?
+                }
+                None => {
+                    let devices = counted(stock.devices(), "device");
+                    writeln!(out, "  inventory {}: {devices}", stock.source.name)?;
+                }
+            }
         }
         for sweep in &config.sweeps {
             let devices = world.devices.iter().filter(|device| sweep.select.matches(device)).count();
@@ -60,7 +68,9 @@ impl Args {
                 Timetable::OnDemand => "on demand".to_owned(),
             };
             writeln!(out, "  sweep {}: {}, {when}", sweep.name, counted(devices, "device"))?;
-            if devices == 0 {
+            // What a server gives, nobody knows here.
+            let all_known = world.stocks.iter().all(|stock| stock.source.kind.peer().is_none());
+            if devices == 0 && all_known {
                 writeln!(err, "warning: sweep {} selects no device", sweep.name)?;
             }
         }

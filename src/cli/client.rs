@@ -71,6 +71,31 @@ pub async fn get_json(base: &Uri, path: &str, query: &[(&str, &str)]) -> anyhow:
     serde_json::from_slice(&body).with_context(|| format!("{uri} answers with something else than JSON"))
 }
 
+/// Posts an empty body to a path with query pairs; the answer is the text of a success.
+///
+/// # Errors
+/// The daemon can't be reached, or refuses (with its own words).
+pub async fn post(base: &Uri, path: &str, query: &[(&str, &str)]) -> anyhow::Result<String> {
+    let uri = address(base, path, query)?;
+    let asked = async {
+        let client: Client<HttpConnector, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+        let request = hyper::Request::post(uri.clone()).body(Empty::new())?;
+        let answer = client.request(request).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
+        let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
+        Ok::<_, anyhow::Error>((status, body))
+    };
+    let asked = tokio::time::timeout(REQUEST_TIMEOUT, asked).await.context("no answer within 30 s");
+    let (status, body) = asked
+        .and_then(|answer| answer)
+        .with_context(|| format!("can't ask {uri}; is `versweep run` up there?"))?;
+    if !status.is_success() {
+        bail!("{uri} answers {status}: {}", words(&body));
+    }
+    Ok(tamed(String::from_utf8_lossy(&body).trim_end(), 500).into_owned())
+}
+
 fn address(base: &Uri, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Uri> {
     if base.scheme_str() != Some("http") || base.authority().is_none() {
         bail!("--url {base} is not of the form http://HOST:PORT");

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ConfigFile, Exit};
 use crate::clock::{Clock, SystemClock};
-use crate::daemon::World;
+use crate::daemon::{Ask, Before, World};
 use crate::device::Device;
 use crate::failure::FailureKind;
 use crate::observation::{Outcome, SweepId};
@@ -47,7 +47,7 @@ enum Output {
 impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let kit = World::load(&self.config.path, &clock, None)?;
+        let kit = World::load(&self.config.path, &clock, &Before::Kept)?.asked(Ask::Unknown).await;
         let device =
             kit.devices.iter().find(|device| device.id.as_str() == self.device).with_context(|| {
                 format!("no device {:?} in the inventory of {}", self.device, self.config.path.display())

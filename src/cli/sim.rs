@@ -19,7 +19,7 @@ use crate::transport::ssh::tune_process;
 #[command(after_help = "Example:\n  \
     versweep sim --devices 100 --listen 127.1.0.0 --port 2222 --delay 2s --upgrade-every 10s \\\n    \
     --faults refuse=5%,silent=2% --inventory devices.toml\n\n\
-    Faults: refuse, silent, reset, password, hang, drip, flood, garbage, not_ssh, host_key.\n\
+    Faults: refuse, drop, silent, stall, reset, password, hang, mute, drip, flood, garbage, not_ssh, host_key.\n\
     The user is versweep, the password versweep.")]
 pub(crate) struct Args {
     /// How many devices

@@ -1,5 +1,6 @@
 //! `versweep sweep`: one sweep now, without a daemon, into the same store.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +11,23 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::past::{label, selector};
 use super::{ConfigFile, Exit, Output};
 use crate::activity::{NOTES_WAITING, Note, Notes, Reason};
 use crate::clock::{Clock, SystemClock};
-use crate::daemon::{World, flushed, open_store};
-use crate::device::{Device, Selector};
+use crate::config::ConfigErrors;
+use crate::daemon::{Ask, Before, World, flushed, open_store, reopen};
+use crate::device::{Device, DeviceId, Selector};
+use crate::document::{Problem, Problems};
 use crate::known::Snapshot;
 use crate::limits;
 use crate::observation::SweepId;
 use crate::status::SweepStatus;
-use crate::sweep::{self, Engine, Outlet, Plan, Stop};
+use crate::sweep::{self, Engine, Lanes, Outlet, Plan, Stop};
+use crate::timetable::Windows;
 use crate::transport::ssh::{SshTransport, tune_process};
 
+mod drift;
 mod print;
 mod row;
 
@@ -58,25 +64,25 @@ pub(crate) struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FailOn {
-    /// A device's facts differ from the last known ones
+    /// A device runs what a policy that covers it doesn't allow
     Drift,
+    /// A device's facts differ from the last known ones
+    Change,
     /// A device could not be read
     Failure,
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write label=value, such as site=ams")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         tune_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let world = World::load(&self.config.path, &clock, None)?;
+        let world = World::load(&self.config.path, &clock, &Before::Kept)?.asked(Ask::All).await;
         limits::require_open_files(world.config.workers + limits::FILES_BESIDE_VISITS)?;
+        self.require_policy(&world)?;
         let mut plan = self.plan(&world)?;
+        let swept: HashSet<DeviceId> = plan.devices.iter().map(|device| device.id.clone()).collect();
         let (recorder, couriers) = open_store(&world, &clock)?;
+        world.keep_lists();
         recorder.notes.send(Note::Inventory(world.devices.clone())).await?;
         flushed(&recorder.notes).await?;
 
@@ -88,12 +94,12 @@ impl Args {
         };
         let complete = listing.follow(plan, recorder.notes, stop).await?;
         recorder.done.await??;
-        for courier in couriers {
-            courier.done.await?;
-        }
-        let tally = listing.printer.finish(complete)?;
+        couriers.ended(None).await;
+        let drifted = drift::of(&recorder.snapshot.load(), &swept);
+        let tally = listing.printer.finish(complete, drifted)?;
         let found = self.fail_on.iter().any(|what| match what {
-            FailOn::Drift => tally.changed > 0,
+            FailOn::Drift => !tally.drifted.is_empty(),
+            FailOn::Change => tally.changed > 0,
             FailOn::Failure => tally.failed > 0,
         });
         Ok(match (complete, found) {
@@ -101,6 +107,20 @@ impl Args {
             (true, true) => Exit::FailOn,
             (true, false) => Exit::Done,
         })
+    }
+
+    /// Without a policy nothing drifts: who asks for an exit code then would take silence for health.
+    fn require_policy(&self, world: &World<SshTransport>) -> Result<(), ConfigErrors> {
+        if !self.fail_on.contains(&FailOn::Drift) || !world.config.policies.all().is_empty() {
+            return Ok(());
+        }
+        Err(Problems(vec![Problem {
+            file: self.config.path.display().to_string(),
+            key: "policy".to_owned(),
+            problem: "there is none, so nothing is drift".to_owned(),
+            allowed: "a [[policy]] for --fail-on drift, or --fail-on change".to_owned(),
+            ..Problem::default()
+        }]))
     }
 
     fn plan(&self, world: &World<SshTransport>) -> anyhow::Result<Plan<SshTransport>> {
@@ -114,10 +134,7 @@ impl Args {
                     .clone()
             }
         };
-        let mut narrowed = Selector::default();
-        for (name, value) in &self.select {
-            narrowed.0.entry(name.clone()).or_default().push(value.clone());
-        }
+        let narrowed = selector(&self.select);
         let selected = |device: &&Arc<Device>| configured.matches(device) && narrowed.matches(device);
         let whole = self.select.is_empty();
         Ok(Plan {
@@ -129,6 +146,8 @@ impl Args {
             prober: Arc::clone(&world.prober),
             before: Arc::default(),
             care: world.care(),
+            blackout: Windows::default(),
+            fresh_for: Duration::ZERO,
         })
     }
 }
@@ -151,7 +170,9 @@ impl Listing<'_> {
     ) -> anyhow::Result<bool> {
         let (notes, mut passing) = mpsc::channel(NOTES_WAITING);
         let (status, _) = watch::channel(SweepStatus::default());
-        let engine = Engine::with_gates(self.world.config.workers, self.world.gate_rules());
+        let engine = Engine::with_rules(self.world.rules());
+        let engine = engine.on(Lanes::one_per_core().context("no threads for visits")?);
+        reopen(&engine, &self.before.breakers, self.world.prober.clock.now());
         let outlet = Outlet { notes, status };
         let sweep_stop = Stop { drain: stop, ..Stop::default() };
         let sweep = tokio::spawn(async move { sweep::run(&engine, plan, &outlet, &sweep_stop).await });

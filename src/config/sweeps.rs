@@ -1,20 +1,22 @@
-//! `[[sweep]]` and `[[sink]]`.
+//! `[[sweep]]`.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::time::Duration;
 
-use super::{SinkConfig, SweepConfig};
+use super::SweepConfig;
 use crate::device::{Selector, check_name};
 use crate::document::{Item, Section};
 use crate::settings::{References, selector};
-use crate::timetable::{CronTimes, Timetable};
+use crate::timetable::{CronTimes, Timetable, Window, Windows};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A second is the scheduler's own step; a sweep that is due less than yearly is one on demand.
 const EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(366 * 86_400);
+
+/// Two sweeps that come together log in once; long enough for that, and far shorter than what anybody calls old.
+const FRESH_FOR: Duration = Duration::from_secs(60);
 
 /// All sweeps; each name once.
 pub(super) fn sweeps(root: &Section<'_>, references: &References<'_>) -> Vec<SweepConfig> {
@@ -28,7 +30,7 @@ fn sweep(
     references: &References<'_>,
     seen: &mut BTreeMap<String, usize>,
 ) -> Option<SweepConfig> {
-    section.only(&["name", "schedule", "every", "timezone", "select", "spread"]);
+    section.only(&["name", "schedule", "every", "timezone", "select", "spread", "blackout", "fresh_for"]);
     let name = section.require("name", "a name of its own, which becomes a metric label").and_then(|item| {
         let name = item.text()?;
         if let Err(error) = check_name(name) {
@@ -40,11 +42,54 @@ fn sweep(
     let timetable = timetable(section);
     let select = section.get("select").map_or(Some(Selector::default()), |item| selector(&item, references));
     let spread = section.get("spread").map_or(Some(Duration::ZERO), |item| spread(&item, timetable.as_ref()));
-    Some(SweepConfig { name: name?, timetable: timetable?, select: select?, spread: spread? })
+    let zone =
+        section.get("timezone").and_then(|item| item.as_text()?.parse().ok()).unwrap_or(chrono_tz::UTC);
+    let blackout = section.get("blackout").map_or(Some(Windows::default()), |item| blackout(&item, zone));
+    let fresh_for =
+        section.get("fresh_for").map_or(Some(FRESH_FOR), |item| item.duration(&(Duration::ZERO..=DAY)));
+    if let (Some(timetable), Some(blackout)) = (&timetable, &blackout)
+        && never_outside(timetable, blackout)
+    {
+        section.refuse("is due in its own blackout only", "a schedule with instants outside the blackout");
+    }
+    Some(SweepConfig {
+        name: name?,
+        timetable: timetable?,
+        select: select?,
+        spread: spread?,
+        blackout: blackout?,
+        fresh_for: fresh_for?,
+    })
+}
+
+fn blackout(item: &Item<'_>, zone: chrono_tz::Tz) -> Option<Windows> {
+    let mut windows = Vec::new();
+    for item in item.elements("a list of windows")? {
+        match Window::new(item.text()?) {
+            Ok(window) => windows.push(window),
+            Err(error) => item.refuse(
+                &format!("is not a window ({error})"),
+                "days and times such as \"Mon-Fri 08:00-09:00\", \"Sat,Sun\" or \"22:00-06:00\"",
+            ),
+        }
+    }
+    Some(Windows::new(zone, windows))
+}
+
+/// Whether no run would ever start: the instants of some years are looked at, or as many as there are in some days.
+fn never_outside(timetable: &Timetable, blackout: &Windows) -> bool {
+    const INSTANTS: usize = 2000;
+    if blackout.is_empty() || !matches!(timetable, Timetable::Cron(_)) {
+        return false;
+    }
+    // Any beginning will do: windows come back every week.
+    let start = chrono::DateTime::UNIX_EPOCH;
+    let next = |last: &chrono::DateTime<chrono::Utc>| timetable.next(start, Some(*last), *last);
+    std::iter::successors(next(&start), next).take(INSTANTS).all(|instant| blackout.hold(instant))
 }
 
 /// The name, unless another table has it already.
-fn unique(item: &Item<'_>, name: &str, seen: &mut BTreeMap<String, usize>) -> Option<String> {
+pub(super) fn unique(item: &Item<'_>, name: &str, seen: &mut BTreeMap<String, usize>) -> Option<String> {
     if let Some(first) = seen.get(name) {
         item.refuse("is named twice", &format!("the first one stands on line {first}"));
         return None;
@@ -120,33 +165,6 @@ fn cron(item: &Item<'_>, timezone: Option<chrono_tz::Tz>) -> Option<Timetable> {
 fn lowercase(sentence: &str) -> String {
     let mut chars = sentence.trim_end_matches('.').chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
-}
-
-/// All sinks; one of each type, because the type names its cursor.
-pub(super) fn sinks(root: &Section<'_>, folder: &Path) -> Vec<SinkConfig> {
-    let mut seen = BTreeMap::new();
-    root.sections("sink").iter().filter_map(|section| sink(section, folder, &mut seen)).collect()
-}
-
-fn sink(section: &Section<'_>, folder: &Path, seen: &mut BTreeMap<String, usize>) -> Option<SinkConfig> {
-    let item = section.require("type", "\"journal\" or \"jsonl\"")?;
-    let sink = match item.text()? {
-        "journal" => {
-            section.only(&["type"]);
-            SinkConfig::Journal
-        }
-        "jsonl" => {
-            section.only(&["type", "path"]);
-            let path = section.require("path", "path = \"FILE\" for the lines")?;
-            SinkConfig::Jsonl { path: folder.join(non_empty(&path)?) }
-        }
-        _ => {
-            item.refuse("is not a kind of sink", "\"journal\" or \"jsonl\"");
-            return None;
-        }
-    };
-    unique(&item, sink.name(), seen)?;
-    Some(sink)
 }
 
 /// A text with something in it.

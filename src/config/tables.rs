@@ -3,23 +3,21 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::WORKERS_MAX;
 use super::secrets::describe;
 use super::sweeps::non_empty;
-use crate::document::{Document, Problem, Section};
+use crate::document::{Document, Item, Problem, Section};
 use crate::duration::HumanDuration;
 use crate::platform::Platforms;
 use crate::settings::{
-    DEFAULT_TIMEOUTS, DEVICE_KEYS, DeviceSettings, Group, Layers, RESERVED_LABELS, References, Source,
-    SourceKind, check_label_name, selector,
+    DEFAULT_TIMEOUTS, DEVICE_KEYS, DeviceSettings, Group, Layers, RESERVED_LABELS, References,
+    check_label_name, selector,
 };
 
-/// A profile is a few kilobytes; a folder of larger files is not one of profiles.
-const PROFILE_MAX: u64 = 1024 * 1024;
+/// A profile or a policy is a few kilobytes; a folder of larger files is not one of those.
+const TOML_MAX: u64 = 1024 * 1024;
 
 /// `[web]`: where to listen.
 pub(super) fn listen(root: &Section<'_>, default: Vec<SocketAddr>) -> Vec<SocketAddr> {
@@ -37,27 +35,6 @@ pub(super) fn listen(root: &Section<'_>, default: Vec<SocketAddr>) -> Vec<Socket
         }
     }
     addresses
-}
-
-/// `[workers]`: a number, or `"N per cpu"`.
-pub(super) fn workers(root: &Section<'_>, default: usize) -> usize {
-    let table = root.section("workers");
-    table.only(&["max"]);
-    let Some(item) = table.get("max") else { return default };
-    let max = match item.as_text() {
-        None => item.as_number(),
-        Some(text) => {
-            let cpus = std::thread::available_parallelism().map_or(1, NonZero::get);
-            let (number, factor) = text.strip_suffix("per cpu").map_or((text, 1), |number| (number, cpus));
-            number.trim().parse::<u32>().ok().map(|number| i128::from(number) * factor as i128)
-        }
-    };
-    let within = max.and_then(|max| usize::try_from(max).ok()).filter(|max| (1..=WORKERS_MAX).contains(max));
-    if within.is_none() {
-        let problem = if max.is_some() { "is out of range" } else { "is not a number of workers" };
-        item.refuse(problem, &format!("a number from 1 to {WORKERS_MAX}, or \"N per cpu\""));
-    }
-    within.unwrap_or(default)
 }
 
 /// A duration of a table, or its default.
@@ -105,14 +82,7 @@ pub(super) fn platforms(root: &Section<'_>, folder: &Path) -> Platforms {
     let table = root.section("platforms");
     table.only(&["path"]);
     let Some(item) = table.get("path") else { return Platforms::builtin() };
-    let Some(text) = non_empty(&item) else { return Platforms::builtin() };
-    let profiles = match profile_files(&folder.join(text)) {
-        Ok(profiles) => profiles,
-        Err(problem) => {
-            item.refuse("can't be read", &problem);
-            return Platforms::builtin();
-        }
-    };
+    let Some(profiles) = toml_files(&item, folder) else { return Platforms::builtin() };
     Platforms::builtin().with_user_profiles(profiles).unwrap_or_else(|errors| {
         for error in errors {
             root.document().note(Problem {
@@ -127,15 +97,20 @@ pub(super) fn platforms(root: &Section<'_>, folder: &Path) -> Platforms {
     })
 }
 
-/// The `*.toml` files of a folder with their texts, by name.
-fn profile_files(folder: &Path) -> Result<Vec<(String, String)>, String> {
+/// The `*.toml` files of the folder that the value names, with their texts, by name.
+pub(super) fn toml_files(item: &Item<'_>, folder: &Path) -> Option<Vec<(String, String)>> {
+    let text = non_empty(item)?;
+    let files = files_in(&folder.join(text));
+    files.map_err(|problem| item.refuse("can't be read", &problem)).ok()
+}
+
+fn files_in(folder: &Path) -> Result<Vec<(String, String)>, String> {
     let in_folder = |error: &std::io::Error| format!("{}: {}", folder.display(), describe(error));
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(|error| in_folder(&error))? {
         let path = entry.map_err(|error| in_folder(&error))?.path();
         if path.extension().is_some_and(|ending| ending == "toml") {
-            let text =
-                super::read_text(&path, PROFILE_MAX).map_err(|e| format!("{}: {e}", path.display()))?;
+            let text = super::read_text(&path, TOML_MAX).map_err(|e| format!("{}: {e}", path.display()))?;
             files.push((path.display().to_string(), text));
         }
     }
@@ -199,28 +174,4 @@ fn warn_of_cut(
         warnings
             .push(format!("{name}:{line}: {key} is cut where a visit's timeout is the default of {visit}"));
     }
-}
-
-/// Each `[[inventory]]`.
-pub(super) fn sources(root: &Section<'_>, folder: &Path) -> Vec<Source> {
-    root.sections("inventory").iter().filter_map(|table| source(table, folder)).collect()
-}
-
-fn source(table: &Section<'_>, folder: &Path) -> Option<Source> {
-    table.only(&["type", "path"]);
-    let kind = table.require("type", "\"file\"")?;
-    if kind.text()? != "file" {
-        kind.refuse("is not a kind of inventory", "\"file\"");
-        return None;
-    }
-    let item = table.require("path", "path = \"devices.toml\" or \"devices.csv\"")?;
-    let text = non_empty(&item)?;
-    let path = folder.join(text);
-    if !path.extension().is_some_and(|ending| ending == "toml" || ending == "csv") {
-        item.refuse("is of no known format", "a file that ends in .toml or .csv");
-        return None;
-    }
-    let file = table.document().name().to_owned();
-    let key = item.path().to_owned();
-    Some(Source { name: text.to_owned(), kind: SourceKind::File { path }, file, line: item.line(), key })
 }

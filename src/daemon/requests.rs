@@ -2,6 +2,7 @@
 //! trigger, so that it never overlaps itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
@@ -16,6 +17,7 @@ use crate::device::{Device, Selector};
 use crate::observation::SweepId;
 use crate::status::SweepStatus;
 use crate::sweep::{self, Outlet, Plan};
+use crate::timetable::Windows;
 use crate::transport::Transport;
 
 /// The name that a run of chosen devices goes by in the store: it belongs to no `[[sweep]]`.
@@ -111,10 +113,13 @@ impl Counter {
             reason: Reason::Request,
             devices,
             // Whoever asks wants an answer now, and of a dead device as well: no spread, no hold-off.
-            spread: std::time::Duration::ZERO,
+            spread: Duration::ZERO,
             prober: Arc::clone(&world.prober),
             before: shared.snapshot.load_full(),
             care: world.care(),
+            // These belong to sweeps; who asks for a device by name has a reason to.
+            blackout: Windows::default(),
+            fresh_for: Duration::ZERO,
         };
         runs.spawn(run(Arc::clone(shared), plan, slip));
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
@@ -9,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+use super::policies::Keeper;
 use super::requests::{self, Counter};
 use super::world::World;
 use crate::activity::{Ask, Book, Notes, Reason, Slip, Start, SweepHandle, Trigger};
@@ -19,7 +21,7 @@ use crate::holdoff;
 use crate::known::Snapshot;
 use crate::observation::SweepId;
 use crate::schedule::{self, Alarms, Scheduled};
-use crate::status::SweepStatus;
+use crate::status::{FetchStatus, ReloadStatus, SweepStatus};
 use crate::sweep::{self, Engine, Outlet, Plan, Stop};
 use crate::transport::Transport;
 
@@ -77,6 +79,28 @@ impl<T: Transport> Rooms<T> {
     pub(super) fn serve(&mut self, asks: mpsc::Receiver<Ask>, book: Book) {
         let counter = Counter { asks, book, sweeps: self.handles() };
         self.tasks.spawn(requests::serve(Arc::clone(&self.shared), counter));
+    }
+
+    /// Keeps the policies that come from a URL from now on; gives what became of the last fetch.
+    pub(super) fn keep_policies(
+        &mut self,
+        reloaded: watch::Receiver<ReloadStatus>,
+    ) -> watch::Receiver<Option<FetchStatus>> {
+        let (status, watched) = watch::channel(None);
+        let Shared { world, notes, clock, stop, .. } = &*self.shared;
+        let keeper = Keeper {
+            world: Arc::clone(world),
+            notes: notes.clone(),
+            clock: Arc::clone(clock),
+            reloaded,
+            status,
+            stop: stop.drain.clone(),
+        };
+        self.tasks.spawn(async move {
+            keeper.keep().await;
+            Ok(())
+        });
+        watched
     }
 
     /// Makes the rooms those of the configuration.
@@ -139,7 +163,8 @@ impl<T: Transport> Rooms<T> {
 
     fn reschedule(&mut self, sweep: &SweepConfig) {
         let Some(mut room) = self.rooms.remove(&sweep.name) else { return };
-        let same_timetable = room.config.timetable == sweep.timetable;
+        let same_timetable =
+            room.config.timetable == sweep.timetable && room.config.blackout == sweep.blackout;
         room.config = sweep.clone();
         if !same_timetable {
             room.unscheduled.cancel();
@@ -154,6 +179,7 @@ impl<T: Transport> Rooms<T> {
         let scheduled = Scheduled {
             name: Arc::clone(&room.handle.name),
             timetable: room.config.timetable.clone(),
+            blackout: room.config.blackout.clone(),
             trigger: room.handle.trigger.clone(),
             status: room.status.clone(),
         };
@@ -249,7 +275,10 @@ fn plan<T>(
         name: Arc::clone(name),
         reason: start.reason,
         devices: world.devices.iter().filter(visited).cloned().collect(),
-        spread: sweep.spread,
+        // Whoever asks for a sweep wants it now.
+        spread: if start.reason == Reason::Schedule { sweep.spread } else { Duration::ZERO },
+        blackout: sweep.blackout.clone(),
+        fresh_for: if start.reason == Reason::Schedule { sweep.fresh_for } else { Duration::ZERO },
         prober: Arc::clone(&world.prober),
         care: world.care(),
         before,

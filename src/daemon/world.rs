@@ -3,26 +3,29 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::shelf;
 use crate::activity::Judgement;
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::credential::Credential;
 use crate::device::Device;
+use crate::dispatch::{By, Rules};
 use crate::document::{Problem, Problems};
-use crate::inventory::{self, Inventory};
+use crate::inventory::{Inventory, Kept, Stock};
 use crate::probe::Prober;
-use crate::status::SourceStatus;
-use crate::sweep::{Care, GateRules};
+use crate::sweep::Care;
 use crate::transport::ssh::{SshSettings, SshSetupError, SshTransport};
 
 /// A configuration with its inventory and the way to its devices.
 pub struct World<T> {
     /// The configuration.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// All devices, sorted by name.
     pub devices: Vec<Arc<Device>>,
-    /// What each inventory source gave.
-    pub sources: Vec<SourceStatus>,
+    /// Where they came from, and what was not taken.
+    pub inventory: Arc<Inventory>,
+    /// What is held of each inventory source, in the order of the configuration.
+    pub stocks: Vec<Stock>,
     /// How devices are visited.
     pub prober: Arc<Prober<T>>,
     /// What is allowed and yet worth a look, one line each.
@@ -38,21 +41,25 @@ impl<T> World<T> {
             down_after: self.config.down_after,
             flapping: self.config.flapping,
             keep_history: self.config.keep_history,
+            policies: self.config.policies.all(),
         }
     }
 }
 
 impl<T> World<T> {
-    /// What the gates of credentials keep to.
+    /// What all sweeps together keep to.
     #[must_use]
-    pub fn gate_rules(&self) -> GateRules {
+    pub fn rules(&self) -> Rules {
         let rate = |credential: &Arc<Credential>| credential.logins_per_second.map(f64::from);
         let rates = self.config.credentials.iter();
-        GateRules {
+        Rules {
+            workers: self.config.workers,
+            limits: self.config.limits.clone(),
             breaker: self.config.breaker,
             logins_per_second: rates
                 .filter_map(|(id, credential)| Some((id.clone(), rate(credential)?)))
                 .collect(),
+            fresh_for: self.config.sweeps.iter().map(|sweep| sweep.fresh_for).max().unwrap_or_default(),
         }
     }
 
@@ -63,57 +70,123 @@ impl<T> World<T> {
     }
 }
 
+impl<T> Clone for World<T> {
+    fn clone(&self) -> Self {
+        Self {
+            config: Arc::clone(&self.config),
+            devices: self.devices.clone(),
+            inventory: Arc::clone(&self.inventory),
+            stocks: self.stocks.clone(),
+            prober: Arc::clone(&self.prober),
+            warnings: self.warnings.clone(),
+        }
+    }
+}
+
+impl<T> World<T> {
+    /// Keeps the last good list of each source on disk, those that differ from what is there. A disk that refuses costs
+    /// a restart its fallback, not the daemon its inventory. Blocks.
+    pub fn keep_lists(&self) {
+        for stock in &self.stocks {
+            self.keep(stock);
+        }
+    }
+
+    /// The same for one source.
+    pub(super) fn keep_list(&self, source: &str) {
+        for stock in self.stocks.iter().filter(|stock| stock.source.name == source) {
+            self.keep(stock);
+        }
+    }
+
+    fn keep(&self, stock: &Stock) {
+        if let Err(error) = stock.keep(&Kept::beside(&self.config.store)) {
+            let source = stock.source.name.as_str();
+            tracing::error!(source, %error, "the last good list could not be kept for a restart");
+        }
+    }
+}
+
+/// What inventory sources fall back to while they can't be read.
+pub enum Before<'a> {
+    /// Nothing: `versweep check` tells everything that is wrong.
+    Nothing,
+    /// The last good lists on disk: a start.
+    Kept,
+    /// What the daemon holds: a reload.
+    Running(&'a World<SshTransport>),
+}
+
 impl World<SshTransport> {
-    /// Reads a configuration and all that it names, and makes ready to log in; `before` is the world that it takes the
-    /// place of at a reload. Nothing is changed by it. Blocks.
+    /// Reads a configuration and all that it names, and makes ready to log in. Nothing is changed by it. Blocks.
     ///
     /// # Errors
     /// Everything that is wrong, all at once.
-    pub fn load(path: &Path, clock: &Arc<dyn Clock>, before: Option<&Self>) -> Result<Self, ConfigErrors> {
-        let (config, inventory) = read(path)?;
-        let warnings = config.warnings.iter().chain(&inventory.warnings).cloned().collect();
+    pub fn load(path: &Path, clock: &Arc<dyn Clock>, before: &Before<'_>) -> Result<Self, ConfigErrors> {
+        let mut draft = config::draft(path);
+        let mut warnings = std::mem::take(&mut draft.config.warnings);
+        let (stocks, problems) = shelf::stocks(&draft.config, before, clock.now(), &mut warnings);
+        if !problems.is_empty() {
+            draft.problems.extend(problems);
+            draft.problems.extend(Inventory::examine(&stocks, &draft.config.layers));
+        }
+        let inventory = Inventory::assemble(&stocks, &draft.config.layers).unwrap_or_else(|others| {
+            draft.problems.extend(others);
+            Inventory::default()
+        });
+        let identities = draft.config.take_identities(&inventory.devices);
+        draft.problems.extend(identities.err().unwrap_or_default());
+        warnings.append(&mut draft.config.warnings);
+        draft.problems.0.dedup();
+        let config = draft.finish()?;
+        warnings.extend(inventory.warnings.iter().cloned());
+        warnings.extend(idle_limits(&config, &inventory.devices));
         let settings = ssh_settings(&config);
         let transport = match before {
-            Some(before) => before.prober.transport.renew(settings),
-            None => SshTransport::new(settings),
+            Before::Running(before) => before.prober.transport.renew(settings),
+            Before::Nothing | Before::Kept => SshTransport::new(settings),
         };
         let transport = transport.map_err(|errors| login_problems(path, &errors))?;
-        let at = clock.now();
-        let sources = inventory.sources.into_iter();
-        let sources = sources
-            .map(|count| SourceStatus { source: count.source, devices: count.devices, success: true, at })
-            .collect();
         let prober = Prober {
             transport: Arc::new(transport),
             platforms: Arc::clone(&config.platforms),
             clock: Arc::clone(clock),
         };
-        Ok(Self { config, devices: inventory.devices, sources, prober: Arc::new(prober), warnings })
+        Ok(Self {
+            config: Arc::new(config),
+            devices: inventory.devices.clone(),
+            inventory: Arc::new(inventory),
+            stocks,
+            prober: Arc::new(prober),
+            warnings,
+        })
     }
 }
 
-/// Reads both, so that the errors of all files are told at once.
-fn read(path: &Path) -> Result<(Config, Inventory), ConfigErrors> {
-    let mut draft = config::draft(path);
-    let inventory =
-        inventory::load(&draft.config.inventory, &draft.config.layers, &draft.config.references());
-    let inventory = inventory.unwrap_or_else(|problems| {
-        draft.problems.extend(problems);
-        Inventory::default()
-    });
-    let identities = draft.config.take_identities(&inventory.devices);
-    draft.problems.extend(identities.err().unwrap_or_default());
-    Ok((draft.finish()?, inventory))
+/// Limits that limit nothing: most likely a label that is spelled another way in the inventory.
+fn idle_limits(config: &Config, devices: &[Arc<Device>]) -> Vec<String> {
+    let label = |by: &By| match by {
+        By::Label(name) if name != "platform" => Some(name.clone()),
+        _ => None,
+    };
+    // A server may not have told its devices yet.
+    let unknown = |name: &String| {
+        !devices.is_empty() && !devices.iter().any(|device| device.labels.get(name).is_some())
+    };
+    let idle = config.limits.iter().filter_map(|limit| label(&limit.by)).filter(unknown);
+    let file = config.path.display();
+    idle.map(|name| format!("{file}: workers.limit: no device of the inventory has the label {name:?}"))
+        .collect()
 }
 
-fn ssh_settings(config: &Config) -> SshSettings {
+pub(super) fn ssh_settings(config: &Config) -> SshSettings {
     SshSettings {
         extra_known_hosts: config.extra_known_hosts.clone(),
         ..SshSettings::new(config.credentials.clone(), config.known_hosts.clone())
     }
 }
 
-fn login_problems(path: &Path, errors: &[SshSetupError]) -> ConfigErrors {
+pub(super) fn login_problems(path: &Path, errors: &[SshSetupError]) -> ConfigErrors {
     let problem = |error: &SshSetupError| {
         let (key, problem) = match error {
             SshSetupError::Credential { credential, problem } => {

@@ -4,7 +4,7 @@
 //! The state never depends on how the bytes were cut into pieces.
 
 /// The farthest column that a device can jump to: wider than any terminal that is asked for.
-const COLUMN_MAX: usize = 2048;
+pub(super) const COLUMN_MAX: usize = 2048;
 
 /// A control sequence longer than this is none; the rest of it is text.
 const SEQUENCE_MAX: usize = 64;
@@ -161,7 +161,7 @@ impl Screen {
         let first = numbers.next().flatten();
         let count = first.unwrap_or(1).max(1);
         match end {
-            b'C' => self.column = (self.column + count).min(self.column.max(COLUMN_MAX)),
+            b'C' => self.column = self.column.saturating_add(count).min(self.column.max(COLUMN_MAX)),
             b'D' => self.column = self.column.saturating_sub(count),
             b'G' => self.column = (count - 1).min(COLUMN_MAX),
             b'E' => return self.newline(),
@@ -256,7 +256,9 @@ mod tests {
     #[test]
     fn bombs_stay_small() {
         let mut screen = Screen::default();
-        for byte in b"\x1b[999999999C.\x1b[999999999999999999999C.\x1b[5;99999H.".repeat(10) {
+        for byte in b"\x1b[18446744073709551615C.\x1b[999999999C.\x1b[999999999999999999999C.\x1b[5;99999H."
+            .repeat(10)
+        {
             screen.feed(byte);
         }
         assert!(screen.line_len() <= COLUMN_MAX + 64, "{}", screen.line_len());

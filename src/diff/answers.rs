@@ -86,7 +86,7 @@ fn other_image(delta: &Delta) -> Option<Found> {
 }
 
 /// Whether the same revision of the same profile read both.
-fn read_alike(last: &Reading, new: &Reading) -> bool {
+pub(super) fn read_alike(last: &Reading, new: &Reading) -> bool {
     last.platform == new.platform && last.revision == new.revision
 }
 

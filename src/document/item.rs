@@ -3,14 +3,85 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeInteger, DeValue};
 
 use super::{Document, Problem, Section, kind};
+use crate::clock::{self, Timestamp};
 use crate::duration::{DurationError, HumanDuration};
 
 /// The most characters of a wrong value that a message repeats.
 const SHOWN_MAX: usize = 60;
+
+/// A value that was taken out of its document, as it stood there: what inventories of all formats are read into.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scalar {
+    /// A text.
+    Text(String),
+    /// A whole number.
+    Number(i64),
+    /// `true` or `false`.
+    Boolean(bool),
+    /// A list.
+    List(Vec<Self>),
+    /// A cell of a table of text: it is read as whatever is asked for.
+    Cell(String),
+    /// Nothing that a setting can be.
+    Other {
+        /// What it is, for messages.
+        kind: String,
+        /// What a message may repeat of it.
+        shown: Option<String>,
+    },
+}
+
+impl From<&DeValue<'_>> for Scalar {
+    fn from(value: &DeValue<'_>) -> Self {
+        let other = |shown| Self::Other { kind: kind(value).to_owned(), shown };
+        match value {
+            DeValue::String(text) => Self::Text(text.as_ref().to_owned()),
+            DeValue::Integer(number) => Self::Number(i64::try_from(whole(number)).unwrap_or(i64::MAX)),
+            DeValue::Float(number) => other(Some(number.to_string())),
+            DeValue::Boolean(yes) => Self::Boolean(*yes),
+            DeValue::Datetime(time) => other(Some(time.to_string())),
+            DeValue::Array(array) => {
+                Self::List(array.iter().map(|value| Self::from(value.get_ref())).collect())
+            }
+            DeValue::Table(_) => other(None),
+        }
+    }
+}
+
+impl Scalar {
+    /// What it is, for messages.
+    fn kind(&self) -> &str {
+        match self {
+            Self::Text(_) | Self::Cell(_) => "a text",
+            Self::Number(_) => "a whole number",
+            Self::Boolean(_) => "true or false",
+            Self::List(_) => "a list",
+            Self::Other { kind, .. } => kind,
+        }
+    }
+
+    /// What a message repeats of it; a list is named, not shown.
+    fn shown(&self) -> Option<String> {
+        match self {
+            Self::Text(text) | Self::Cell(text) => Some(shown_text(text)),
+            Self::Number(number) => Some(number.to_string()),
+            Self::Boolean(yes) => Some(yes.to_string()),
+            Self::List(_) => None,
+            Self::Other { shown, .. } => shown.clone(),
+        }
+    }
+}
+
+/// A number that is too large is the largest there is.
+fn whole(number: &DeInteger<'_>) -> i128 {
+    i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX)
+}
 
 /// A value of a TOML file, or a cell of a CSV file, with its place. Each question notes a problem when the value
 /// isn't what was asked for, and then answers nothing.
@@ -18,7 +89,8 @@ const SHOWN_MAX: usize = 60;
 pub struct Item<'d> {
     document: &'d Document<'d>,
     path: String,
-    line: usize,
+    /// Absent where there are no lines, as in an answer of another program.
+    line: Option<usize>,
     value: Value<'d>,
 }
 
@@ -26,18 +98,39 @@ pub struct Item<'d> {
 enum Value<'d> {
     Toml(&'d DeValue<'d>),
     Cell(&'d str),
+    Given(&'d Scalar),
 }
 
 impl<'d> Item<'d> {
     pub(super) fn toml(document: &'d Document<'d>, path: String, value: &'d Spanned<DeValue<'d>>) -> Self {
-        let line = document.line(value.span().start);
+        let line = Some(document.line(value.span().start));
         Self { document, path, line, value: Value::Toml(value.get_ref()) }
     }
 
     /// A cell of a table of text. It can be read as a text, a number or a duration.
     #[must_use]
     pub fn cell(document: &'d Document<'d>, path: String, line: usize, text: &'d str) -> Self {
-        Self { document, path, line, value: Value::Cell(text) }
+        Self { document, path, line: Some(line), value: Value::Cell(text) }
+    }
+
+    /// A value that was taken out of its document before.
+    #[must_use]
+    pub fn given(document: &'d Document<'d>, path: String, line: Option<usize>, value: &'d Scalar) -> Self {
+        let value = match value {
+            Scalar::Cell(text) => Value::Cell(text),
+            other => Value::Given(other),
+        };
+        Self { document, path, line, value }
+    }
+
+    /// The value, to be taken out of its document.
+    #[must_use]
+    pub fn scalar(&self) -> Scalar {
+        match self.value {
+            Value::Toml(value) => Scalar::from(value),
+            Value::Cell(text) => Scalar::Cell(text.to_owned()),
+            Value::Given(value) => value.clone(),
+        }
     }
 
     /// The key, with the tables that lead to it.
@@ -46,10 +139,10 @@ impl<'d> Item<'d> {
         &self.path
     }
 
-    /// The line it stands on.
+    /// The line it stands on; zero where there are no lines.
     #[must_use]
     pub fn line(&self) -> usize {
-        self.line
+        self.line.unwrap_or_default()
     }
 
     /// A text.
@@ -68,6 +161,8 @@ impl<'d> Item<'d> {
         match self.value {
             Value::Toml(value) => value.as_str(),
             Value::Cell(text) => Some(text),
+            Value::Given(Scalar::Text(text)) => Some(text),
+            Value::Given(_) => None,
         }
     }
 
@@ -90,10 +185,9 @@ impl<'d> Item<'d> {
     #[must_use]
     pub fn as_number(&self) -> Option<i128> {
         match self.value {
-            Value::Toml(DeValue::Integer(n)) => {
-                Some(i128::from_str_radix(n.as_str(), n.radix()).unwrap_or(i128::MAX))
-            }
-            Value::Toml(_) => None,
+            Value::Toml(DeValue::Integer(number)) => Some(whole(number)),
+            Value::Given(Scalar::Number(number)) => Some((*number).into()),
+            Value::Toml(_) | Value::Given(_) => None,
             Value::Cell(text) => text.parse().ok(),
         }
     }
@@ -104,6 +198,8 @@ impl<'d> Item<'d> {
         match self.value {
             Value::Toml(value) => value.as_bool(),
             Value::Cell(text) => text.parse().ok(),
+            Value::Given(Scalar::Boolean(yes)) => Some(*yes),
+            Value::Given(_) => None,
         }
     }
 
@@ -142,11 +238,28 @@ impl<'d> Item<'d> {
         }
     }
 
+    /// An instant: a date and time with its offset, or a date, as TOML's own or as a text.
+    #[must_use]
+    pub fn instant(&self) -> Option<Timestamp> {
+        let written = match self.value {
+            Value::Toml(DeValue::Datetime(time)) => Some(time.to_string()),
+            _ => self.as_text().map(str::to_owned),
+        };
+        let instant = written.as_deref().and_then(clock::instant);
+        if instant.is_none() {
+            self.refuse(
+                "is not an instant",
+                "a date, or a date and time with its offset, such as 2026-10-01T00:00:00Z",
+            );
+        }
+        instant
+    }
+
     /// One text, or a list of texts that is not empty: each with its own place.
     #[must_use]
     pub fn texts(&self) -> Option<Vec<(Self, &'d str)>> {
         let elements = match self.value {
-            Value::Toml(DeValue::Array(_)) => self.elements("")?,
+            Value::Toml(DeValue::Array(_)) | Value::Given(Scalar::List(_)) => self.elements("")?,
             _ => vec![self.clone()],
         };
         if elements.is_empty() {
@@ -159,11 +272,20 @@ impl<'d> Item<'d> {
     /// The elements of a list.
     #[must_use]
     pub fn elements(&self, wanted: &str) -> Option<Vec<Self>> {
-        let Value::Toml(DeValue::Array(array)) = self.value else {
-            self.refuse_kind(wanted);
-            return None;
-        };
-        Some(array.iter().map(|value| Self::toml(self.document, self.path.clone(), value)).collect())
+        match self.value {
+            Value::Toml(DeValue::Array(array)) => {
+                let element = |value| Self::toml(self.document, self.path.clone(), value);
+                Some(array.iter().map(element).collect())
+            }
+            Value::Given(Scalar::List(list)) => {
+                let element = |value| Self::given(self.document, self.path.clone(), self.line, value);
+                Some(list.iter().map(element).collect())
+            }
+            _ => {
+                self.refuse_kind(wanted);
+                None
+            }
+        }
     }
 
     /// A table.
@@ -176,12 +298,12 @@ impl<'d> Item<'d> {
                 self.refuse_hidden(&format!("is {}", kind(value)), "must be a table");
                 return None;
             }
-            Value::Cell(_) => return None,
+            Value::Cell(_) | Value::Given(_) => return None,
         };
         Some(Section {
             document: self.document,
             path: self.path.clone(),
-            line: Some(self.line),
+            line: self.line,
             table: Some(table),
         })
     }
@@ -204,7 +326,7 @@ impl<'d> Item<'d> {
 
     fn note(&self, value: Option<String>, problem: &str, allowed: &str) {
         self.document.note(Problem {
-            line: Some(self.line),
+            line: self.line,
             key: self.path.clone(),
             value,
             problem: problem.to_owned(),
@@ -222,6 +344,10 @@ impl<'d> Item<'d> {
             }
             Value::Toml(value) => self.refuse(&format!("is {}", kind(value)), &must),
             Value::Cell(_) => self.refuse("is not valid", &must),
+            Value::Given(value) => match (value.kind(), value.shown()) {
+                (kind, None) => self.refuse_hidden(&format!("is {kind}"), &must),
+                (kind, Some(_)) => self.refuse(&format!("is {kind}"), &must),
+            },
         }
     }
 
@@ -235,6 +361,7 @@ impl<'d> Item<'d> {
             Value::Toml(DeValue::Boolean(yes)) => Some(yes.to_string()),
             Value::Toml(DeValue::Datetime(time)) => Some(time.to_string()),
             Value::Cell(text) => Some(shown_text(text)),
+            Value::Given(value) => value.shown(),
         }
     }
 }

@@ -42,6 +42,16 @@ impl Target {
         Ok(Self(url))
     }
 
+    /// The address of something below this one, on the same server: `path` behind its own, and a query in place of its own.
+    #[must_use]
+    pub fn below(&self, path: &str, query: &str) -> Self {
+        let mut url = self.0.clone();
+        let own = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{own}/{path}"));
+        url.set_query(Some(query));
+        Self(url)
+    }
+
     /// Scheme, host and port: what may be shown.
     #[must_use]
     pub fn server(&self) -> String {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use crate::activity::{Reason, SweepHandle};
+use crate::http::problem::Refusal;
 use crate::http::{App, Peer, Readiness};
 
 type Answer = (StatusCode, String);
@@ -22,20 +23,16 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     let readiness = *app.readiness.borrow();
     match readiness {
         Readiness::Ready => "versweep is ready.\n".into_response(),
-        Readiness::Loading => loading(),
+        Readiness::Loading => Refusal::Loading.answer("/-/ready"),
         Readiness::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "versweep is stopping.\n").into_response(),
     }
-}
-
-fn loading() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, "versweep is loading its state.\n").into_response()
 }
 
 /// Lets a request through once the state is loaded.
 pub(super) async fn once_loaded(State(app): State<App>, request: Request, next: Next) -> Response {
     let readiness = *app.readiness.borrow();
     match readiness {
-        Readiness::Loading => loading(),
+        Readiness::Loading => Refusal::Loading.answer(request.uri().path()),
         Readiness::Ready | Readiness::Stopping => next.run(request).await,
     }
 }
@@ -54,8 +51,7 @@ pub(super) async fn from_this_host(request: Request, next: Next) -> Response {
     if local && !SPEAKING_FOR_OTHERS.iter().any(|name| request.headers().contains_key(name)) {
         return next.run(request).await;
     }
-    let detail = "only this host itself may ask for that: use curl on it, without a browser or a proxy\n";
-    (StatusCode::FORBIDDEN, detail).into_response()
+    Refusal::NotFromHere.answer(request.uri().path())
 }
 
 /// Reloads the configuration; the old one stays when the new one has an error, and the answer names it.
@@ -72,6 +68,30 @@ pub(super) async fn reload(State(app): State<App>) -> Answer {
         Ok(Err(error)) => {
             (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\nthe old configuration stays in force\n"))
         }
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "versweep is stopping\n".to_owned()),
+    }
+}
+
+/// The query of `POST /-/inventory/confirm`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhichSource {
+    source: String,
+}
+
+/// Takes the list of a source that waits because it is so much shorter than the one in force: 200 when it is taken, 409
+/// when none waits or it can't be taken.
+pub(super) async fn confirm(State(app): State<App>, Query(which): Query<WhichSource>) -> Answer {
+    let (sender, answer) = oneshot::channel();
+    if app.confirm.try_send((which.source, sender)).is_err() {
+        return (
+            StatusCode::CONFLICT,
+            "a confirmation is under way, or versweep is stopping; try again\n".to_owned(),
+        );
+    }
+    match answer.await {
+        Ok(Ok(devices)) => (StatusCode::OK, format!("taken; the inventory has {devices} devices\n")),
+        Ok(Err(error)) => (StatusCode::CONFLICT, format!("{error}\n")),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "versweep is stopping\n".to_owned()),
     }
 }

@@ -1,4 +1,4 @@
-//! `/metrics`.
+//! `/metrics`, and `/probe` for one device.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::http::App;
-use crate::metrics::{CONTENT_TYPE, Cut, Encoding, Live};
+use crate::http::problem::Refusal;
+use crate::metrics::{CONTENT_TYPE, Cut, Encoding, Live, RenderError};
 
 /// Renders the part of the page that the query asks for.
 pub(super) async fn metrics(
@@ -19,16 +20,45 @@ pub(super) async fn metrics(
         Ok(cut) => cut,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
-    let offered = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let encoding = Encoding::accepted(offered);
+    let encoding = accepted(&headers);
     let (exporter, snapshot) = (app.exporter.load_full(), app.snapshot.load_full());
     match exporter.page(&snapshot, &app.live_now(), &cut, encoding).await {
         Ok(body) => answer(body, encoding),
-        Err(error) => {
-            tracing::error!(%error, "can't render /metrics");
-            (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()
-        }
+        Err(error) => broken(&error),
     }
+}
+
+/// The series of the one device that `target` names, from what is known of it: nobody logs in for that.
+pub(super) async fn probe(
+    State(app): State<App>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+) -> Response {
+    let [(key, target)] = query.as_slice() else { return no_target() };
+    if key != "target" {
+        return no_target();
+    }
+    let snapshot = app.snapshot.load_full();
+    let Some(state) = snapshot.device(target) else { return Refusal::UnknownDevice.answer("/probe") };
+    let encoding = accepted(&headers);
+    match app.exporter.load().device(state, encoding) {
+        Ok(body) => answer(body, encoding),
+        Err(error) => broken(&error),
+    }
+}
+
+fn no_target() -> Response {
+    Refusal::BadQuery("one key is needed here: target, the name of a device".to_owned()).answer("/probe")
+}
+
+fn accepted(headers: &HeaderMap) -> Encoding {
+    let offered = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    Encoding::accepted(offered.unwrap_or(""))
+}
+
+fn broken(error: &RenderError) -> Response {
+    tracing::error!(%error, "can't render the metrics");
+    (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response()
 }
 
 fn answer(body: Vec<u8>, encoding: Encoding) -> Response {

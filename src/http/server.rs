@@ -19,10 +19,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{App, Peer, router};
+use crate::http::streams::STREAMS_MAX;
+use crate::http::{App, Desk, Peer, router};
 
-/// Connections at once, over all listeners. Scrapers and people with a browser are far fewer.
-const CONNECTIONS_MAX: usize = 256;
+/// Connections at once, over all listeners: as many event streams as are served, and as many again for everybody else.
+pub const CONNECTIONS_MAX: usize = 2 * STREAMS_MAX;
 /// A head that takes longer than this is a stalled or hostile client; an idle connection ends by it as well.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// A client that takes no bytes for so long loses its connection, so that it can't hold a permit for ever.
@@ -37,7 +38,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves until `stop`, then takes no new connection, lets answers under way finish for a moment, and returns with
 /// every connection closed. Without a listener it waits for `stop`.
 pub async fn serve(listeners: Vec<TcpListener>, app: App, stop: CancellationToken) {
-    let router = router(app);
+    let outbox = app.outbox.clone();
+    let desk = Arc::new(Desk::new(app, stop.clone()));
+    let pump = tokio::spawn(Arc::clone(&desk.streams).pump(Arc::clone(&desk.readers), outbox));
+    let router = router(desk);
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut accepting = JoinSet::new();
     for listener in listeners {
@@ -45,6 +49,9 @@ pub async fn serve(listeners: Vec<TcpListener>, app: App, stop: CancellationToke
     }
     stop.cancelled().await;
     accepting.join_all().await;
+    if let Err(error) = pump.await {
+        tracing::error!(%error, "the pump of the event streams broke off");
+    }
 }
 
 /// One listener, until `stop`: a permit before each connection, so that none waits inside the process.

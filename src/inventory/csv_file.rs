@@ -1,13 +1,15 @@
 //! An inventory in CSV (RFC 4180): a header row, then one device a row. Columns that are no device key are labels; an
 //! empty cell is an absent value; a line that starts with `#` is a comment.
 
+use std::sync::Arc;
+
 use csv::{Position, ReaderBuilder, StringRecord, Trim};
 
-use super::row::{Reader, Row, check_label};
+use super::check::check_label;
+use super::entry::{Entry, is_key};
 use crate::document::{Document, Item, Problem, shown_text};
-use crate::settings::DEVICE_KEYS;
 
-pub(super) fn read<'d>(document: &'d Document<'d>, reader: &mut Reader<'_>) {
+pub(super) fn read(document: &Document<'_>, file: &Arc<str>, entries: &mut Vec<Entry>) {
     let mut csv = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -24,7 +26,7 @@ pub(super) fn read<'d>(document: &'d Document<'d>, reader: &mut Reader<'_>) {
                 Some(good) => header = Some(good),
                 None => return,
             },
-            Some(header) => header.row(document, line, &record, reader),
+            Some(header) => entries.extend(header.row(document, file, line, &record)),
         }
     }
     if header.is_none() {
@@ -83,31 +85,31 @@ impl Header {
         (document.problem_count() == before).then_some(Self(names))
     }
 
-    fn row(&self, document: &Document<'_>, line: usize, record: &StringRecord, reader: &mut Reader<'_>) {
-        let cell = |column: &str| {
-            let index = self.0.iter().position(|name| name == column)?;
-            record.get(index).filter(|cell| !cell.is_empty())
-        };
-        let path =
-            cell("name").map_or_else(|| "device".to_owned(), |name| format!("device {}", shown_text(name)));
+    fn row(
+        &self,
+        document: &Document<'_>,
+        file: &Arc<str>,
+        line: usize,
+        record: &StringRecord,
+    ) -> Option<Entry> {
         if record.len() != self.0.len() {
+            let name = self.0.iter().position(|name| name == "name").and_then(|index| record.get(index));
+            let name = name.filter(|name| !name.is_empty());
             document.note(Problem {
                 line: Some(line),
-                key: path,
+                key: name.map_or_else(|| "device".to_owned(), |name| format!("device {}", shown_text(name))),
                 problem: format!("has {} cells", record.len()),
                 allowed: format!("{}, as many as the header row", self.0.len()),
                 ..Problem::default()
             });
-            return;
+            return None;
         }
-        let item =
-            |column: &str| Some(Item::cell(document, format!("{path}: {column}"), line, cell(column)?));
-        let labels = self.0.iter().filter(|name| !is_key(name));
-        let labels = labels.filter_map(|name| Some((name.as_str(), item(name)?))).collect();
-        reader.take(&Row { document, line, path: path.clone(), get: item, labels });
+        let mut entry = Entry::new(file, Some(line));
+        for (name, cell) in self.0.iter().zip(record) {
+            if !cell.is_empty() {
+                entry.push(name, cell);
+            }
+        }
+        Some(entry)
     }
-}
-
-fn is_key(name: &str) -> bool {
-    name == "name" || name == "address" || DEVICE_KEYS.contains(&name)
 }

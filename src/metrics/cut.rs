@@ -116,8 +116,9 @@ fn parse_shard(text: &str) -> Option<Shard> {
 }
 
 /// FNV-1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>): the same on every machine and in every version, so
-/// that a device stays in its shard.
-fn fnv1a(bytes: &[u8]) -> u64 {
+/// that a device stays in its shard and a cursor stays good.
+#[must_use]
+pub fn fnv1a(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))

@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::failure::{FailureKind, Stage};
 use crate::known::{Snapshot, SweepRecord};
 use crate::metrics::family::{self, Family, counter, flag, gauge, number, seconds, seconds_or_zero};
-use crate::metrics::{Live, RenderError};
+use crate::metrics::{Live, RenderError, policy, queue};
 use crate::status::{Histogram, SinkStatus, SourceStatus, SweepStatus, Totals};
 
 /// The stages that have a histogram; parsing takes no time worth one.
@@ -23,8 +23,10 @@ pub(super) fn render(snapshot: &Snapshot, live: &Live, out: &mut impl Write) -> 
         .chain(sweeps.now())
         .chain(sweeps.past())
         .chain(gate_families(live))
+        .chain(queue::families(snapshot, live))
         .chain(sink_families(live))
         .chain(inventory_families(live))
+        .chain(policy::fetched(live))
         .chain(self_families(live));
     for family in families {
         family.write(out)?;
@@ -170,6 +172,8 @@ impl<'a> Sweeps<'a> {
         for sweep in &self.each {
             let labels = [("sweep", sweep.name), ("reason", "running")];
             skipped.sample(&labels, count(&self.totals.skipped, sweep.name));
+            let labels = [("sweep", sweep.name), ("reason", "blackout")];
+            skipped.sample(&labels, count(&self.totals.blackouts, sweep.name));
         }
         let complete = |sweep: &Sweep<'_>| self.last_complete.get(sweep.name).copied();
         vec![
@@ -247,6 +251,27 @@ fn sink_families(live: &Live) -> Vec<Family> {
             ),
             |sink| seconds_or_zero(sink.oldest_pending),
         ),
+        each(
+            gauge("versweep_sink_held_devices", "Devices whose events wait because the sink refused one."),
+            |sink| number(sink.held_devices),
+        ),
+        each(
+            counter(
+                "versweep_sink_dead_total",
+                "Events given up after a day of trying; kept across restarts.",
+            ),
+            |sink| number(sink.dead),
+        ),
+        each(gauge("versweep_sink_dead_letters", "Events given up that can be asked for again."), |sink| {
+            number(sink.kept)
+        }),
+        each(
+            counter(
+                "versweep_sink_dropped_total",
+                "Events given up and not even kept; kept across restarts.",
+            ),
+            |sink| number(sink.dropped),
+        ),
     ]
 }
 
@@ -257,6 +282,15 @@ fn inventory_families(live: &Live) -> Vec<Family> {
         }
         family
     };
+    let mut failure = gauge(
+        "versweep_inventory_failure_info",
+        "Why the source's last refresh brought nothing that could be used; only while it did not.",
+    );
+    for status in once_each(&live.sources, |status| &status.source) {
+        if let Some(reason) = status.failure {
+            failure.sample(&[("source", &status.source), ("reason", reason.as_str())], 1.0);
+        }
+    }
     vec![
         each(
             gauge("versweep_inventory_devices", "Devices that the source gave at its last good refresh."),
@@ -264,12 +298,34 @@ fn inventory_families(live: &Live) -> Vec<Family> {
         ),
         each(
             gauge("versweep_inventory_last_refresh_success", "Whether the last refresh was good."),
-            |source| flag(source.success),
+            |source| flag(source.failure.is_none() && source.good.is_some()),
         ),
         each(
             gauge("versweep_inventory_last_refresh_timestamp_seconds", "When the source was last refreshed."),
-            |source| seconds(source.at),
+            |source| seconds_or_zero(source.looked),
         ),
+        each(
+            gauge(
+                "versweep_inventory_last_success_timestamp_seconds",
+                "When a refresh of the source was last good; 0 = not since the daemon's start.",
+            ),
+            |source| seconds_or_zero(source.good),
+        ),
+        each(
+            gauge(
+                "versweep_inventory_dropped_entries",
+                "Entries of the source's list that are not used: by relabelling, or because something is wrong with them.",
+            ),
+            |source| number(source.dropped),
+        ),
+        each(
+            gauge(
+                "versweep_inventory_unconfirmed",
+                "Whether a list of the source waits for a confirmation, because so many devices are missing from it.",
+            ),
+            |source| flag(source.pending.is_some()),
+        ),
+        failure,
     ]
 }
 

@@ -7,7 +7,7 @@ use std::io::Write;
 use crate::known::{DeviceState, Reach, Snapshot};
 use crate::metrics::family::{self, Family, flag, number, seconds, seconds_or_zero};
 use crate::metrics::page::{Part, PartWriter};
-use crate::metrics::{Cut, RenderError};
+use crate::metrics::{Cut, RenderError, policy};
 use crate::text::tamed;
 
 /// The longest label value from a device, in characters. Versions and models are shorter; what is longer came from a
@@ -38,16 +38,29 @@ impl View {
             snapshot.devices.iter().map(AsRef::as_ref).filter(|state| cut.holds(state)).collect();
         let mut out = PartWriter::new();
         if self.per_device {
-            self.info(&devices).write(&mut out)?;
-            version_info(&devices).write(&mut out)?;
-            failure_info(&devices).write(&mut out)?;
-            for each in &EACH_DEVICE {
-                each.render(&devices, &mut out)?;
-            }
+            self.each(&devices, &mut out)?;
         }
+        policy::counts(snapshot, &devices).write(&mut out)?;
         counts(&devices).write(&mut out)?;
         versions(&devices).write(&mut out)?;
         Ok(out.finish()?)
+    }
+
+    /// Renders the series of one device, also where the page has none per device.
+    pub(super) fn render_one(&self, device: &DeviceState) -> Result<Part, RenderError> {
+        let mut out = PartWriter::new();
+        self.each(&[device], &mut out)?;
+        Ok(out.finish()?)
+    }
+
+    fn each(&self, devices: &[&DeviceState], out: &mut PartWriter) -> Result<(), RenderError> {
+        self.info(devices).write(out)?;
+        version_info(devices).write(out)?;
+        failure_info(devices).write(out)?;
+        for each in &EACH_DEVICE {
+            each.render(devices, out)?;
+        }
+        policy::compliant(devices).write(out)
     }
 
     fn info(&self, devices: &[&DeviceState]) -> Family {

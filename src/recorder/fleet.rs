@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::device::{Device, DeviceId};
-use crate::known::{DeviceState, Known};
+use crate::known::{DeviceState, Known, PolicyStanding};
+use crate::policy::Judged;
 
 /// The devices of the inventory with what is known of them, and what is known of all others.
 pub(super) struct Fleet {
@@ -81,6 +82,36 @@ impl Fleet {
                 self.absent.insert(device.clone(), known);
             }
         }
+    }
+
+    /// The device, if the inventory has it.
+    pub(super) fn device(&self, device: &DeviceId) -> Option<&Arc<Device>> {
+        self.places.get(device).map(|&at| &self.shown[at].device)
+    }
+
+    /// Judges all devices of the inventory by the policies, and gives those whose results people may have to hear of.
+    pub(super) fn judge(
+        &mut self,
+        mut judge: impl FnMut(&Device, &Known) -> Judged,
+    ) -> Vec<(DeviceId, Judged)> {
+        let mut moved = Vec::new();
+        for state in &mut self.shown {
+            let judged = judge(&state.device, &state.known);
+            let before = &state.known.standings;
+            if judged.standings == *before {
+                continue;
+            }
+            let held = |standings: &[PolicyStanding]| -> Vec<_> {
+                standings.iter().map(|standing| (standing.policy.name.clone(), standing.held)).collect()
+            };
+            let told = held(before) != held(&judged.standings);
+            let known = Known { standings: judged.standings.clone(), ..state.known.clone() };
+            *state = Arc::new(DeviceState { device: Arc::clone(&state.device), known });
+            if told {
+                moved.push((state.device.id.clone(), judged));
+            }
+        }
+        moved
     }
 
     /// The devices of the inventory: as many pointers, no copies of what they point at.

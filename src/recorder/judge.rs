@@ -8,11 +8,13 @@ use tokio::sync::oneshot;
 
 use super::fleet::Fleet;
 use super::moves;
-use crate::activity::{Judgement, Note};
+use super::policies::{Occasion, Policies};
+use crate::activity::{BreakerNews, BreakerTurn, Judgement, Note, SkipReason};
 use crate::change::{Change, ChangeKind};
 use crate::clock::Timestamp;
-use crate::diff::{Rules, apply, diff};
-use crate::known::{Known, Snapshot, SweepRecord};
+use crate::device::CredentialId;
+use crate::diff::{self, Rules};
+use crate::known::{Known, OpenBreaker, PolicyInfo, Snapshot, SweepRecord};
 use crate::observation::{Observation, Outcome, RawText, SweepId};
 use crate::status::Totals;
 use crate::store::{Batch, Loaded, News, RECENT_CHANGES, Visit};
@@ -22,6 +24,9 @@ use crate::version::Version;
 pub(super) struct Desk {
     fleet: Fleet,
     judgement: Judgement,
+    policies: Policies,
+    /// The policies as the store remembers them.
+    remembered: Vec<Arc<PolicyInfo>>,
     totals: Totals,
     recent: VecDeque<Arc<Change>>,
     /// The runs that are on. Several of one name where visits were asked for on demand.
@@ -29,6 +34,7 @@ pub(super) struct Desk {
     /// Of each sweep by name, the run that ended last.
     ended: BTreeMap<String, SweepRecord>,
     last_complete: BTreeMap<String, Timestamp>,
+    breakers: BTreeMap<CredentialId, OpenBreaker>,
 }
 
 /// What a handful of notes comes to.
@@ -45,15 +51,19 @@ pub(super) struct Judged {
 }
 
 impl Desk {
-    pub(super) fn new(loaded: Loaded, judgement: Judgement) -> Self {
+    pub(super) fn new(loaded: Loaded, judgement: Judgement, now: Timestamp) -> Self {
+        let remembered: Vec<_> = loaded.policies.into_iter().map(Arc::new).collect();
         Self {
             fleet: Fleet::new(loaded.known),
+            policies: Policies::new(&judgement, &remembered, now),
+            remembered,
             judgement,
             totals: loaded.totals,
             recent: loaded.recent_changes.into_iter().map(Arc::new).collect(),
             running: BTreeMap::new(),
             ended: loaded.last_sweeps.into_iter().map(|sweep| (sweep.name.clone(), sweep)).collect(),
             last_complete: loaded.last_complete,
+            breakers: loaded.breakers.into_iter().map(|open| (open.credential.clone(), open)).collect(),
         }
     }
 
@@ -62,17 +72,24 @@ impl Desk {
         let mut batch = Batch::default();
         let mut touched = Vec::new();
         let before = self.totals.clone();
+        if self.policies_due().is_some_and(|due| due <= now) {
+            self.judge_fleet(now, Occasion::Time, &mut batch);
+            judged.at_once = true;
+        }
         for note in notes {
             match note {
                 Note::Inventory(devices) => {
                     let moves = self.fleet.set_inventory(devices, now);
-                    for change in moves::changes(moves, now) {
-                        self.tell(&change);
-                        batch.news.push(News { change, behind: batch.visits.len() });
-                    }
+                    self.news(moves::changes(moves, now), &mut batch);
+                    self.enforce(now, &mut batch);
                     judged.at_once = true;
                 }
                 Note::Judgement(judgement) => self.judgement = judgement,
+                Note::Policies(policies) => {
+                    self.judgement.policies = policies;
+                    self.enforce(now, &mut batch);
+                    judged.at_once = true;
+                }
                 Note::SweepStarted(sweep) | Note::SweepEnded(sweep) => {
                     judged.at_once = true;
                     touched.push(sweep.id);
@@ -83,14 +100,21 @@ impl Desk {
                 }
                 Note::Visited(observation) => {
                     touched.push(observation.sweep);
-                    let visit = self.visited(*observation);
+                    let visit = self.visited(*observation, now);
                     // A first sweep finds every device for the first time: none of them is urgent.
                     let urgent =
                         |visit: &Visit| visit.changes.iter().any(|c| c.kind != ChangeKind::FirstSeen);
                     judged.at_once |= visit.as_ref().is_some_and(urgent);
                     batch.visits.extend(visit);
                 }
-                Note::SweepSkipped { sweep, .. } => count(&mut self.totals.skipped, sweep),
+                Note::SweepSkipped { sweep, why, .. } => match why {
+                    SkipReason::Running => count(&mut self.totals.skipped, sweep),
+                    SkipReason::Blackout => count(&mut self.totals.blackouts, sweep),
+                },
+                Note::Breaker(news) => {
+                    judged.at_once = true;
+                    batch.breakers = Some(self.breaker(news));
+                }
                 Note::Flush(flush) => {
                     judged.at_once = true;
                     judged.flushes.push(flush);
@@ -98,8 +122,7 @@ impl Desk {
             }
         }
         batch.sweeps.extend(self.in_progress(&touched));
-        let empty = batch.visits.is_empty() && batch.news.is_empty() && batch.sweeps.is_empty();
-        if !empty || self.totals != before {
+        if !batch.is_empty() || self.totals != before {
             batch.totals = self.totals.clone();
             judged.batch = Some(batch);
         }
@@ -113,24 +136,78 @@ impl Desk {
             recent_changes: self.recent.iter().cloned().collect(),
             last_sweeps: self.running.values().chain(self.ended.values()).cloned().collect(),
             last_complete: self.last_complete.clone(),
+            breakers: self.breakers.values().cloned().collect(),
+            policies: self.policies.infos(),
             totals: self.totals.clone(),
         }
     }
 
+    /// Notes how a breaker turned, and gives all that are open.
+    fn breaker(&mut self, news: BreakerNews) -> Vec<OpenBreaker> {
+        let BreakerNews { credential, at, turn } = news;
+        match turn {
+            BreakerTurn::Opened { until } | BreakerTurn::Reopened { until } => {
+                let since = self.breakers.get(&credential).map_or(at, |open| open.since);
+                let open = OpenBreaker { credential: credential.clone(), since, until };
+                self.breakers.insert(credential, open);
+            }
+            BreakerTurn::Closed => {
+                self.breakers.remove(&credential);
+            }
+        }
+        self.breakers.values().cloned().collect()
+    }
+
+    /// When the fleet is to be judged by its policies though nothing happens.
+    pub(super) fn policies_due(&self) -> Option<Timestamp> {
+        self.policies.due
+    }
+
+    /// Takes the policies of the judgement into force.
+    fn enforce(&mut self, now: Timestamp, batch: &mut Batch) {
+        self.policies = Policies::new(&self.judgement, &self.remembered, now);
+        let infos = self.policies.infos();
+        if infos != self.remembered {
+            self.remembered = infos;
+            batch.policies = Some(self.remembered.clone());
+        }
+        self.judge_fleet(now, Occasion::Reload, batch);
+    }
+
+    fn judge_fleet(&mut self, now: Timestamp, occasion: Occasion, batch: &mut Batch) {
+        let moved = self.policies.judge(&mut self.fleet, now, occasion);
+        batch.standings.extend(moved.standings);
+        self.news(moved.changes, batch);
+    }
+
+    /// Tells changes that no visit found.
+    fn news(&mut self, changes: Vec<Change>, batch: &mut Batch) {
+        let behind = batch.visits.len();
+        for change in changes {
+            self.tell(&change);
+            batch.news.push(News { change, behind });
+        }
+    }
+
     /// Judges one observation. A device that was not visited is counted, and that is all.
-    fn visited(&mut self, observation: Observation) -> Option<Visit> {
+    fn visited(&mut self, observation: Observation, now: Timestamp) -> Option<Visit> {
         self.count_visit(&observation);
         if !was_visited(&observation) {
             return None;
         }
         let before = self.fleet.known(&observation.device);
-        let (changes, after) = self.judge_one(&before, &observation);
+        let (mut changes, mut after) = self.judge_one(&before, &observation);
+        let mut labels = None;
+        if let Some(device) = self.fleet.device(&observation.device) {
+            changes.extend(self.policies.visited(device, &mut after, &observation, now));
+            labels = Some(device.labels.clone());
+        }
         self.fleet.set_known(&observation.device, after.clone());
         for change in &changes {
             self.tell(change);
         }
         let raw = raw_to_keep(&observation, &changes);
-        Some(Visit { device: observation.device, before, after, changes, raw })
+        Some(Visit { device: observation.device, before, after, changes, raw, labels })
     }
 
     /// Counts a change and shows it among the latest.
@@ -148,11 +225,9 @@ impl Desk {
             Outcome::Failed { .. } => None,
         };
         let order = |a: &Version, b: &Version| scheme.and_then(|scheme| scheme.compare(a, b));
-        let Judgement { down_after, flapping, .. } = self.judgement;
-        let rules = Rules { down_after, order: &order, flapping };
-        let changes = diff(before, observation, &rules);
-        let after = apply(before, observation, &rules);
-        (changes, after)
+        let rules =
+            Rules { down_after: self.judgement.down_after, order: &order, flapping: self.judgement.flapping };
+        diff::judge(before, observation, &rules)
     }
 
     fn count_visit(&mut self, observation: &Observation) {

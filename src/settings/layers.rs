@@ -101,6 +101,7 @@ impl Layers {
             algorithms: settings.algorithms.unwrap_or_default(),
             credential: settings.credential.ok_or(Unresolved::NoCredential)?,
             labels,
+            identity: None,
         })
     }
 }

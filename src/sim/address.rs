@@ -3,7 +3,7 @@
 use std::io;
 use std::net::Ipv4Addr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::SimError;
 use crate::limits::{FILES_BESIDE_VISITS, require_open_files};
@@ -63,6 +63,19 @@ async fn listen_at_one_port(addresses: &[Ipv4Addr], mut port: u16) -> Result<Vec
 
 pub(super) async fn bind(address: Ipv4Addr, port: u16) -> Result<TcpListener, SimError> {
     TcpListener::bind((address, port)).await.map_err(|error| SimError::Bind { address, port, error })
+}
+
+/// A listener whose queue is full, and the connection that fills it: as long as both live, Linux drops further requests
+/// for a connection there without a word.
+pub(super) async fn full(address: Ipv4Addr, port: u16) -> Result<(TcpListener, TcpStream), SimError> {
+    let failed = |error| SimError::Bind { address, port, error };
+    let socket = TcpSocket::new_v4().map_err(failed)?;
+    socket.set_reuseaddr(true).map_err(failed)?;
+    socket.bind((address, port).into()).map_err(failed)?;
+    // A queue of no length holds one connection.
+    let listener = socket.listen(0).map_err(failed)?;
+    let first = TcpStream::connect((address, port)).await.map_err(failed)?;
+    Ok((listener, first))
 }
 
 #[cfg(test)]

@@ -10,14 +10,20 @@ use super::SimError;
 pub enum Fault {
     /// Nothing listens: the connection is refused.
     Refuse,
+    /// Requests for a connection get no answer at all, as from a host that is switched off.
+    Drop,
     /// Accepts the connection and never says a word.
     Silent,
+    /// Sends its identification and then nothing.
+    Stall,
     /// Resets the connection in the middle of the key exchange.
     Reset,
     /// Rejects every password and key.
     Password,
     /// Accepts the login and then never answers anything.
     Hang,
+    /// Takes a command and never answers it.
+    Mute,
     /// Answers one byte a second.
     Drip,
     /// Answers without end.
@@ -33,12 +39,15 @@ pub enum Fault {
 
 impl Fault {
     /// All faults, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Refuse,
+        Self::Drop,
         Self::Silent,
+        Self::Stall,
         Self::Reset,
         Self::Password,
         Self::Hang,
+        Self::Mute,
         Self::Drip,
         Self::Flood,
         Self::Garbage,
@@ -51,10 +60,13 @@ impl Fault {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Refuse => "refuse",
+            Self::Drop => "drop",
             Self::Silent => "silent",
+            Self::Stall => "stall",
             Self::Reset => "reset",
             Self::Password => "password",
             Self::Hang => "hang",
+            Self::Mute => "mute",
             Self::Drip => "drip",
             Self::Flood => "flood",
             Self::Garbage => "garbage",

@@ -21,6 +21,13 @@ pub(super) async fn stay_silent(mut stream: TcpStream) {
     while matches!(stream.read(&mut unread).await, Ok(read) if read > 0) {}
 }
 
+/// Greets like an SSH server, then says nothing until the peer gives up.
+pub(super) async fn stall(mut stream: TcpStream, ssh_id: &str) {
+    if stream.write_all(format!("{ssh_id}\r\n").as_bytes()).await.is_ok() {
+        stay_silent(stream).await;
+    }
+}
+
 /// Greets like an SSH server, waits for the client's key exchange to begin, and resets the connection.
 pub(super) async fn reset_in_kex(mut stream: TcpStream, ssh_id: &str) {
     if stream.write_all(format!("{ssh_id}\r\n").as_bytes()).await.is_err() {

@@ -139,6 +139,9 @@ impl Talk<'_> {
     }
 
     async fn exec(&self, channel: ChannelId, command: &str) -> Result<(), Gone> {
+        if self.fault == Some(Fault::Mute) {
+            return Ok(());
+        }
         let (handle, platform) = (self.handle, self.device.platform());
         let answer = self.answer(command).await;
         self.deliver(channel, answer.output).await?;
@@ -163,29 +166,48 @@ impl Talk<'_> {
         say(self.handle, channel, greeting.into_bytes()).await
     }
 
+    /// What is typed in one go is echoed in one go, as by a terminal's line discipline.
     async fn typed(&mut self, channel: ChannelId, bytes: &[u8]) -> Result<(), Gone> {
+        let mut shown = String::new();
         for byte in bytes {
             match self.shell.as_mut().and_then(|shell| shell.typed(*byte)) {
                 None => {}
-                Some(Reply::Show(text)) => say(self.handle, channel, text.into_bytes()).await?,
+                Some(Reply::Show(text)) => shown.push_str(&text),
                 Some(Reply::Run(command)) => {
-                    let answer = self.answer(&command).await;
-                    let text = format!("{}{}", answer.output, answer.error);
-                    let page = self.shell.as_mut().map(|shell| shell.page(&text)).unwrap_or_default();
-                    self.deliver(channel, page).await?;
-                    if self.fault == Some(Fault::Garbage) {
-                        // The device goes on to its prompt all the same.
-                        let prompt = self.shell.as_ref().map(SimShell::fresh_prompt).unwrap_or_default();
-                        say(self.handle, channel, prompt.into_bytes()).await?;
-                    }
+                    self.show(channel, &mut shown).await?;
+                    self.run_typed(channel, &command).await?;
                 }
                 Some(Reply::End(text)) => {
+                    shown.push_str(&text);
                     self.shell = None;
-                    say(self.handle, channel, text.into_bytes()).await?;
+                    self.show(channel, &mut shown).await?;
                     self.close(channel).await?;
                     return self.hang_up().await;
                 }
             }
+        }
+        self.show(channel, &mut shown).await
+    }
+
+    async fn show(&self, channel: ChannelId, text: &mut String) -> Result<(), Gone> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        say(self.handle, channel, std::mem::take(text).into_bytes()).await
+    }
+
+    async fn run_typed(&mut self, channel: ChannelId, command: &str) -> Result<(), Gone> {
+        if self.fault == Some(Fault::Mute) {
+            return Ok(());
+        }
+        let answer = self.answer(command).await;
+        let text = format!("{}{}", answer.output, answer.error);
+        let page = self.shell.as_mut().map(|shell| shell.page(&text)).unwrap_or_default();
+        self.deliver(channel, page).await?;
+        if self.fault == Some(Fault::Garbage) {
+            // The device goes on to its prompt all the same.
+            let prompt = self.shell.as_ref().map(SimShell::fresh_prompt).unwrap_or_default();
+            say(self.handle, channel, prompt.into_bytes()).await?;
         }
         Ok(())
     }

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use chrono::SecondsFormat;
 
-use super::Delivery;
+use super::{Delivery, Stop};
 use crate::change::ChangeKind;
-use crate::event::{Event, clean};
+use crate::event::{Digest, Event, Post, Severity, clean};
 
 /// Where journald listens.
 pub const SOCKET: &str = "/run/systemd/journal/socket";
@@ -34,24 +34,24 @@ impl Journal {
         Self { path: socket.to_owned(), socket: None }
     }
 
-    pub(super) fn deliver(&mut self, events: &[Event]) -> Delivery {
-        for (count, event) in events.iter().enumerate() {
-            if let Err(error) = self.send(event) {
+    pub(super) fn deliver(&mut self, posts: &[Post]) -> Delivery {
+        for (count, post) in posts.iter().enumerate() {
+            if let Err(error) = self.send(post) {
                 // A new journald listens on a new socket.
                 self.socket = None;
-                let error = io::Error::new(error.kind(), format!("journal {}: {error}", self.path.display()));
-                return Delivery { count, error: Some(error) };
+                let error = format!("journal {}: {error}", self.path.display());
+                return Delivery { count, stop: Some(Stop::down(error)) };
             }
         }
-        Delivery { count: events.len(), error: None }
+        Delivery { count: posts.len(), stop: None }
     }
 
-    fn send(&mut self, event: &Event) -> io::Result<()> {
+    fn send(&mut self, post: &Post) -> io::Result<()> {
         let socket = match self.socket.take() {
             Some(socket) => socket,
             None => connect(&self.path)?,
         };
-        socket.send(&datagram(event))?;
+        socket.send(&datagram(post))?;
         self.socket = Some(socket);
         Ok(())
     }
@@ -89,40 +89,38 @@ pub fn message_id(kind: ChangeKind) -> &'static str {
     }
 }
 
-/// The syslog priority: what is likely unwanted is a warning, what is likely planned a notice.
-fn priority(kind: ChangeKind) -> &'static str {
-    match kind {
-        ChangeKind::Unreachable
-        | ChangeKind::Replaced
-        | ChangeKind::Downgrade
-        | ChangeKind::HostKey
-        | ChangeKind::Removed
-        | ChangeKind::PolicyLost
-        | ChangeKind::Flapping => "4",
-        ChangeKind::Upgrade
-        | ChangeKind::Other
-        | ChangeKind::Patched
-        | ChangeKind::Image
-        | ChangeKind::Members
-        | ChangeKind::Rebooted
-        | ChangeKind::Recovered
-        | ChangeKind::Returned
-        | ChangeKind::PolicyRegained => "5",
-        ChangeKind::Parser | ChangeKind::FirstSeen => "6",
+/// The `MESSAGE_ID` of a digest, whatever its kind.
+pub const DIGEST_ID: &str = "c0a4fd2f6be94b2a9a1e6e1d3bb8d0f5";
+
+/// The syslog priority.
+fn priority(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Warning => "4",
+        Severity::Notice => "5",
+        Severity::Info => "6",
     }
 }
 
-fn datagram(event: &Event) -> Vec<u8> {
-    let change = &event.change;
+fn datagram(post: &Post) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1024);
     let mut put = |name: &str, value: &str| field(&mut bytes, name, value);
-    put("MESSAGE", &event.message());
-    put("MESSAGE_ID", message_id(change.kind));
-    put("PRIORITY", priority(change.kind));
+    put("MESSAGE", &post.message());
+    put("PRIORITY", priority(Severity::of(post.kind())));
     put("SYSLOG_IDENTIFIER", "versweep");
-    put("VERSWEEP_EVENT_ID", &event.id());
+    put("VERSWEEP_EVENT_ID", &post.id());
+    put("VERSWEEP_KIND", post.kind().as_str());
+    put("VERSWEEP_TIME", &post.at().to_rfc3339_opts(SecondsFormat::Millis, true));
+    match post {
+        Post::Event(event) => put_event(&mut put, event),
+        Post::Digest(digest) => put_digest(&mut put, digest),
+    }
+    bytes
+}
+
+fn put_event(put: &mut impl FnMut(&str, &str), event: &Event) {
+    let change = &event.change;
+    put("MESSAGE_ID", message_id(change.kind));
     put("VERSWEEP_DEVICE", change.device.as_str());
-    put("VERSWEEP_KIND", change.kind.as_str());
     put("VERSWEEP_BEFORE", &clean(&change.before));
     put("VERSWEEP_AFTER", &clean(&change.after));
     put("VERSWEEP_WHY", &clean(&change.why));
@@ -133,11 +131,35 @@ fn datagram(event: &Event) -> Vec<u8> {
     if let Some(sweep) = change.sweep {
         put("VERSWEEP_SWEEP", &sweep.to_string());
     }
-    put("VERSWEEP_TIME", &change.at.to_rfc3339_opts(SecondsFormat::Millis, true));
     if let Some(platform) = &event.platform {
         put("VERSWEEP_PLATFORM", platform.as_str());
     }
-    bytes
+    if let Some(model) = &event.model {
+        put("VERSWEEP_MODEL", &clean(model));
+    }
+    // The two labels that all fleets have; names of others may be none of a field.
+    for label in ["site", "role"] {
+        if let Some(value) = event.labels.get(label) {
+            put(&format!("VERSWEEP_{}", label.to_uppercase()), &clean(value));
+        }
+    }
+}
+
+fn put_digest(put: &mut impl FnMut(&str, &str), digest: &Digest) {
+    put("MESSAGE_ID", DIGEST_ID);
+    put("VERSWEEP_COUNT", &digest.count.to_string());
+    put("VERSWEEP_BEFORE", &clean(&digest.before));
+    put("VERSWEEP_AFTER", &clean(&digest.after));
+    put("VERSWEEP_SWEEP", &digest.sweep.to_string());
+    if !digest.subject.is_empty() {
+        put("VERSWEEP_SUBJECT", &clean(&digest.subject));
+    }
+    if let Some(platform) = &digest.platform {
+        put("VERSWEEP_PLATFORM", platform.as_str());
+    }
+    if let Some(model) = &digest.model {
+        put("VERSWEEP_MODEL", &clean(model));
+    }
 }
 
 /// Writes one field. A value with a line break takes the binary form, length first, so that no value can forge a field.
@@ -169,6 +191,7 @@ mod tests {
     fn each_kind_has_its_own_message_id() {
         let ids: std::collections::BTreeSet<_> = ChangeKind::ALL.into_iter().map(message_id).collect();
         assert_eq!(ids.len(), ChangeKind::ALL.len());
+        assert!(!ids.contains(DIGEST_ID));
         assert!(ids.iter().all(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, Row};
 
 use super::row::{KNOWN_COLUMNS, known, nonsense, optional_time, time, uncount};
-use super::{Loaded, RECENT_CHANGES, outbox, read};
+use super::{Loaded, RECENT_CHANGES, breakers, outbox, read, standings};
 use crate::change::ChangeKind;
 use crate::clock::Timestamp;
 use crate::device::DeviceId;
@@ -22,7 +22,9 @@ pub(super) fn load(connection: &mut Connection) -> rusqlite::Result<Loaded> {
         last_sweeps: last_sweeps(connection)?,
         last_complete: last_complete(connection)?,
         recent_changes: recent.into_iter().map(|stored| stored.change).collect(),
+        breakers: breakers::load(connection)?,
         last_sequence: outbox::last_sequence(connection)?,
+        policies: standings::policies(connection)?,
     })
 }
 
@@ -89,6 +91,7 @@ fn count_in(totals: &mut Totals, what: &str, label: String, value: u64) {
         "failures" => totals.failures.extend(FailureKind::from_name(&label).map(|kind| (kind, value))),
         "changes" => totals.changes.extend(ChangeKind::from_name(&label).map(|kind| (kind, value))),
         "sweeps" => totals.sweeps.extend([(label, value)]),
+        "blackouts" => totals.blackouts.extend([(label, value)]),
         "skipped" => totals.skipped.extend([(label, value)]),
         _ => {}
     }

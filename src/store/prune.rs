@@ -13,7 +13,8 @@ const OLD: [&str; 3] = [
     // Takes the outbox row and the text along. A change that a sink has still before it stays.
     "DELETE FROM change WHERE id IN (SELECT change.id FROM change LEFT JOIN outbox ON outbox.change = change.id
         WHERE at < ?1 AND (sequence IS NULL OR sequence <= coalesce((SELECT min(delivered) FROM sink WHERE active),
-        sequence)) LIMIT ?2)",
+        sequence)) AND NOT EXISTS (SELECT 1 FROM letter JOIN sink ON sink.name = letter.sink AND active
+            WHERE letter.sequence = outbox.sequence) LIMIT ?2)",
     "DELETE FROM history WHERE id IN (SELECT id FROM history WHERE last_seen < ?1 LIMIT ?2)",
     "DELETE FROM sweep WHERE id IN (SELECT id FROM sweep AS old WHERE ended < ?1
         AND EXISTS (SELECT 1 FROM sweep AS newer WHERE newer.name = old.name AND newer.started > old.started
@@ -24,10 +25,19 @@ const OLD: [&str; 3] = [
 pub(super) fn prune(connection: &mut Connection, cutoff: Timestamp) -> rusqlite::Result<bool> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut left = false;
+    drop_letters(&transaction, cutoff)?;
     for sql in OLD {
         let limit = i64::try_from(ROWS).unwrap_or(i64::MAX);
         left |= transaction.prepare_cached(sql)?.execute(params![micros(cutoff), limit])? == ROWS;
     }
     transaction.commit()?;
     Ok(left)
+}
+
+/// Events that were given up long ago are dropped and counted; there are at most so many of each sink.
+fn drop_letters(connection: &Connection, cutoff: Timestamp) -> rusqlite::Result<()> {
+    let cutoff = micros(cutoff);
+    let count = "UPDATE sink SET dropped = dropped + (SELECT count(*) FROM letter WHERE sink = name AND dead_at < ?1)";
+    connection.prepare_cached(count)?.execute([cutoff])?;
+    connection.prepare_cached("DELETE FROM letter WHERE dead_at < ?1")?.execute([cutoff]).map(|_| ())
 }

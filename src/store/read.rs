@@ -18,7 +18,7 @@ pub const ROWS_MAX: usize = 10_000;
 #[derive(Debug)]
 pub struct Reader {
     path: PathBuf,
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 /// A change as the store holds it.
@@ -107,18 +107,18 @@ impl Reader {
         self.told(self.connection.query_row(sql, [device.as_str()], stored_raw).optional())
     }
 
-    fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn told<T>(&self, result: rusqlite::Result<T>) -> Result<T, StoreError> {
         result.map_err(|error| StoreError::from_sqlite(&self.path, "read", error))
     }
 }
 
-fn stored_raw(row: &Row<'_>) -> rusqlite::Result<StoredRaw> {
+pub(super) fn stored_raw(row: &Row<'_>) -> rusqlite::Result<StoredRaw> {
     let zlib: Vec<u8> = row.get("zlib")?;
     let text = raw::unpack(&zlib).map_err(|_| nonsense(row, "zlib"))?;
     Ok(StoredRaw { text, size: uncount(row.get("size")?) })
 }
 
-fn limited(limit: usize) -> i64 {
+pub(super) fn limited(limit: usize) -> i64 {
     i64::try_from(limit.min(ROWS_MAX)).unwrap_or(i64::MAX)
 }
 

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use rusqlite::types::Type;
 use rusqlite::{Error, Row};
 
-use super::{flaps, more};
+use super::{flaps, more, standings};
 use crate::clock::Timestamp;
 use crate::device::{DeviceId, PlatformKey};
 use crate::facts::{Facts, Reading};
@@ -18,7 +18,7 @@ use crate::version::Version;
 /// The columns that [`known`] reads, in its order.
 pub(super) const KNOWN_COLUMNS: &str = "name, platform, revision, pattern, version, model, serial, hostname, image, uptime, more, \
      seen_at, version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, ssh_server, ssh_algorithms, failures, \
-     unreachable, version_changes, last_version_change, host_key_told, removed, flaps";
+     unreachable, version_changes, last_version_change, host_key_told, removed, flaps, standings";
 
 pub(super) fn micros(time: Timestamp) -> i64 {
     time.timestamp_micros()
@@ -71,6 +71,7 @@ pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<(DeviceId, Known)> {
         host_key_told: row.get("host_key_told")?,
         removed: optional_time(row, "removed")?,
         flaps: flaps::of_row(row)?,
+        standings: standings::of_row(row)?,
     };
     Ok((device_id(row, "name")?, known))
 }

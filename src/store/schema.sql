@@ -40,8 +40,19 @@ CREATE TABLE device (
     -- when the inventory ceased to have it
     removed             INTEGER,
     -- changes to and fro as JSON; absent while it is calm
-    flaps               TEXT
+    flaps               TEXT,
+    -- the inventory's labels at its last visit, as JSON
+    labels              TEXT    NOT NULL,
+    -- what each policy last said for sure of it, as JSON; absent where none ever did
+    standings           TEXT
 ) STRICT;
+
+-- The policies that were last in force. `since` is when one began to ask for what it asks for.
+CREATE TABLE policy (
+    name  TEXT    PRIMARY KEY,
+    asks  TEXT    NOT NULL,
+    since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- The versions that a device was seen to run. The open range has no `last_seen`: that is the device's `seen_at`.
 CREATE TABLE history (
@@ -73,6 +84,7 @@ CREATE TABLE change (
 -- The identity of a change: the same batch written again adds nothing.
 CREATE UNIQUE INDEX change_once ON change (device, coalesce(sweep, at), kind, subject);
 CREATE INDEX change_age ON change (at);
+CREATE INDEX change_kind ON change (kind);
 
 -- What the devices said: zlib, at most 64 KiB compressed. `size` is the length of the text as it came.
 CREATE TABLE change_raw (
@@ -101,17 +113,46 @@ CREATE TABLE sweep (
 ) STRICT;
 CREATE INDEX sweep_by_name ON sweep (name, started);
 
--- Events on their way out, in order. `sink.delivered` is the last sequence that a sink has passed.
+-- Events on their way out, in order, with what the inventory and the device said of it then; labels are JSON.
 CREATE TABLE outbox (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    change   INTEGER NOT NULL UNIQUE REFERENCES change (id) ON DELETE CASCADE
+    change   INTEGER NOT NULL UNIQUE REFERENCES change (id) ON DELETE CASCADE,
+    model    TEXT,
+    labels   TEXT
 ) STRICT;
+
+-- `delivered` is the last sequence that a sink has passed; what it passed without delivering has a letter. `waited` is
+-- how long it has been tried in vain. `deliveries`, `dead` and `dropped` count since the store was made.
 CREATE TABLE sink (
     name       TEXT    PRIMARY KEY,
     delivered  INTEGER NOT NULL,
     deliveries INTEGER NOT NULL,
-    active     INTEGER NOT NULL
+    active     INTEGER NOT NULL,
+    waited     INTEGER NOT NULL DEFAULT 0,
+    dead       INTEGER NOT NULL DEFAULT 0,
+    dropped    INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+
+-- The credentials whose breaker is open: a restart is no reason to try a refused password on the fleet again.
+CREATE TABLE breaker (
+    credential TEXT    PRIMARY KEY,
+    since      INTEGER NOT NULL,
+    until      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- An event that a sink refused, one of the same device that waits behind it, or one that somebody wants again. With
+-- `dead_at` it was given up and is only kept to be looked at and asked for.
+CREATE TABLE letter (
+    sink     TEXT    NOT NULL REFERENCES sink (name) ON DELETE CASCADE,
+    sequence INTEGER NOT NULL REFERENCES outbox (sequence) ON DELETE CASCADE,
+    device   INTEGER NOT NULL,
+    tries    INTEGER NOT NULL,
+    waited   INTEGER NOT NULL,
+    error    TEXT    NOT NULL,
+    dead_at  INTEGER,
+    PRIMARY KEY (sink, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX letter_of_sequence ON letter (sequence);
 
 CREATE TABLE counter (
     what  TEXT    NOT NULL,

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 use super::Visit;
 use super::raw::{Packed, pack};
 use super::row::{count, micros, micros_of};
-use super::{flaps, more};
+use super::{flaps, history, more, standings};
 use crate::change::{Change, ChangeKind};
 use crate::known::{KnownFacts, SweepRecord};
 use crate::status::Totals;
@@ -19,7 +19,9 @@ pub(super) fn visit(connection: &Connection, visit: &Visit) -> rusqlite::Result<
     let platform = visit.platform().map(|platform| platform.as_str());
     for change in &visit.changes {
         let Some(id) = self::change(connection, device, platform, change)? else { continue };
-        if let Some(packed) = packed(visit) {
+        // What a policy says is read from what another change stands for, whose text is kept.
+        let of_policy = matches!(change.kind, ChangeKind::PolicyLost | ChangeKind::PolicyRegained);
+        if let Some(packed) = packed(visit).filter(|_| !of_policy) {
             change_raw(connection, id, &packed)?;
         }
     }
@@ -29,10 +31,12 @@ pub(super) fn visit(connection: &Connection, visit: &Visit) -> rusqlite::Result<
 const STATE: &str = "
     INSERT INTO device (name, platform, revision, pattern, version, model, serial, hostname, image, uptime, more, seen_at,
         version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, ssh_server,
-        ssh_algorithms, failures, unreachable, version_changes, last_version_change, host_key_told, removed, flaps)
+        ssh_algorithms, failures, unreachable, version_changes, last_version_change, host_key_told, removed, flaps,
+        standings, labels)
     VALUES (:name, :platform, :revision, :pattern, :version, :model, :serial, :hostname, :image, :uptime, :more, :seen_at,
         :version_since, :boot_time, :visit_at, :visit_took, :failure_kind, :failure_stage, :failure_detail, :ssh_server,
-        :ssh_algorithms, :failures, :unreachable, :version_changes, :last_version_change, :host_key_told, :removed, :flaps)
+        :ssh_algorithms, :failures, :unreachable, :version_changes, :last_version_change, :host_key_told, :removed, :flaps,
+        :standings, coalesce(:labels, '{}'))
     ON CONFLICT (name) DO UPDATE SET
         platform = :platform, revision = :revision, pattern = :pattern, version = :version, model = :model,
         serial = :serial, hostname = :hostname, image = :image, uptime = :uptime, more = :more, seen_at = :seen_at,
@@ -40,7 +44,8 @@ const STATE: &str = "
         failure_kind = :failure_kind, failure_stage = :failure_stage, failure_detail = :failure_detail,
         ssh_server = :ssh_server, ssh_algorithms = :ssh_algorithms, failures = :failures,
         unreachable = :unreachable, version_changes = :version_changes, last_version_change = :last_version_change,
-        host_key_told = :host_key_told, removed = :removed, flaps = :flaps
+        host_key_told = :host_key_told, removed = :removed, flaps = :flaps,
+        standings = :standings, labels = coalesce(:labels, labels)
     RETURNING id";
 
 /// Writes the device's row and gives its number.
@@ -81,6 +86,8 @@ fn state(connection: &Connection, visit: &Visit) -> rusqlite::Result<i64> {
             ":host_key_told": known.host_key_told,
             ":removed": known.removed.map(micros),
             ":flaps": flaps::to_column(known.flaps.as_deref())?,
+            ":standings": standings::to_column(&known.standings)?,
+            ":labels": history::labels_column(visit.labels.as_ref())?,
         },
         |row| row.get(0),
     )
@@ -138,9 +145,16 @@ fn change(
         )
         .optional()?;
     if let Some(id) = id {
-        connection.prepare_cached("INSERT INTO outbox (change) VALUES (?1)")?.execute([id])?;
+        event(connection, device, id)?;
     }
     Ok(id)
+}
+
+/// Queues the event, with what the device's row says of it now: that one is up to date.
+fn event(connection: &Connection, device: i64, change: i64) -> rusqlite::Result<()> {
+    let queue =
+        "INSERT INTO outbox (change, model, labels) SELECT ?2, model, labels FROM device WHERE id = ?1";
+    connection.prepare_cached(queue)?.execute(params![device, change]).map(|_| ())
 }
 
 fn change_raw(connection: &Connection, change: i64, packed: &Packed) -> rusqlite::Result<()> {
@@ -222,7 +236,8 @@ pub(super) fn totals(connection: &Connection, written: &Totals, now: &Totals) ->
     counters(connection, "failures", &written.failures, &now.failures)?;
     counters(connection, "changes", &written.changes, &now.changes)?;
     counters(connection, "sweeps", &written.sweeps, &now.sweeps)?;
-    counters(connection, "skipped", &written.skipped, &now.skipped)
+    counters(connection, "skipped", &written.skipped, &now.skipped)?;
+    counters(connection, "blackouts", &written.blackouts, &now.blackouts)
 }
 
 fn counters<K: Ord + Display>(

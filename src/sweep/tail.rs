@@ -1,13 +1,13 @@
 //! The second visit, at the end of the same sweep and once only: a device that was up and failed is tried again (rule 7),
-//! and a version that differs is read again before it becomes a change (rule 12).
+//! and what differs, a version or another part, is read again before it becomes a change (rule 12).
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::device::{Device, DeviceId};
+use crate::diff::{disagreement, wants_second_reading};
 use crate::failure::{Failure, FailureKind, Stage};
 use crate::known::{Known, Snapshot};
 use crate::observation::{Observation, Outcome};
@@ -17,7 +17,7 @@ use crate::observation::{Observation, Outcome};
 pub struct Care {
     /// Try again what failed in a way that may pass.
     pub retry: bool,
-    /// Read a changed version again after this time; `None` takes the first reading.
+    /// Read what has changed again after this time; `None` takes the first reading.
     pub confirm_after: Option<Duration>,
 }
 
@@ -47,7 +47,7 @@ impl Care {
             }
             Outcome::Answered { .. } => self
                 .confirm_after
-                .filter(|_| known.is_some_and(|known| has_another_version(known, &first.outcome)))
+                .filter(|_| known.is_some_and(|known| is_news(known, &first.outcome)))
                 .map(|after| Instant::now() + after),
         };
         match due {
@@ -58,6 +58,11 @@ impl Care {
 }
 
 impl Again {
+    /// How long the first visit took.
+    pub(super) fn took(&self) -> Duration {
+        self.first.took
+    }
+
     /// What the two visits come to.
     pub(super) fn settle(self, second: Observation) -> Observation {
         let attempts = self.first.attempts + 1;
@@ -65,14 +70,16 @@ impl Again {
             (&self.first.outcome, &second.outcome),
             (Outcome::Answered { .. }, Outcome::Answered { .. })
         );
-        let outcome = match (&self.first.outcome, second.outcome) {
-            (Outcome::Answered { reading: first, .. }, Outcome::Answered { reading: second, raw })
-                if first.facts.version != second.facts.version =>
-            {
-                let detail = format!(
-                    "read version {} and then {} within one sweep: neither is taken; the next sweep reads again",
-                    first.facts.version, second.facts.version
-                );
+        let apart = match (&self.first.outcome, &second.outcome) {
+            (Outcome::Answered { reading: first, .. }, Outcome::Answered { reading: second, .. }) => {
+                disagreement(&first.facts, &second.facts)
+            }
+            _ => None,
+        };
+        let outcome = match (apart, second.outcome) {
+            (Some(apart), Outcome::Answered { raw, .. }) => {
+                let detail =
+                    format!("read {apart} within one sweep: neither is taken; the next sweep reads again");
                 let failure = Failure::new(FailureKind::Parse, Stage::Parse, detail);
                 Outcome::Failed { failure, raw: Some(raw) }
             }
@@ -89,18 +96,13 @@ impl Again {
     }
 }
 
-/// The devices that answered when they were last visited.
-pub(super) fn good(before: &Snapshot) -> HashSet<DeviceId> {
-    let good = before.devices.iter().filter(|state| state.known.is_up() == Some(true));
-    good.map(|state| state.device.id.clone()).collect()
-}
-
+/// What is known of a device.
 pub(super) fn known<'a>(before: &'a Snapshot, device: &DeviceId) -> Option<&'a Known> {
     let found = before.devices.binary_search_by(|state| state.device.id.cmp(device)).ok()?;
     before.devices.get(found).map(|state| &state.known)
 }
 
-fn has_another_version(known: &Known, outcome: &Outcome) -> bool {
+fn is_news(known: &Known, outcome: &Outcome) -> bool {
     let (Some(last), Outcome::Answered { reading, .. }) = (&known.facts, outcome) else { return false };
-    last.reading.facts.version != reading.facts.version
+    wants_second_reading(&last.reading, reading)
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::debug;
 
-use super::gates::Pass;
+use super::engine::{Grant, Turned};
+use super::quiet;
 use super::tail::{Again, Care, known};
 use super::{Outlet, RecorderEnded};
-use crate::activity::Note;
+use crate::activity::{BreakerNews, BreakerTurn, Note};
 use crate::clock::Timestamp;
-use crate::device::{Device, DeviceId};
+use crate::device::{CredentialId, DeviceId};
 use crate::failure::{Failure, FailureKind, Stage};
 use crate::known::Snapshot;
 use crate::observation::{Observation, Outcome, StageTimes, SweepId};
@@ -24,7 +25,6 @@ pub(super) struct Visiting<T> {
     pub(super) prober: Arc<Prober<T>>,
     pub(super) outlet: Outlet,
     pub(super) sweep: SweepId,
-    pub(super) device: Arc<Device>,
     pub(super) before: Arc<Snapshot>,
     pub(super) care: Care,
     /// What the first visit brought, when this is the second.
@@ -32,20 +32,39 @@ pub(super) struct Visiting<T> {
 }
 
 impl<T: Transport> Visiting<T> {
-    /// Visits and tells; gives back what calls for a second visit instead. The permit is still held while the recorder
+    /// Visits and tells; gives back what calls for a second visit instead. The worker is still held while the recorder
     /// takes the result: a slow disk slows the sweep.
-    pub(super) async fn run(self, pass: Pass) -> Result<Option<Again>, RecorderEnded> {
-        let visit = self.prober.again(&self.device, known(&self.before, &self.device.id), self.sweep).await;
-        pass.ended(&visit.observation.outcome);
+    pub(super) async fn run(self, grant: &mut Grant) -> Result<Option<Again>, RecorderEnded> {
+        let device = Arc::clone(grant.device());
+        let known = known(&self.before, &device.id);
+        let visit = self.prober.again(&device, known, self.sweep).await;
+        let observation = quiet::explained(visit.observation, known);
+        if let Some((credential, turned)) = grant.told(&observation.outcome) {
+            let note = Note::Breaker(news(credential, observation.at, turned));
+            self.outlet.notes.send(note).await.map_err(|_| RecorderEnded)?;
+        }
         let observation = match self.first {
-            Some(first) => first.settle(visit.observation),
-            None => match self.care.second(&self.device, &self.before, visit.observation) {
+            Some(first) => first.settle(observation),
+            None => match self.care.second(&device, &self.before, observation) {
                 Ok(again) => return Ok(Some(again)),
                 Err(observation) => *observation,
             },
         };
         tell(&self.outlet, observation).await.map(|()| None)
     }
+}
+
+fn news(credential: CredentialId, at: Timestamp, turned: Turned) -> BreakerNews {
+    let until = |pause| {
+        let pause = chrono::TimeDelta::from_std(pause).unwrap_or_default();
+        at.checked_add_signed(pause).unwrap_or(at)
+    };
+    let turn = match turned {
+        Turned::Opened(pause) => BreakerTurn::Opened { until: until(pause) },
+        Turned::Reopened(pause) => BreakerTurn::Reopened { until: until(pause) },
+        Turned::Closed => BreakerTurn::Closed,
+    };
+    BreakerNews { credential, at, turn }
 }
 
 pub(super) async fn tell(outlet: &Outlet, observation: Observation) -> Result<(), RecorderEnded> {

@@ -51,6 +51,8 @@ mod text;
 mod wire;
 
 pub use keys::{SetupProblem, SshSetupError};
+#[cfg(any(test, fuzzing))]
+pub use known_hosts::fuzz as fuzz_known_hosts;
 
 /// How long the orderly end of a visit may take. The answer is safe by then; the wait only spares the device a reset
 /// connection and a VTY line that hangs until its timeout.
@@ -138,13 +140,22 @@ fn prepare_logins(
 /// Sets this process's limit on locked memory to zero. russh locks the pages of its short-lived session keys at each
 /// step of a login, which costs a tenth of the CPU and two memory mappings a session (the kernel allows 65,530), and goes
 /// on without when it isn't allowed to. versweep keeps such keys out of swap and core dumps by its unit file instead.
-/// Call it once, before the first visit; a process with CAP_IPC_LOCK is not bound by the limit.
+///
+/// root is bound by the limit only without CAP_IPC_LOCK, so that goes as well. A capability belongs to a thread, and new
+/// threads inherit it: call this before the runtime is made, where that can be; the limit holds wherever it is called.
 ///
 /// # Errors
-/// When the kernel refuses to lower the limit.
+/// When the kernel refuses to lower either.
 pub fn tune_process() -> std::io::Result<()> {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    Ok(setrlimit(Resource::Memlock, Rlimit { current: Some(0), maximum: Some(0) })?)
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    setrlimit(Resource::Memlock, Rlimit { current: Some(0), maximum: Some(0) })?;
+    let mut sets = capabilities(None)?;
+    if sets.effective.contains(CapabilitySet::IPC_LOCK) {
+        sets.effective.remove(CapabilitySet::IPC_LOCK);
+        set_capabilities(None, sets)?;
+    }
+    Ok(())
 }
 
 impl Transport for SshTransport {
@@ -186,7 +197,7 @@ impl Transport for SshTransport {
 impl SshTransport {
     fn login(&self, credential: &CredentialId) -> Result<&Login, TransportError> {
         self.logins.get(credential).ok_or_else(|| {
-            let detail = format!("credential {credential} is not loaded");
+            let detail = format!("credential {credential} is not loaded: a reload reads it");
             TransportError::new(FailureKind::Internal, Stage::Connect, detail)
         })
     }
@@ -302,7 +313,11 @@ mod tests {
     #[test]
     fn tuning_takes_the_right_to_lock_memory() {
         use rustix::process::{Resource, getrlimit};
+        use rustix::thread::{CapabilitySet, capabilities};
         super::tune_process().unwrap();
         assert_eq!(getrlimit(Resource::Memlock).current, Some(0));
+        // root kept locking: its capability goes over the limit.
+        let inherited = std::thread::spawn(|| capabilities(None).unwrap().effective).join().unwrap();
+        assert!(!inherited.contains(CapabilitySet::IPC_LOCK));
     }
 }

@@ -108,16 +108,43 @@ fn a_sweep_tells_programs_every_field_and_what_changed() {
     assert_eq!(kinds, ["upgrade", "unreachable"], "and the sinks have it, once");
 }
 
+/// Drift is from a policy: a change is none by itself, and what drifts does so at each sweep.
+#[test]
+fn drift_from_a_policy_has_an_exit_code() {
+    let site = Site::new(2);
+    let silent = sweep(&site, &["--fail-on", "drift"], 64);
+    assert!(text(&silent.stderr).contains("policy: there is none, so nothing is drift"), "{silent:?}");
+
+    let device = &site.devices()[0];
+    let runs = device.version();
+    let policy = format!(
+        "[[policy]]\nname = 'lab'\nselect = {{ device = '{}' }}\napproved = '{runs}'\n",
+        device.name()
+    );
+    site.write("versweep.toml", &(site.config("schedule = 'never'", 8) + &policy));
+    sweep(&site, &["--fail-on", "drift"], 0);
+    let (_, after) = site.upgrade(device, 1);
+    let (_, summary) = sweep_json(&site, &["--fail-on", "drift"], 2);
+    let drifted = &summary["drifted"][0];
+    assert_eq!((&drifted["device"], &drifted["policy"]), (&device.name().into(), &"lab".into()));
+    assert_eq!((&drifted["result"], &drifted["version"]), (&"drifted".into(), &after.as_str().into()));
+    let again = sweep(&site, &["--fail-on", "drift"], 2);
+    let line = format!("drifted by policy lab: {after} is not among the approved versions");
+    assert!(text(&again.stdout).contains(&line), "{again:?}");
+    let kinds: Vec<_> = site.events().iter().map(|event| event["type"].clone()).collect();
+    assert_eq!(kinds, ["upgrade", "policy_lost"], "told once");
+}
+
 #[test]
 fn a_sweep_says_by_its_exit_code_what_was_found() {
     let site = Site::new(3);
-    sweep(&site, &["--fail-on", "drift", "--fail-on", "failure"], 0);
+    sweep(&site, &["--fail-on", "change", "--fail-on", "failure"], 0);
     site.upgrade(&site.devices()[0], 1);
-    sweep(&site, &["--fail-on", "drift"], 2);
-    sweep(&site, &["--fail-on", "drift"], 0);
+    sweep(&site, &["--fail-on", "change"], 2);
+    sweep(&site, &["--fail-on", "change"], 0);
     site.set_fault(&site.devices()[1], Some(Fault::NotSsh));
     sweep(&site, &["--fail-on", "failure"], 2);
-    sweep(&site, &["--fail-on", "drift"], 0);
+    sweep(&site, &["--fail-on", "change"], 0);
     let elsewhere = run(&["sweep", "--config.file", "/nowhere/versweep.toml"]);
     assert_eq!(elsewhere.0, Some(64), "{}", elsewhere.2);
     assert!(elsewhere.2.contains("/nowhere/versweep.toml: can't be read"), "{}", elsewhere.2);

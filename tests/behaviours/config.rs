@@ -7,8 +7,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use versweep::config::{self, Config, Draft, SinkConfig};
+use versweep::change::ChangeKind;
+use versweep::config::{self, Config, Draft, SinkKind};
 use versweep::device::{CredentialId, DeviceId, Labels};
+use versweep::event::{Route, Severity};
 use versweep::settings::DeviceSettings;
 use versweep::timetable::{CronTimes, Timetable};
 
@@ -151,6 +153,20 @@ fn the_shipped_sample_names_every_key() {
         "select",
         "type",
         "name",
+        "interval",
+        "max_shrink",
+        "watch",
+        "relabel",
+        "url",
+        "bearer",
+        "allow_private",
+        "ca_file",
+        "token",
+        "filter",
+        "page",
+        "dialect",
+        "delimiter",
+        "columns",
         "schedule",
         "timezone",
         "spread",
@@ -235,8 +251,23 @@ fn sweeps_keep_their_order_and_their_schedules() {
 
 #[test]
 fn sinks_are_read() {
-    let config = good("[[sink]]\ntype = 'journal'\n[[sink]]\ntype = 'jsonl'\npath = '/x.jsonl'");
-    assert_eq!(config.sinks, [SinkConfig::Journal, SinkConfig::Jsonl { path: "/x.jsonl".into() }]);
+    let config = good(
+        "[events]\nsource = '/ams'\n[[sink]]\ntype = 'journal'\n\
+         [[sink]]\ntype = 'jsonl'\nname = 'file'\npath = '/x.jsonl'\nrotate_mib = 0\nkinds = ['upgrade']\n\
+         severity = 'notice'\nselect = { site = 'ams' }\ndigest = 20\ndigest_by = 'role'\nmax_pending = 500\n\
+         [[sink]]\ntype = 'command'\nargv = ['/bin/true', '-x']\ntimeout = '3s'",
+    );
+    assert_eq!(config.event_source, "/ams");
+    let [journal, file, command] = &config.sinks[..] else { panic!("{:?}", config.sinks) };
+    assert_eq!((journal.name.as_str(), &journal.kind), ("journal", &SinkKind::Journal));
+    assert_eq!((&journal.route, &journal.digest, journal.max_pending), (&Route::default(), &None, 100_000));
+    let jsonl = SinkKind::Jsonl { path: "/x.jsonl".into(), size: None, keep: 5 };
+    assert_eq!((file.name.as_str(), &file.kind, file.max_pending), ("file", &jsonl, 500));
+    assert_eq!((&file.route.kinds[..], file.route.severity), (&[ChangeKind::Upgrade][..], Severity::Notice));
+    assert_eq!(file.route.select.0["site"], ["ams"]);
+    assert_eq!(file.digest, Some((20, "role".to_owned())));
+    let argv = vec!["/bin/true".to_owned(), "-x".to_owned()];
+    assert_eq!(command.kind, SinkKind::Command { argv, timeout: Duration::from_secs(3) });
 }
 
 /// Three places, one secret each, none of which may show anywhere.

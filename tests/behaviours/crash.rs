@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use versweep::activity::{Judgement, Note};
 use versweep::change::ChangeKind;
 use versweep::clock::{SystemClock, Timestamp};
-use versweep::courier;
+use versweep::courier::{self, Setup};
 use versweep::diff::{FlapRules, Rules, apply, diff};
 use versweep::event::Event;
 use versweep::failure::FailureKind;
@@ -72,10 +72,12 @@ async fn visit_for_ever(folder: &Path) {
         down_after: DOWN_AFTER,
         flapping: FlapRules::default(),
         keep_history: Duration::from_secs(1 << 40),
+        policies: Arc::default(),
     };
     let recorder = Recorder::start(store, loaded, judgement, Arc::new(SystemClock));
-    let jsonl = Sink::Jsonl(Jsonl::new(&folder.join("events.jsonl")));
-    let _courier = courier::start(SINK, jsonl, &path, recorder.outbox.clone()).unwrap();
+    let jsonl = Sink::jsonl(Jsonl::new(&folder.join("events.jsonl"), None, "/test"));
+    let setup = Setup::plain(SINK, jsonl);
+    let _courier = courier::start(setup, &path, recorder.outbox.clone(), Arc::new(SystemClock)).unwrap();
     loop {
         for (device, next) in next.iter_mut().enumerate() {
             // Uneven, so that batches begin and end anywhere.
@@ -217,7 +219,7 @@ fn check_lines(folder: &Path, path: &Path, events: &[Event]) {
     let mut sequences: Vec<i64> = text
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .map(|line| line["sequence"].as_i64().unwrap())
+        .map(|line| line["data"]["sequence"].as_i64().unwrap())
         .collect();
     sequences.sort_unstable();
     sequences.dedup();

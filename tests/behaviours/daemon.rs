@@ -33,7 +33,7 @@ pub(crate) fn sweeps_total(daemon: &Daemon) -> f64 {
 }
 
 /// Waits for two sweeps that began after this call.
-fn two_more_sweeps(daemon: &Daemon) {
+pub(crate) fn two_more_sweeps(daemon: &Daemon) {
     // The one that is on may have visited a device before now.
     let enough = sweeps_total(daemon) + 3.0;
     eventually("more sweeps", || sweeps_total(daemon) >= enough);

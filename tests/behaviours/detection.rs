@@ -19,6 +19,7 @@ use versweep::recorder::Recorder;
 use versweep::status::SweepStatus;
 use versweep::store::Store;
 use versweep::sweep::{Care, Engine, Outlet, Plan, Stop, run};
+use versweep::timetable::Windows;
 use versweep::transport::fake::{FakeAnswer, FakeTransport, Script};
 
 use crate::devices::{PASSWORD, device_at, transport};
@@ -173,6 +174,8 @@ async fn sweep_and_record(store: &Path, transport: &FakeTransport) -> Vec<String
         reason: Reason::Schedule,
         devices: vec![visits::device("r1")],
         spread: Duration::ZERO,
+        blackout: Windows::default(),
+        fresh_for: Duration::ZERO,
         prober: Arc::new(prober),
         before: recorder.snapshot.load_full(),
         care: Care::default(),

@@ -24,7 +24,7 @@ use versweep::transport::ssh::SshTransport;
 use versweep::transport::{Trace, Transport};
 
 use crate::devices::{PASSWORD, PATIENT, credential, device_at, settings};
-use crate::gentle::{Sweep, devices, gates};
+use crate::gentle::{Sweep, devices, rules};
 use crate::shell_server::{ShellServer, ShellSetup};
 use crate::ssh_server::{Manner, Server, Setup, fresh_key};
 use crate::visits;
@@ -336,7 +336,7 @@ async fn inside() -> Vec<Row> {
 async fn held_back() -> Row {
     let refused = FakeTransport::new().otherwise(Script::always(FakeAnswer::fails(FailureKind::Auth)));
     let mut sweep = Sweep::of(refused);
-    sweep.engine = Engine::with_gates(1, gates(&[]));
+    sweep.engine = Engine::with_rules(rules(1, &[]));
     let seen = sweep.over(&devices(9, "roll")).await;
     let told = seen.into_iter().map(failure).find(|told| told.kind == FailureKind::Breaker).unwrap();
     row(

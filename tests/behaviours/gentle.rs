@@ -7,14 +7,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use versweep::activity::{Note, Reason};
 use versweep::breaker;
-use versweep::clock::SystemClock;
+use versweep::clock::{Clock, SystemClock, Timestamp};
 use versweep::device::{CredentialId, Device, PlatformChoice, PlatformKey};
-use versweep::failure::FailureKind;
-use versweep::known::{DeviceState, Known, Snapshot};
+use versweep::dispatch::Rules;
+use versweep::failure::{Failure, FailureKind, Stage};
+use versweep::known::{DeviceState, Known, LastVisit, Snapshot, SweepRecord};
 use versweep::observation::{Observation, Outcome, SweepId};
 use versweep::probe::Prober;
 use versweep::status::SweepStatus;
-use versweep::sweep::{Care, Engine, GateRules, Outlet, Plan, Stop, run};
+use versweep::sweep::{Care, Engine, Outlet, Plan, Stop, run};
+use versweep::timetable::{Window, Windows};
 use versweep::transport::fake::{FakeAnswer, FakeTransport, Script};
 
 use crate::visits;
@@ -79,27 +81,54 @@ pub(crate) struct Sweep {
     transport: FakeTransport,
     before: Arc<Snapshot>,
     care: Care,
+    blackout: Windows,
+    clock: Arc<dyn Clock>,
+}
+
+/// Wall time that goes with the paused time of tests.
+struct PausedClock(Timestamp, Instant);
+
+impl Clock for PausedClock {
+    fn now(&self) -> Timestamp {
+        self.0 + self.1.elapsed()
+    }
 }
 
 impl Sweep {
     pub(crate) fn of(transport: FakeTransport) -> Self {
-        Self { engine: Engine::new(64), transport, before: Arc::default(), care: Care::default() }
+        Self {
+            engine: Engine::new(64),
+            transport,
+            before: Arc::default(),
+            care: Care::default(),
+            blackout: Windows::default(),
+            clock: Arc::new(SystemClock),
+        }
     }
 
     pub(crate) async fn over(&self, devices: &[Arc<Device>]) -> Vec<Observation> {
+        let (record, seen) = self.named("all", devices).await;
+        assert!(record.complete);
+        assert_eq!(seen.len(), devices.len(), "every device is told of once");
+        seen
+    }
+
+    async fn named(&self, name: &str, devices: &[Arc<Device>]) -> (SweepRecord, Vec<Observation>) {
         let plan = Plan {
             id: visits::sweep_id(1),
-            name: "all".into(),
+            name: name.into(),
             reason: Reason::Schedule,
             devices: devices.to_vec(),
             spread: Duration::ZERO,
             prober: Arc::new(Prober {
                 transport: Arc::new(self.transport.clone()),
                 platforms: visits::judgement().platforms,
-                clock: Arc::new(SystemClock),
+                clock: Arc::clone(&self.clock),
             }),
             before: Arc::clone(&self.before),
             care: self.care,
+            blackout: self.blackout.clone(),
+            fresh_for: Duration::from_secs(60),
         };
         let (notes, mut told) = mpsc::channel(16);
         let (status, _) = watch::channel(SweepStatus::default());
@@ -114,10 +143,16 @@ impl Sweep {
                 seen.push(*observation);
             }
         }
-        let record = going.await.unwrap().unwrap();
-        assert!(record.complete);
-        assert_eq!(seen.len(), devices.len(), "every device is told of once");
-        seen
+        (going.await.unwrap().unwrap(), seen)
+    }
+}
+
+/// The detail of a device's failure.
+fn detail<'a>(seen: &'a [Observation], device: &str) -> (FailureKind, &'a str) {
+    let found = seen.iter().find(|visit| visit.device.as_str() == device).unwrap();
+    match &found.outcome {
+        Outcome::Failed { failure, .. } => (failure.kind, &failure.detail),
+        Outcome::Answered { .. } => panic!("{device} answered"),
     }
 }
 
@@ -127,22 +162,24 @@ fn failures(seen: &[Observation], wanted: FailureKind) -> usize {
     seen.iter().filter(is).count()
 }
 
-pub(crate) fn gates(logins_per_second: &[(&str, f64)]) -> GateRules {
+pub(crate) fn rules(workers: usize, logins_per_second: &[(&str, f64)]) -> Rules {
     let rate = |(name, rate): &(&str, f64)| (CredentialId::new(name).unwrap(), *rate);
-    GateRules {
+    Rules {
+        workers,
         breaker: breaker::Rules {
             failures: 5,
             window: Duration::from_secs(60),
             pause: Duration::from_secs(300),
         },
         logins_per_second: logins_per_second.iter().map(rate).collect(),
+        ..Rules::default()
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_budget_paces_its_own_credential_and_no_other() {
     let mut sweep = Sweep::of(FakeTransport::new().otherwise(Script::always(frr("8.4.4"))));
-    sweep.engine = Engine::with_gates(64, gates(&[("slow", 10.0)]));
+    sweep.engine = Engine::with_rules(rules(64, &[("slow", 10.0)]));
     let began = Instant::now();
     sweep.over(&devices(300, "free")).await;
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
@@ -159,13 +196,13 @@ async fn a_budget_paces_its_own_credential_and_no_other() {
 async fn a_wrong_password_is_tried_on_a_handful_of_devices_and_not_on_the_fleet() {
     let refused = FakeTransport::new().otherwise(Script::always(FakeAnswer::fails(FailureKind::Auth)));
     let mut sweep = Sweep::of(refused);
-    sweep.engine = Engine::with_gates(4, gates(&[]));
+    sweep.engine = Engine::with_rules(rules(4, &[]));
     let fleet = devices(500, "roll");
     let seen = sweep.over(&fleet).await;
     // Those under way when the fifth refusal came can't be called back.
     assert!(sweep.transport.visits().len() <= 5 + 4, "{} logins", sweep.transport.visits().len());
     assert_eq!(failures(&seen, FailureKind::Breaker) + failures(&seen, FailureKind::Auth), 500);
-    assert!(sweep.engine.gates.status()[0].open);
+    assert!(sweep.engine.status().gates[0].open);
 
     // Within the pause nobody tries.
     let before = sweep.transport.visits().len();
@@ -183,13 +220,13 @@ async fn the_breaker_closes_when_a_good_device_lets_the_canary_in() {
     let script =
         Script::by(|_, visit| if visit == 1 { FakeAnswer::fails(FailureKind::Auth) } else { frr("8.4.4") });
     let mut sweep = Sweep::of(FakeTransport::new().otherwise(script));
-    sweep.engine = Engine::with_gates(1, gates(&[]));
+    sweep.engine = Engine::with_rules(rules(1, &[]));
     let fleet = devices(5, "roll");
     assert_eq!(failures(&sweep.over(&fleet).await, FailureKind::Auth), 5);
-    assert!(sweep.engine.gates.status()[0].open);
+    assert!(sweep.engine.status().gates[0].open);
     tokio::time::advance(Duration::from_secs(301)).await;
     sweep.over(&fleet[..1]).await;
-    assert!(!sweep.engine.gates.status()[0].open);
+    assert!(!sweep.engine.status().gates[0].open);
     assert_eq!(failures(&sweep.over(&fleet).await, FailureKind::Breaker), 0);
 }
 
@@ -236,4 +273,81 @@ async fn a_change_is_read_twice_before_it_is_told() {
     };
     let versions = ["a0", "a1", "a2", "a3"].map(|name| version(told(name)));
     assert_eq!(versions, ["8.4.4", "9.1.2", "parse", "disconnected"]);
+}
+
+/// `login block-for` of IOS: after too many refused logins nobody is let in, by a refused connection.
+#[tokio::test(start_paused = true)]
+async fn a_device_in_its_quiet_mode_is_told_as_what_it_is() {
+    let transport = FakeTransport::new().otherwise(Script::always(FakeAnswer::fails(FailureKind::Refused)));
+    let mut sweep = Sweep::of(transport);
+    sweep.engine = Engine::with_rules(rules(4, &[]));
+    sweep.care = Care { retry: true, confirm_after: None };
+    let fleet = devices(12, "a");
+    sweep.before = refused(&fleet[..10], SystemClock.now() - Duration::from_secs(300));
+    let seen = sweep.over(&fleet).await;
+    let (kind, told) = detail(&seen, "a3");
+    assert_eq!(kind, FailureKind::Refused, "what happened on the wire");
+    assert!(told.contains("quiet mode") && told.contains("5 min"), "{told}");
+    assert!(!detail(&seen, "a11").1.contains("quiet mode"), "no login was refused there");
+    assert!(!sweep.engine.status().gates[0].open, "nothing was sent, so that nothing was refused");
+    assert_eq!(sweep.transport.visits_to("a3"), 1, "and it is not tried again");
+
+    sweep.before = refused(&fleet, SystemClock.now() - Duration::from_secs(7200));
+    assert!(!detail(&sweep.over(&fleet).await, "a3").1.contains("quiet mode"), "that was long ago");
+}
+
+/// What is known of devices whose last visit, at that instant, ended with a refused login.
+fn refused(devices: &[Arc<Device>], at: Timestamp) -> Arc<Snapshot> {
+    let failure = Failure::new(FailureKind::Auth, Stage::Auth, "");
+    let visit = LastVisit { at, took: Duration::ZERO, failure: Some(failure) };
+    let known = Known { visit: Some(visit), consecutive_failures: 1, ..Known::default() };
+    let state =
+        |device: &Arc<Device>| Arc::new(DeviceState { device: Arc::clone(device), known: known.clone() });
+    let mut states: Vec<_> = devices.iter().map(state).collect();
+    states.sort_by(|a, b| a.device.id.cmp(&b.device.id));
+    Arc::new(Snapshot { devices: states, ..Snapshot::default() })
+}
+
+/// Of two sweeps that want the same devices the second takes what the first found.
+#[tokio::test(start_paused = true)]
+async fn a_fresh_result_of_another_sweep_does_for_this_one() {
+    let answer = frr("8.4.4").after(Duration::from_secs(3));
+    let mut sweep = Sweep::of(FakeTransport::new().otherwise(Script::always(answer)));
+    sweep.engine = Engine::with_rules(Rules { fresh_for: Duration::from_secs(60), ..rules(100, &[]) });
+    let fleet = devices(20, "a");
+    let (first, second) = tokio::join!(sweep.named("all", &fleet), sweep.named("core", &fleet));
+    assert_eq!(sweep.transport.visits().len(), 20, "one login to each device");
+    assert_eq!(first.1.len() + second.1.len(), 20, "each is told of once");
+    for (record, _) in [first, second] {
+        assert_eq!((record.answered, record.complete), (20, true), "and counts in both");
+    }
+    tokio::time::advance(Duration::from_secs(61)).await;
+    assert_eq!(sweep.named("core", &fleet).await.1.len(), 20, "an old result does not do");
+    assert_eq!(sweep.named("core", &fleet).await.1.len(), 20, "nor does its own");
+}
+
+/// A window that begins while a sweep is on: what goes on comes to its end, the rest waits for the window's.
+#[tokio::test(start_paused = true)]
+async fn no_visit_begins_in_a_blackout() {
+    let answer = frr("8.4.4").after(Duration::from_secs(30));
+    let mut sweep = Sweep::of(FakeTransport::new().otherwise(Script::always(answer)));
+    sweep.engine = Engine::with_rules(rules(10, &[]));
+    let began = Instant::now();
+    // A Wednesday, 90 s before the window: three rounds of ten begin before it.
+    let start = "2026-11-25T07:58:30Z".parse().unwrap();
+    sweep.clock = Arc::new(PausedClock(start, began));
+    sweep.blackout = Windows::new(chrono_tz::UTC, vec![Window::new("Mon-Fri 08:00-09:00").unwrap()]);
+    sweep.over(&devices(50, "a")).await;
+    let dark = Duration::from_secs(90)..Duration::from_secs(3690);
+    let starts: Vec<_> = sweep.transport.visits().iter().map(|visit| visit.began - began).collect();
+    let early = starts.iter().filter(|start| **start < dark.start).count();
+    let late = starts.iter().filter(|start| **start >= dark.end).count();
+    assert_eq!((early, late), (30, 20), "{starts:?}");
+
+    // One that begins within a window waits for its end.
+    let again = Instant::now();
+    sweep.clock = Arc::new(PausedClock("2026-11-25T08:59:00Z".parse().unwrap(), again));
+    sweep.over(&devices(1, "b")).await;
+    let visit = sweep.transport.visits().pop().unwrap();
+    assert_eq!((visit.began - again).as_secs(), 60);
 }

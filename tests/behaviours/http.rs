@@ -8,15 +8,17 @@ use arc_swap::ArcSwap;
 use clap::Parser as _;
 use hyper::Uri;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use versweep::activity::{OnDemand, Reason, Start, SweepHandle, Trigger};
+use versweep::activity::{Ask, Book, OnDemand, Reason, Start, SweepHandle, Trigger};
 use versweep::cli::changes::{self, ChangesArgs};
 use versweep::cli::client;
 use versweep::cli::devices::{self, DevicesArgs};
+use versweep::cli::sweeps::{self, SweepsArgs};
 use versweep::clock::ManualClock;
 use versweep::device::PlatformChoice;
 use versweep::failure::FailureKind;
@@ -24,58 +26,92 @@ use versweep::http::{App, Readiness, ReloadRequest, serve};
 use versweep::known::{DeviceState, Known, Snapshot};
 use versweep::metrics::{Exporter, Live};
 use versweep::observation::SweepId;
+use versweep::platform::Platforms;
 use versweep::status::SweepStatus;
 
-use crate::fleet;
+use crate::{fleet, kept};
 
 /// A server on a loopback port, with the ends that the daemon would hold.
-struct House {
-    address: SocketAddr,
-    readiness: watch::Sender<Readiness>,
+pub(crate) struct House {
+    pub(crate) address: SocketAddr,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) folder: TempDir,
+    pub(crate) news: watch::Sender<i64>,
+    pub(crate) asks: Option<mpsc::Receiver<Ask>>,
+    pub(crate) book: Book,
+    pub(crate) readiness: watch::Sender<Readiness>,
     status: watch::Sender<SweepStatus>,
     started: mpsc::Receiver<Start>,
     reloads: mpsc::Receiver<ReloadRequest>,
-    stop: CancellationToken,
-    server: JoinHandle<()>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) server: JoinHandle<()>,
 }
 
 impl House {
-    async fn open(snapshot: Snapshot) -> Self {
+    pub(crate) async fn open(snapshot: Snapshot) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (readiness, is_ready) = watch::channel(Readiness::Ready);
         let (status, sweep_status) = watch::channel(SweepStatus::default());
         let (trigger, started) = Trigger::new();
         let (reload, reloads) = mpsc::channel(1);
+        let (on_demand, asks, book) = OnDemand::new();
         let sweep = SweepHandle { name: "all".into(), status: sweep_status, trigger };
+        let folder = kept::store(&snapshot);
+        let (news, news_seen) = watch::channel(kept::last_sequence(&folder));
+        let platforms = Arc::new(Platforms::builtin());
+        let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
         let app = App {
-            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            snapshot: Arc::clone(&snapshot),
             sweeps: Arc::new(ArcSwap::from_pointee(vec![sweep])),
-            on_demand: OnDemand::new().0,
+            on_demand,
             exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
             live: Arc::new(|| Live { sweeps: Vec::new(), ..fleet::live(fleet::noon()) }),
             reload,
+            confirm: mpsc::channel(1).0,
             readiness: is_ready,
             clock: Arc::new(ManualClock::new(fleet::noon())),
+            store: kept::path_in(&folder),
+            outbox: news_seen,
+            platforms: Arc::new(move || Arc::clone(&platforms)),
         };
         let stop = CancellationToken::new();
         let server = tokio::spawn(serve(vec![listener], app, stop.clone()));
-        Self { address, readiness, status, started, reloads, stop, server }
+        Self {
+            address,
+            snapshot,
+            folder,
+            news,
+            asks: Some(asks),
+            book,
+            readiness,
+            status,
+            started,
+            reloads,
+            stop,
+            server,
+        }
     }
 
-    async fn small() -> Self {
+    pub(crate) async fn small() -> Self {
         Self::open(fleet::snapshot(fleet::noon())).await
     }
 
-    async fn ask(&self, method: &str, target: &str, headers: &str) -> Answer {
+    pub(crate) async fn ask(&self, method: &str, target: &str, headers: &str) -> Answer {
         ask(self.address, method, target, headers).await
     }
 
-    async fn get(&self, target: &str) -> Answer {
+    /// A POST of JSON.
+    pub(crate) async fn post(&self, target: &str, body: &str) -> Answer {
+        let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        send(self.address, "POST", target, &headers, body.as_bytes()).await
+    }
+
+    pub(crate) async fn get(&self, target: &str) -> Answer {
         self.ask("GET", target, "").await
     }
 
-    async fn json(&self, target: &str) -> Value {
+    pub(crate) async fn json(&self, target: &str) -> Value {
         let answer = self.get(target).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         serde_json::from_str(&answer.body).unwrap()
@@ -83,20 +119,33 @@ impl House {
 }
 
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 /// One request by hand, so that the test sees the bytes.
 async fn ask(address: SocketAddr, method: &str, target: &str, headers: &str) -> Answer {
+    send(address, method, target, headers, b"").await
+}
+
+/// The same with a body.
+pub(crate) async fn send(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &str,
+    body: &[u8],
+) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request =
         format!("{method} {target} HTTP/1.1\r\nHost: versweep\r\nConnection: close\r\n{headers}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
+    // A server that refuses may not read all of it.
+    let _ = stream.write_all(body).await;
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).await.unwrap();
+    let _ = stream.read_to_end(&mut bytes).await;
     let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -186,66 +235,6 @@ async fn only_this_host_acts_and_no_browser_or_proxy_for_another() {
 }
 
 #[tokio::test]
-async fn devices_are_listed_filtered_and_paged() {
-    let house = House::small().await;
-    let all = house.json("/api/v1/devices").await;
-    assert_eq!(all["devices"].as_array().unwrap().len(), 5);
-    assert_eq!(all.get("next"), None);
-    let core2 = &all["devices"][1];
-    assert_eq!(
-        (&core2["device"], &core2["version"], &core2["state"]),
-        (&"core2.ams".into(), &"7.9.2".into(), &"up".into())
-    );
-    assert_eq!(core2["last_version_change"], "2026-11-23T11:59:00Z");
-    let edge1 = &all["devices"][2];
-    assert_eq!((&edge1["failure"]["reason"], &edge1["version"]), (&"timeout".into(), &"22.4R3.25".into()));
-
-    let page = house.json("/api/v1/devices?limit=2").await;
-    assert_eq!(page["next"], "core2.ams");
-    let rest = house.json("/api/v1/devices?limit=3&after=core2.ams").await;
-    assert_eq!((rest["devices"].as_array().unwrap().len(), rest.get("next")), (3, None));
-    let found = house.json("/api/v1/devices?q=JUNIPER&state=unreachable").await;
-    assert_eq!(found["devices"].as_array().unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn changes_and_sweeps_are_listed() {
-    let house = House::small().await;
-    let changes = house.json("/api/v1/changes?device=core2.ams&kind=upgrade").await;
-    assert_eq!(
-        (&changes["changes"][0]["before"], &changes["changes"][0]["after"]),
-        (&"7.8.1".into(), &"7.9.2".into())
-    );
-    assert_eq!(house.json("/api/v1/changes?kind=parser").await["changes"], Value::Array(Vec::new()));
-    let sweeps = house.json("/api/v1/sweeps").await;
-    assert_eq!(
-        (&sweeps["sweeps"][0]["sweep"], &sweeps["sweeps"][0]["last"]["answered"]),
-        (&"all".into(), &2.into())
-    );
-}
-
-#[tokio::test]
-async fn what_the_api_refuses_it_explains() {
-    let house = House::small().await;
-    for (target, status) in [
-        ("/api/v1/devices?limit=0", 400),
-        ("/api/v1/devices?limit=5001", 400),
-        ("/api/v1/devices?limit=many", 400),
-        ("/api/v1/devices?stat=up", 400),
-        ("/api/v1/devices?state=sad", 400),
-        ("/api/v1/changes?kind=nonsense", 400),
-        ("/api/v1/nothing", 404),
-    ] {
-        let answer = house.get(target).await;
-        assert_eq!(answer.status, status, "{target}");
-        assert!(answer.head.contains("content-type: application/problem+json"), "{target}: {}", answer.head);
-        let problem: Value = serde_json::from_str(&answer.body).unwrap();
-        assert_eq!(problem["status"], status, "{target}");
-        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{target}");
-    }
-}
-
-#[tokio::test]
 async fn every_answer_is_guarded_and_bodies_are_small() {
     let house = House::small().await;
     for path in ["/", "/metrics", "/nothing", "/api/v1/devices"] {
@@ -321,7 +310,7 @@ async fn the_client_reads_what_the_server_says() {
     let answer = client::get_json(&base, "/api/v1/devices", &[("q", "core")]).await.unwrap();
     assert_eq!(answer["devices"].as_array().unwrap().len(), 2);
     let refused = client::get_json(&base, "/api/v1/devices", &[("state", "sad")]).await.unwrap_err();
-    assert!(refused.to_string().contains("unknown state: up, failing"), "{refused}");
+    assert!(refused.to_string().contains("unknown state; there are: up, failing"), "{refused}");
 }
 
 #[derive(Debug, clap::Parser)]
@@ -334,6 +323,40 @@ struct DevicesCommand {
 struct ChangesCommand {
     #[command(flatten)]
     args: ChangesArgs,
+}
+
+#[derive(Debug, clap::Parser)]
+struct SweepsCommand {
+    #[command(flatten)]
+    args: SweepsArgs,
+}
+
+#[tokio::test]
+async fn sweeps_are_printed_with_their_progress_and_their_runs() {
+    let house = House::small().await;
+    let url = format!("http://{}", house.address);
+    let print = async |more: &[&str]| {
+        let mut printed = Vec::new();
+        let command = SweepsCommand::parse_from([&["", "--url", &url], more].concat());
+        sweeps::list(&command.args, &mut printed).await.unwrap();
+        String::from_utf8(printed).unwrap()
+    };
+    assert!(print(&[]).await.contains("waiting"));
+    house.status.send_modify(|status| {
+        *status = SweepStatus {
+            running: Some(SweepId::starting(fleet::noon())),
+            total: 200,
+            answered: 49,
+            failed: 1,
+            ..SweepStatus::default()
+        };
+    });
+    let running = print(&["--sweep", "all"]).await;
+    assert!(running.contains("25 % of 200") && running.contains("49"), "{running}");
+    let runs = print(&["--runs"]).await;
+    assert!(runs.contains("schedule") && runs.contains("2026-11-23T11:58:20Z"), "{runs}");
+    let run: Value = serde_json::from_str(&print(&["--runs", "--output", "json"]).await).unwrap();
+    assert_eq!((&run["answered"], &run["complete"]), (&2.into(), &true.into()));
 }
 
 #[tokio::test]

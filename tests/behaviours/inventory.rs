@@ -54,6 +54,147 @@ fn toml_and_csv_give_the_same_device() {
 }
 
 #[test]
+fn json_and_yaml_give_the_same_device_as_toml() {
+    let toml = "[[device]]\nname = 'core1'\naddress = '192.0.2.1'\nport = 2222\nlegacy_ssh = true\n\
+                labels = { site = 'ams', rack = '12' }";
+    let json = r#"[{"name": "core1", "address": "192.0.2.1", "port": 2222, "legacy_ssh": true,
+                    "labels": {"site": "ams", "rack": "12", "role": null}}]"#;
+    let yaml = "device:\n  - name: core1\n    address: 192.0.2.1\n    port: 2222\n    legacy_ssh: true\n    \
+                labels: {site: ams, rack: '12'}\n";
+    let wanted = good(NETOPS, &[("d.toml", toml)]).devices;
+    assert_eq!(good(NETOPS, &[("d.json", json)]).devices, wanted);
+    assert_eq!(good(NETOPS, &[("d.json", &format!("{{\"device\": {json}}}"))]).devices, wanted);
+    assert_eq!(good(NETOPS, &[("d.yaml", yaml)]).devices, wanted);
+    assert_eq!(good(NETOPS, &[("d.yml", json)]).devices, wanted, "JSON is YAML");
+    assert!(good(NETOPS, &[("d.yml", "# none yet\n")]).devices.is_empty());
+}
+
+/// Whoever writes them by hand gets the same messages as in TOML.
+#[test]
+fn what_is_wrong_in_json_and_yaml_is_told_with_its_line() {
+    let json = "[\n {\"name\": \"a\", \"port\": 0},\n {\"address\": \"192.0.2.1\"},\n\n {\"adress\": 1, \"name\": \"b\",\n  \"labels\": {\"rack\": 12}}, 7]";
+    let yaml =
+        "- name: a\n  port: 0\n- address: 192.0.2.1\n\n- {adress: 1, name: b,\n   labels: {rack: 12}}\n- 7\n";
+    let keys = "name, address, id, labels, port, credential, platform, timeout, connect_timeout, login_timeout, \
+                command_timeout, host_keys, legacy_ssh, jump";
+    let (_, told) = load(NETOPS, &[("d.json", json), ("e.yaml", yaml)]);
+    let wrong = |file: &str, lines: [usize; 4]| {
+        let [a, b, c, d] = lines;
+        format!(
+            "{file}:{a}: device \"a\": port: 0 is out of range: a number from 1 to 65535\n\
+             {file}:{b}: device #2: has no name: a name of its own, which stays the same for ever\n\
+             {file}:{c}: device \"b\": adress: unknown key: known here: {keys}\n\
+             {file}:{c}: device \"b\": labels.rack: 12 is a whole number: must be a text in quotes\n\
+             {file}:{d}: device #4: is no table: name, address and the other keys of a device"
+        )
+    };
+    let wanted = format!("{}\n{}", wrong("d.json", [2, 3, 5, 6]), wrong("e.yaml", [1, 3, 5, 7]));
+    assert_eq!(told.unwrap_err(), wanted);
+    let (_, told) = load(NETOPS, &[("d.json", "[\n{]")]);
+    assert_eq!(told.unwrap_err(), "d.json:2:2: not valid json: key must be a string");
+    let (_, told) = load(NETOPS, &[("d.json", "{\"devices\": []}")]);
+    assert!(told.unwrap_err().contains("is not a list of devices, or a table with that list under device"));
+    let (_, told) = load(NETOPS, &[("d.yaml", "device: [")]);
+    assert!(told.unwrap_err().starts_with("d.yaml:1: not valid yaml: "));
+}
+
+#[test]
+fn a_folder_is_read_in_the_order_of_its_names() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("d")).unwrap();
+    for (name, text) in
+        [("2.csv", "name\nb\n"), ("1.toml", "[[device]]\nname = 'a'"), (".3.toml.swp", "?"), ("4.txt", "?")]
+    {
+        fs::write(folder.path().join("d").join(name), text).unwrap();
+    }
+    let text = format!(
+        "{NETOPS}\n[credentials.netops]\nusername = 'v'\npassword = {{ env = 'P' }}\n\
+                        [[inventory]]\ntype = 'folder'\npath = 'd'\n"
+    );
+    let path = folder.path().join("v.toml");
+    let config = config::draft_str(&path, &text, &|_| Some("p".into())).finish().unwrap();
+    let inventory = inventory::load(&config.inventory, &config.layers, &config.references()).unwrap();
+    let names: Vec<_> = inventory.devices.iter().map(|device| device.id.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(inventory.sources[0].devices, 2);
+}
+
+/// A later source goes over an earlier one, field by field; what both say and not the same is named.
+#[test]
+fn sources_are_merged_by_precedence_and_conflicts_are_named() {
+    let inventory = good(
+        NETOPS,
+        &[
+            ("a.csv", "name,address,port,site,role\ncore1,192.0.2.1,22,ams,core\nonly-a,192.0.2.2,,,\n"),
+            (
+                "b.toml",
+                "[[device]]\nname = 'core1'\naddress = '192.0.2.9'\nlegacy_ssh = true\n\
+                        labels = { site = 'nyc', role = 'core', rack = '7' }",
+            ),
+            ("c.csv", "name,id\ncore1,42\n"),
+        ],
+    );
+    let core1 = inventory.get("core1").unwrap();
+    assert_eq!(core1.endpoint.to_string(), "192.0.2.9:22");
+    assert_eq!(core1.identity.as_deref(), Some("c.csv:42"));
+    assert_eq!(core1.labels.iter().collect::<Vec<_>>(), [("rack", "7"), ("role", "core"), ("site", "nyc")]);
+    let told: Vec<_> = inventory.conflicts.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "core1: address is \"192.0.2.9\" by b.toml, which goes over \"192.0.2.1\" by a.csv",
+            "core1: site is \"nyc\" by b.toml, which goes over \"ams\" by a.csv"
+        ]
+    );
+    let origins: Vec<&[usize]> = inventory.origins.iter().map(|sources| &**sources).collect();
+    assert_eq!(origins, [&[0, 1, 2][..], &[0]]);
+}
+
+#[test]
+fn relabelling_renames_keeps_drops_maps_and_makes() {
+    let config = format!(
+        "{NETOPS}\n[[inventory]]\ntype = 'file'\nname = 'cmdb'\npath = 'r.csv'\nrelabel = [\n\
+         {{ keep = {{ status = 'active|staged' }} }},\n{{ drop = {{ role = 'lab.*' }} }},\n\
+         {{ rename = {{ ip = 'address', os = 'platform' }} }},\n\
+         {{ map = {{ platform = {{ 'IOS XE 17' = 'cisco_xe' }} }} }},\n\
+         {{ set = {{ field = 'site', from = 'name', match = '[^.]+[.]([a-z]+)', value = '$1' }} }},\n\
+         {{ set = {{ field = 'note', value = '' }} }},\n{{ remove = ['status', 'owner'] }},\n]\n"
+    );
+    let csv = "name,ip,os,status,role,owner,note\ncore1.ams,192.0.2.1,IOS XE 17,active,core,me,x\n\
+               lab1.ams,192.0.2.2,IOS XE 17,active,lab-7,me,x\nold.ams,192.0.2.3,IOS XE 17,retired,core,me,x\n";
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("r.csv"), csv).unwrap();
+    let text = format!("{config}\n[credentials.netops]\nusername = 'v'\npassword = {{ env = 'P' }}\n");
+    let config = config::draft_str(&folder.path().join("v.toml"), &text, &|_| Some("p".into())).finish();
+    let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+    let inventory = inventory::load(&config.inventory, &config.layers, &config.references());
+    let inventory = inventory.unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(inventory.devices.len(), 1);
+    let device = &inventory.devices[0];
+    assert_eq!((device.endpoint.host.as_str(), device.platform.as_str()), ("192.0.2.1", "cisco_xe"));
+    assert_eq!(device.labels.iter().collect::<Vec<_>>(), [("role", "core"), ("site", "ams")]);
+    assert_eq!(inventory.sources[0].source, "cmdb");
+}
+
+#[test]
+fn the_shipped_samples_of_other_forms_are_taken() {
+    let text = format!(
+        "{NETOPS}\n[credentials.netops]\nusername = 'v'\npassword = {{ env = 'P' }}\n\
+         [[inventory]]\ntype = 'file'\npath = 'devices.yaml'\n\
+         [[inventory]]\ntype = 'router.db'\npath = 'router.db'\ndialect = 'rancid'\n"
+    );
+    let config = config::draft_str(Path::new("etc/v.toml"), &text, &|_| Some("p".into())).finish().unwrap();
+    let inventory = inventory::load(&config.inventory, &config.layers, &config.references()).unwrap();
+    let told: Vec<_> = inventory.devices.iter().map(|d| (d.id.as_str(), d.platform.as_str())).collect();
+    let wanted = [
+        ("core1.ams.example.net", "cisco_xr"),
+        ("core3.ams", "cisco_xr"),
+        ("edge1.nyc.example.net", "juniper_junos"),
+    ];
+    assert_eq!(told, wanted);
+}
+
+#[test]
 fn all_sources_make_one_sorted_list_with_counts() {
     let inventory = good(
         NETOPS,
@@ -114,12 +255,17 @@ fn default_limits_are_cut_to_a_short_visit() {
 
 #[test]
 fn one_wrong_device_keeps_the_whole_list_back() {
-    let (_, inventory) =
-        load(NETOPS, &[("d.csv", "name,port\na,22\nb,0\n"), ("e.toml", "[[device]]\nname = 'a'")]);
+    let (_, inventory) = load(
+        NETOPS,
+        &[
+            ("d.csv", "name,port\na,22\nb,0\n"),
+            ("e.toml", "[[device]]\nname = 'a'\n\n\n[[device]]\nname = 'a'"),
+        ],
+    );
     assert_eq!(
         inventory.unwrap_err(),
         "d.csv:3: device \"b\": port: \"0\" is out of range: a number from 1 to 65535\n\
-         e.toml:1: device \"a\": is named twice: the first one stands at d.csv:2"
+         e.toml:5: device \"a\": is named twice: the first one stands at e.toml:1"
     );
 }
 
@@ -169,18 +315,31 @@ fn a_selector_without_devices_is_a_warning() {
 /// The formats that people keep inventories in hold anything; whatever it is, it is refused or read, never a panic.
 mod hostile {
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     use proptest::prelude::*;
     use versweep::inventory;
     use versweep::platform::Platforms;
-    use versweep::settings::{JumpHosts, Layers, References, Source, SourceKind};
+    use versweep::settings::{JumpHosts, Layers, References};
+    use versweep::source::{Source, SourceKind};
 
     fn read(name: &str, text: &str) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         let [file, key] = [String::new(), String::new()];
-        let source = Source { name: name.to_owned(), kind: SourceKind::File { path }, file, line: 1, key };
+        let source = Source {
+            name: name.to_owned(),
+            kind: SourceKind::File { path },
+            interval: Duration::from_secs(300),
+            timeout: Duration::from_secs(30),
+            watch: false,
+            max_shrink: 20,
+            relabel: Vec::new(),
+            file,
+            line: 1,
+            key,
+        };
         let jumps = JumpHosts::new();
         let references = References {
             jumps: &jumps,
@@ -197,6 +356,16 @@ mod hostile {
         #[test]
         fn csv_is_read_or_refused(text in "(name,address,port\n)?([a#\",\r\n0-9: é\u{0}]{0,60})") {
             read("d.csv", &text);
+        }
+
+        #[test]
+        fn json_is_read_or_refused(text in "(\\[|\\{\"device\": ?\\[)?(\\{\"(name|port|labels)\":)?[\\[\\]{}\",:a0-9\\\\ \né]{0,60}") {
+            read("d.json", &text);
+        }
+
+        #[test]
+        fn yaml_is_read_or_refused(text in "(device:\n)?( *- (name|port|labels|<<): ?[&*!a]?)?[\\[\\]{}\"'#&*!|>:a0-9\n\t é-]{0,60}") {
+            read("d.yaml", &text);
         }
 
         #[test]

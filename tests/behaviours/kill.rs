@@ -1,11 +1,13 @@
 //! kill -9 of the real daemon at random instants, again and again on the same store, while the fleet changes all the
-//! time. The simulator's log is the truth: no change is invented, none that was shown is lost.
+//! time and a webhook fails at random. The simulator's log is the truth: no change is invented, none that was shown is
+//! lost, and every one of them comes to every sink, in order for each device, always under the same id.
 //!
 //! VERSWEEP_KILL_ROUNDS sets the number of kills, VERSWEEP_KILL_SEED repeats a run's instants.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -16,7 +18,8 @@ use versweep::sim::Upgrade;
 use versweep::store::{ROWS_MAX, Reader, StoredChange};
 
 use crate::daemon::{Daemon, eventually, get, request, sample};
-use crate::site::Site;
+use crate::receiver::Receiver;
+use crate::site::{Site, flat};
 
 const DEVICES: usize = 8;
 
@@ -146,6 +149,7 @@ fn check_lines(path: &Path, changes: &[StoredChange]) {
             torn += 1;
             continue;
         };
+        let event = flat(event);
         let id = event["id"].as_str().unwrap().to_owned();
         if let Some(before) = by_id.insert(id, event.clone()) {
             assert_eq!(before, event, "one id, one event");
@@ -171,6 +175,44 @@ fn check_lines(path: &Path, changes: &[StoredChange]) {
     assert_eq!(lines, stored, "the file of events and the store");
 }
 
+/// A receiver that fails at random until it is told to be well: it refuses single events, is overloaded, asks for time.
+fn failing_receiver(seed: u64, well: &Arc<AtomicBool>) -> Receiver {
+    let (random, well) = (Mutex::new(fastrand::Rng::with_seed(seed)), Arc::clone(well));
+    Receiver::start(move |_| {
+        let chance = random.lock().unwrap().u8(0..100);
+        let answer = match chance {
+            _ if well.load(Ordering::Relaxed) => "204 No Content",
+            0..15 => "500 Oops",
+            15..25 => "503 Busy",
+            25..30 => "429 Later\r\nRetry-After: 1",
+            _ => "204 No Content",
+        };
+        answer.to_owned()
+    })
+}
+
+/// What the webhook took: every change at least once, always the same under one id, and in order for each device.
+fn check_webhook(receiver: &Receiver, changes: &[StoredChange]) {
+    let taken: Vec<Value> = receiver.taken().into_iter().map(flat).collect();
+    let mut first: BTreeMap<String, &Value> = BTreeMap::new();
+    let mut newest: BTreeMap<&str, i64> = BTreeMap::new();
+    for event in &taken {
+        let id = event["id"].as_str().unwrap().to_owned();
+        if let Some(before) = first.get(&id) {
+            assert_eq!(*before, event, "one id, one event");
+            continue;
+        }
+        first.insert(id, event);
+        let (device, sequence) = (event["device"].as_str().unwrap(), event["sequence"].as_i64().unwrap());
+        let before = newest.insert(device, sequence).unwrap_or(0);
+        assert!(before < sequence, "{device}: {sequence} after {before}");
+    }
+    let told: Vec<String> = first.into_keys().collect();
+    let mut stored: Vec<String> = changes.iter().map(|stored| stored.change.id()).collect();
+    stored.sort_unstable();
+    assert_eq!(told, stored, "the webhook and the store");
+}
+
 #[expect(clippy::print_stdout, reason = "shown when the test fails, and with --nocapture")]
 fn tell(line: &str) {
     println!("{line}");
@@ -183,8 +225,11 @@ fn a_daemon_killed_at_any_instant_loses_nothing_and_invents_nothing() {
     tell(&format!("VERSWEEP_KILL_SEED={seed}"));
     let mut random = fastrand::Rng::with_seed(seed);
     let site = Site::new(DEVICES);
-    let named =
-        |device: &std::sync::Arc<versweep::sim::SimDevice>| (device.name().to_owned(), device.version());
+    let well = Arc::new(AtomicBool::new(false));
+    let receiver = failing_receiver(seed, &well);
+    let sink = format!("[[sink]]\ntype = 'webhook'\nurl = '{}'\nallow_private = true\n", receiver.url());
+    site.write("versweep.toml", &format!("{}{sink}", site.config("every = '1s'", 8)));
+    let named = |device: &Arc<versweep::sim::SimDevice>| (device.name().to_owned(), device.version());
     let first: BTreeMap<String, String> = site.devices().iter().map(named).collect();
     let mut seen = Seen::new();
 
@@ -205,6 +250,7 @@ fn a_daemon_killed_at_any_instant_loses_nothing_and_invents_nothing() {
     });
 
     // The fleet is quiet now: a last daemon catches up, delivers everything and stops in order.
+    well.store(true, Ordering::Relaxed);
     let mut daemon = site.daemon();
     eventually("the last daemon has caught up", || {
         let page = daemon.page("/metrics");
@@ -213,12 +259,25 @@ fn a_daemon_killed_at_any_instant_loses_nothing_and_invents_nothing() {
             seen.get(device.name()).and_then(|versions| versions.last()) == Some(&device.version())
         })
     });
+    eventually("the webhook has all", || {
+        let page = daemon.page("/metrics");
+        sample(&page, "versweep_sink_pending{sink=\"webhook\"}") == Some(0.0)
+    });
+    let page = daemon.page("/metrics");
+    assert_eq!(sample(&page, "versweep_sink_dead_total{sink=\"webhook\"}"), Some(0.0));
     assert!(daemon.stop().success());
     check(&site, &seen, &first);
     let changes = Reader::open(&site.path("versweep.db")).unwrap().changes(None, ROWS_MAX).unwrap();
     assert!(changes.len() as u64 >= rounds, "{} changes: the test did not do its work", changes.len());
     check_lines(&site.path("events.jsonl"), &changes);
-    tell(&format!("{rounds} kills, {} changes", changes.len()));
+    check_webhook(&receiver, &changes);
+    let posts = receiver.all();
+    let failed = posts.iter().filter(|post| post.status >= 300).count();
+    tell(&format!(
+        "{rounds} kills, {} changes, {} posts, {failed} of them failed",
+        changes.len(),
+        posts.len()
+    ));
 
     // The counters outlived every kill, too.
     site.write("versweep.toml", &site.config("schedule = 'never'", 8));

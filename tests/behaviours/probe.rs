@@ -44,21 +44,13 @@ async fn a_visit_is_explained_and_recorded_without_secrets() {
     let devices =
         format!("[[device]]\nname = 'r1'\naddress = '{address}'\nport = {port}\nplatform = 'cisco_ios'\n");
     fs::write(path("devices.toml"), devices).unwrap();
-    let (config, record) = (path("versweep.toml"), path("record.json"));
-    let output = tokio::task::spawn_blocking(move || {
+    let probe = |more: &[&str]| {
         let mut probe = Command::new(env!("CARGO_BIN_EXE_versweep"));
-        probe
-            .arg("probe")
-            .arg("--config.file")
-            .arg(config)
-            .arg("--record")
-            .arg(record)
-            .arg("r1")
-            .output()
-            .unwrap()
-    })
-    .await
-    .unwrap();
+        probe.arg("probe").arg("--config.file").arg(path("versweep.toml")).args(more).arg("r1");
+        tokio::task::spawn_blocking(move || probe.output().unwrap())
+    };
+    let record = path("record.json");
+    let output = probe(&["--record", record.to_str().unwrap()]).await.unwrap();
     let said =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}");
@@ -90,5 +82,22 @@ async fn a_visit_is_explained_and_recorded_without_secrets() {
     let profile = Platforms::builtin();
     let reading = parse::parse(profile.find(&session.platform).unwrap(), &outputs[0]).unwrap();
     assert_eq!(reading.facts.version.as_str(), device.version());
+
+    let output = probe(&["--output", "json"]).await.unwrap();
+    as_json(&String::from_utf8(output.stdout).unwrap(), &device.version());
     fleet.stop().await;
+}
+
+fn as_json(said: &str, version: &str) {
+    assert!(!said.contains(PASSWORD) && said.lines().count() == 1, "{said}");
+    let told: Value = serde_json::from_str(said).unwrap();
+    for (key, value) in
+        [("device", "r1"), ("outcome", "answered"), ("version", version), ("profile", "cisco_ios")]
+    {
+        assert_eq!(told[key], value, "{said}");
+    }
+    assert!(told["stages_ms"]["connect"].is_number() && told["took_ms"].is_number(), "{said}");
+    assert_eq!(told["tried"], serde_json::json!(["login without a secret: refused", "password: taken"]));
+    assert_eq!(told["exchanges"][1]["send"], "show version\n");
+    assert!(told.get("failure").is_none(), "{said}");
 }

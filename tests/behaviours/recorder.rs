@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use versweep::activity::{Note, Notes};
+use versweep::activity::{BreakerNews, BreakerTurn, Note, Notes, SkipReason};
 use versweep::change::ChangeKind;
 use versweep::clock::ManualClock;
+use versweep::device::CredentialId;
 use versweep::failure::FailureKind;
-use versweep::known::{DeviceState, Snapshot};
+use versweep::known::{DeviceState, OpenBreaker, Snapshot};
 use versweep::metrics::{Cut, Encoding, Exporter};
 use versweep::observation::Observation;
 use versweep::recorder::{Recorder, RecorderHandle};
@@ -186,7 +187,11 @@ async fn sweeps_are_kept_with_their_counts() {
     inventory(&recorder.notes, &["a", "b"]).await;
     recorder.notes.send(Note::SweepStarted(sweep_started(1, 2))).await.unwrap();
     visited(&recorder.notes, [answered("a", 1, "17.9.4")]).await;
-    recorder.notes.send(Note::SweepSkipped { sweep: "all".into(), at: at(1) }).await.unwrap();
+    recorder
+        .notes
+        .send(Note::SweepSkipped { sweep: "all".into(), at: at(1), why: SkipReason::Running })
+        .await
+        .unwrap();
     flush(&recorder.notes).await;
     let snapshot = recorder.snapshot.load_full();
     let running = &snapshot.last_sweeps[0];
@@ -222,6 +227,28 @@ async fn two_runs_of_one_name_are_counted_apart() {
     let counts: Vec<_> = shown.iter().map(|run| (run.id, run.answered, run.ended.is_some())).collect();
     assert_eq!(counts, [(sweep_id(1), 1, false), (sweep_id(2), 1, true)]);
     stop(recorder).await;
+}
+
+/// A restart is no reason to try a refused password on the fleet again.
+#[tokio::test]
+async fn an_open_breaker_is_known_after_a_restart() {
+    let (_folder, path) = place();
+    let credential = CredentialId::new("netops").unwrap();
+    let turned = |at, turn| Note::Breaker(BreakerNews { credential: credential.clone(), at, turn });
+    let recorder = start(&path);
+    for note in [
+        turned(at(10), BreakerTurn::Opened { until: at(310) }),
+        turned(at(400), BreakerTurn::Reopened { until: at(700) }),
+    ] {
+        recorder.notes.send(note).await.unwrap();
+    }
+    stop(recorder).await;
+    let recorder = start(&path);
+    let open = OpenBreaker { credential: credential.clone(), since: at(10), until: at(700) };
+    assert_eq!(recorder.snapshot.load().breakers, [open]);
+    recorder.notes.send(turned(at(701), BreakerTurn::Closed)).await.unwrap();
+    stop(recorder).await;
+    assert_eq!(start(&path).snapshot.load().breakers, []);
 }
 
 /// While a run is on, `/metrics` still tells how long the one before took and when it ended.

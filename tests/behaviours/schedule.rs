@@ -10,7 +10,7 @@ use versweep::activity::{Note, Trigger};
 use versweep::clock::SystemClock;
 use versweep::schedule::{self, Alarms, Scheduled};
 use versweep::status::SweepStatus;
-use versweep::timetable::Timetable;
+use versweep::timetable::{Timetable, Windows};
 
 use crate::daemon::PATIENCE;
 
@@ -23,7 +23,8 @@ async fn a_tick_that_finds_its_sweep_running_is_told_and_not_queued() {
     let (status, watched) = watch::channel(SweepStatus::default());
     let stop = CancellationToken::new();
     let timetable = Timetable::Every(Duration::from_secs(1));
-    let scheduled = Scheduled { name: "all".into(), timetable, trigger, status };
+    let scheduled =
+        Scheduled { name: "all".into(), timetable, blackout: Windows::default(), trigger, status };
     let alarms = Alarms::start().await.unwrap();
     let kept =
         tokio::spawn(schedule::keep(scheduled, alarms, Arc::new(SystemClock), notes.clone(), stop.clone()));

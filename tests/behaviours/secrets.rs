@@ -106,12 +106,17 @@ fn search_files(site: &Site) {
     for entry in fs::read_dir(site.path("")).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        if !["id", "passphrase", "password"].contains(&name.as_str()) {
+        if entry.path().is_dir() {
+            for inside in fs::read_dir(entry.path()).unwrap() {
+                search(&name, &fs::read(inside.unwrap().path()).unwrap());
+            }
+            names.push(name);
+        } else if !["id", "passphrase", "password"].contains(&name.as_str()) {
             search(&name, &fs::read(entry.path()).unwrap());
             names.push(name);
         }
     }
-    for expected in ["versweep.db", "events.jsonl", "known_hosts"] {
+    for expected in ["versweep.db", "versweep.db-inventory", "events.jsonl", "known_hosts"] {
         assert!(names.iter().any(|name| name == expected), "{expected} is not among {names:?}");
     }
     let reader = Reader::open(&site.path("versweep.db")).unwrap();

@@ -74,6 +74,24 @@ async fn a_shell_gives_the_answer_and_is_left_with_a_logout() {
     assert!(trace.notes.iter().any(|note| note.contains("prompt \"r1#\"")), "{:?}", trace.notes);
 }
 
+/// A visit in a shell waits for the channel, for the prompt, and for each answer: for nothing else. This server stands
+/// still unless the terminal and the shell are asked for in one go, and hears no line that only looks for the prompt.
+#[tokio::test]
+async fn a_shell_costs_no_round_trip_beyond_its_dialogue() {
+    let setup = ShellSetup { answers_together: true, ..router() };
+    let errand = Errand::by_shell(
+        ["show version".to_owned()],
+        Rules { setup: vec!["terminal length 0".to_owned()], ..Rules::default() },
+    );
+    let (result, trace, server) = meet(setup, &errand, false).await;
+    assert_eq!(result.unwrap(), ["Version 1.0\nup 2 days\n"]);
+    assert_eq!(server.heard().lines, ["terminal length 0", "show version", "exit"]);
+    // The first line went out upon the greeting, before anything else was heard.
+    let exchanges = trace.session.unwrap().exchanges();
+    let sent: Vec<_> = exchanges.iter().map(|exchange| exchange.send.as_str()).collect();
+    assert_eq!(sent, ["", "terminal length 0\n", "show version\n", "exit\n"]);
+}
+
 #[tokio::test]
 async fn auto_goes_by_exec_where_its_answer_is_sound() {
     let setup = ShellSetup { exec: Some("Version 1.0\n".to_owned()), ..router() };

@@ -264,6 +264,45 @@ async fn faults_on_the_wire_show() {
 }
 
 #[tokio::test]
+async fn a_device_that_drops_requests_answers_none_until_it_is_well() {
+    let ill = SimConfig { faults: "drop=100%".parse().unwrap(), ..config(16, 1) };
+    let fleet = Fleet::start(ill).await.unwrap();
+    let device = &fleet.devices()[0];
+    let no_answer = || tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(at(device)));
+    assert!(no_answer().await.is_err());
+    fleet.set_fault(device.name(), None).await.unwrap();
+    assert!(run(device, version_command(device)).await.is_ok());
+    fleet.set_fault(device.name(), Some(Fault::Drop)).await.unwrap();
+    assert!(no_answer().await.is_err());
+    fleet.stop().await;
+}
+
+#[tokio::test]
+async fn stalling_and_mute_devices_go_silent_each_at_its_stage() {
+    let fleet = Fleet::start(config(17, 2)).await.unwrap();
+    let [stall, mute] = fleet.devices() else { panic!("two devices") };
+    fleet.set_fault(stall.name(), Some(Fault::Stall)).await.unwrap();
+    fleet.set_fault(mute.name(), Some(Fault::Mute)).await.unwrap();
+
+    let mut stream = TcpStream::connect(at(stall)).await.unwrap();
+    let mut said = String::new();
+    let session = log_in(mute, PASSWORD).await.unwrap();
+    let mut channel = session.channel_open_session().await.unwrap();
+    channel.exec(true, "show version").await.unwrap();
+    assert!(matches!(
+        channel.wait().await,
+        Some(russh::ChannelMsg::WindowAdjusted { .. } | russh::ChannelMsg::Success)
+    ));
+    // The end of the fleet is the next that either says.
+    fleet.stop().await;
+    let _ = stream.read_to_string(&mut said).await;
+    assert!(said.starts_with("SSH-2.0-") && said.lines().count() == 1, "{said}");
+    while let Some(message) = channel.wait().await {
+        assert!(!matches!(message, russh::ChannelMsg::Data { .. }), "{message:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_device_with_the_password_fault_rejects_the_right_one() {
     let fleet = Fleet::start(config(13, 1)).await.unwrap();
     let device = &fleet.devices()[0];

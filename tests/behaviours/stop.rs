@@ -10,6 +10,7 @@ use versweep::platform::Platforms;
 use versweep::probe::Prober;
 use versweep::status::SweepStatus;
 use versweep::sweep::{Care, Engine, Outlet, Plan, Stop, run};
+use versweep::timetable::Windows;
 use versweep::transport::fake::{FakeAnswer, FakeTransport, Script};
 
 use crate::visits;
@@ -31,6 +32,8 @@ async fn a_recorder_that_takes_nothing_does_not_hold_up_the_stop() {
         }),
         before: Arc::default(),
         care: Care::default(),
+        blackout: Windows::default(),
+        fresh_for: Duration::ZERO,
     };
     // Room for the start of the sweep and one visit; nobody ever takes them out.
     let (notes, _never_read) = mpsc::channel(2);

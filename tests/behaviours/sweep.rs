@@ -16,6 +16,7 @@ use versweep::observation::{Observation, Outcome, SweepId};
 use versweep::probe::Prober;
 use versweep::status::SweepStatus;
 use versweep::sweep::{Care, Engine, Outlet, Plan, RecorderEnded, Stop, run};
+use versweep::timetable::Windows;
 use versweep::transport::fake::{FakeAnswer, FakeTransport, Script};
 
 use crate::visits;
@@ -60,6 +61,8 @@ fn plan(transport: &FakeTransport, devices: &[Arc<Device>], spread: Duration) ->
         prober: Arc::new(prober),
         before: Arc::default(),
         care: Care::default(),
+        blackout: Windows::default(),
+        fresh_for: Duration::ZERO,
     }
 }
 
@@ -264,7 +267,7 @@ async fn a_drain_is_heeded_whatever_the_sweep_waits_for() {
     let no_worker = Going::start(&engine, plan(&transport, &fleet, Duration::ZERO));
     let not_due = Going::start(&engine, plan(&transport, &fleet, seconds(1_000_000)));
     sleep(SECOND).await;
-    engine.workers.resize(2);
+    engine.resize(2);
     let taken = Going::start(&engine, plan(&transport, &fleet[..1], Duration::ZERO));
     sleep(SECOND).await;
     let waiting = Instant::now();
@@ -303,8 +306,9 @@ async fn a_panic_costs_one_visit_and_is_told_as_internal() {
     let (record, seen) = Going::start(&engine, plan(&transport, &fleet, Duration::ZERO)).end().await;
     assert_eq!((record.answered, record.failed, record.complete), (49, 1, true));
     assert_eq!(failure(&seen, "r0").0, FailureKind::Internal);
-    assert_eq!(engine.workers.busy(), 0, "its worker is back");
-    assert!(engine.claims.claim(&fleet[0].id).is_some(), "and so is the claim on the device");
+    assert_eq!(engine.status().busy, 0, "its worker is back");
+    Going::start(&engine, plan(&transport, &fleet[..1], Duration::ZERO)).end().await;
+    assert_eq!(transport.visits_to("r0"), 2, "and so is the claim on the device");
 }
 
 #[tokio::test(start_paused = true)]
@@ -354,15 +358,15 @@ async fn the_cap_follows_a_reload_in_the_middle_of_a_sweep() {
     let sweep = Going::start(&engine, plan(&transport, &devices(100), Duration::ZERO));
     sleep(seconds(15)).await;
     assert_eq!(transport.open(), 2);
-    engine.workers.resize(20);
+    engine.resize(20);
     sleep(SECOND).await;
-    assert_eq!((transport.open(), engine.workers.busy()), (20, 20), "at once");
-    engine.workers.resize(5);
+    assert_eq!((transport.open(), engine.status().busy), (20, 20), "at once");
+    engine.resize(5);
     sleep(SECOND).await;
-    assert_eq!((transport.open(), engine.workers.limit()), (20, 5), "none is broken off");
-    assert_eq!(engine.workers.busy(), 20, "and none is hidden");
+    assert_eq!((transport.open(), engine.status().workers), (20, 5), "none is broken off");
+    assert_eq!(engine.status().busy, 20, "and none is hidden");
     sleep(seconds(10)).await;
-    assert_eq!((transport.open(), engine.workers.busy()), (5, 5));
+    assert_eq!((transport.open(), engine.status().busy), (5, 5));
     let (record, _) = sweep.end().await;
     assert_eq!((record.answered, transport.peak()), (100, 20));
 }

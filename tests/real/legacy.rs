@@ -68,6 +68,7 @@ fn host_key(name: &str) -> Option<&'static str> {
     match name {
         "ssh-rsa" | "rsa-sha2-256" | "rsa-sha2-512" => Some("rsa"),
         "ssh-dss" => Some("dsa"),
+        "ecdsa-sha2-nistp256" => Some("ecdsa"),
         _ => None,
     }
 }
@@ -108,6 +109,9 @@ macro_rules! rows {
 rows! {
     kex_curve25519: "curve25519-sha256", ["KexAlgorithms curve25519-sha256"], Modern;
     kex_nistp256: "ecdh-sha2-nistp256", ["KexAlgorithms ecdh-sha2-nistp256"], Modern;
+    kex_nistp384: "ecdh-sha2-nistp384", ["KexAlgorithms ecdh-sha2-nistp384"], Modern;
+    kex_group16_sha512: "diffie-hellman-group16-sha512", ["KexAlgorithms diffie-hellman-group16-sha512"], Modern;
+    kex_group18_sha512: "diffie-hellman-group18-sha512", ["KexAlgorithms diffie-hellman-group18-sha512"], Modern;
     kex_nistp521: "ecdh-sha2-nistp521", ["KexAlgorithms ecdh-sha2-nistp521"], Modern;
     kex_group14_sha256: "diffie-hellman-group14-sha256", ["KexAlgorithms diffie-hellman-group14-sha256"], Modern;
     kex_group_exchange_sha256:
@@ -117,17 +121,29 @@ rows! {
     kex_group14_sha1: "diffie-hellman-group14-sha1", ["KexAlgorithms diffie-hellman-group14-sha1"], Legacy;
     kex_group1_sha1: "diffie-hellman-group1-sha1", ["KexAlgorithms diffie-hellman-group1-sha1"], Legacy;
     kex_sntrup: "sntrup761x25519-sha512", ["KexAlgorithms sntrup761x25519-sha512"], Out;
+    host_key_ed25519: "ssh-ed25519", ["HostKeyAlgorithms ssh-ed25519"], Modern;
+    host_key_ecdsa: "ecdsa-sha2-nistp256", ["HostKeyAlgorithms ecdsa-sha2-nistp256"], Modern;
     host_key_rsa_sha2_512: "rsa-sha2-512", ["HostKeyAlgorithms rsa-sha2-512"], Modern;
     host_key_rsa_sha2_256: "rsa-sha2-256", ["HostKeyAlgorithms rsa-sha2-256"], Modern;
     host_key_ssh_rsa: "ssh-rsa", ["HostKeyAlgorithms ssh-rsa"], Legacy;
     host_key_ssh_dss: "ssh-dss", ["HostKeyAlgorithms ssh-dss"], Legacy;
     cipher_chacha20: "chacha20-poly1305@openssh.com", ["Ciphers chacha20-poly1305@openssh.com"], Modern;
+    cipher_aes128_gcm: "aes128-gcm@openssh.com", ["Ciphers aes128-gcm@openssh.com"], Modern;
+    cipher_aes256_gcm: "aes256-gcm@openssh.com", ["Ciphers aes256-gcm@openssh.com"], Modern;
+    cipher_aes128_ctr: "aes128-ctr", ["Ciphers aes128-ctr"], Modern;
+    cipher_aes192_ctr: "aes192-ctr", ["Ciphers aes192-ctr"], Modern;
     cipher_aes256_ctr: "aes256-ctr", ["Ciphers aes256-ctr"], Modern;
     cipher_aes128_cbc: "aes128-cbc", ["Ciphers aes128-cbc"], Legacy;
     cipher_aes192_cbc: "aes192-cbc", ["Ciphers aes192-cbc"], Legacy;
     cipher_aes256_cbc: "aes256-cbc", ["Ciphers aes256-cbc"], Legacy;
     cipher_3des_cbc: "3des-cbc", ["Ciphers 3des-cbc"], Legacy;
     mac_sha2_256: "hmac-sha2-256", ["Ciphers aes128-ctr", "MACs hmac-sha2-256"], Modern;
+    mac_sha2_512: "hmac-sha2-512", ["Ciphers aes128-ctr", "MACs hmac-sha2-512"], Modern;
+    mac_sha2_256_etm:
+        "hmac-sha2-256-etm@openssh.com", ["Ciphers aes128-ctr", "MACs hmac-sha2-256-etm@openssh.com"], Modern;
+    mac_sha2_512_etm:
+        "hmac-sha2-512-etm@openssh.com", ["Ciphers aes128-ctr", "MACs hmac-sha2-512-etm@openssh.com"], Modern;
+    mac_umac_64: "umac-64@openssh.com", ["Ciphers aes128-ctr", "MACs umac-64@openssh.com"], Out;
     mac_sha1: "hmac-sha1", ["Ciphers aes128-ctr", "MACs hmac-sha1"], Legacy;
     mac_sha1_etm: "hmac-sha1-etm@openssh.com", ["Ciphers aes128-ctr", "MACs hmac-sha1-etm@openssh.com"], Legacy;
     mac_sha1_96: "hmac-sha1-96", ["Ciphers aes128-ctr", "MACs hmac-sha1-96"], Out;

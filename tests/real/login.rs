@@ -9,7 +9,7 @@ use versweep::transport::ssh::SshTransport;
 use versweep::transport::{Trace, Transport, TransportError};
 
 use crate::devices::{credential, device_at, settings};
-use crate::sshd_server::{Sshd, TempUser, is_root, keygen};
+use crate::sshd_server::{Sshd, TempUser, authorize, is_root, keygen};
 
 /// sshd that asks PAM, by the methods named.
 fn methods(password: bool, keyboard: bool) -> Vec<String> {
@@ -63,43 +63,84 @@ async fn the_password_goes_by_pam_keyboard_interactive() {
     assert!(sshd.log().contains("Accepted keyboard-interactive/pam"), "{}", sshd.log());
 }
 
-#[tokio::test]
-#[ignore = "needs sshd: run by make test"]
-async fn one_try_is_enough_for_every_method() {
+/// Logs in by the right secret where sshd hangs up after one wrong one, by these methods.
+async fn one_try(password: bool, keyboard: bool) {
     let Some(user) = user("vswmx") else { return };
-    for (password, keyboard) in [(true, false), (false, true), (true, true)] {
-        let mut options = methods(password, keyboard);
-        options.push("MaxAuthTries 1".to_owned());
-        options.push("PubkeyAuthentication no".to_owned());
-        let sshd = Sshd::start(&options);
-        let folder = tempfile::tempdir().unwrap();
-        let strange = strange_key(folder.path());
-        // The key isn't tried where the server takes none, so that the one try is left for the password.
-        let both = credential(Some(&user.password), Some((&strange, None)));
-        assert_eq!(visit(&user, both, &sshd).await.0.unwrap(), ["hello\n"], "{}", sshd.log());
-    }
+    let mut options = methods(password, keyboard);
+    options.push("MaxAuthTries 1".to_owned());
+    options.push("PubkeyAuthentication no".to_owned());
+    let sshd = Sshd::start(&options);
+    let folder = tempfile::tempdir().unwrap();
+    let strange = strange_key(folder.path());
+    // The key isn't tried where the server takes none, so that the one try is left for the password.
+    let both = credential(Some(&user.password), Some((&strange, None)));
+    assert_eq!(visit(&user, both, &sshd).await.0.unwrap(), ["hello\n"], "{}", sshd.log());
 }
 
-#[tokio::test]
-#[ignore = "needs sshd: run by make test"]
-async fn sshd_counts_one_failed_secret_for_every_mix_of_methods() {
+/// Sends a wrong secret to sshd that offers these methods and allows so many tries: its log counts one.
+async fn one_failure(password: bool, keyboard: bool, tries: u8, has_key: bool) {
     let Some(user) = user("vswct") else { return };
     let folder = tempfile::tempdir().unwrap();
     let strange = strange_key(folder.path());
-    for (password, keyboard) in [(true, false), (false, true), (true, true)] {
-        for (tries, key) in [(1, None), (6, None), (6, Some((strange.as_str(), None)))] {
-            let mut options = methods(password, keyboard);
-            options.push(format!("MaxAuthTries {tries}"));
-            let sshd = Sshd::start(&options);
-            let wrong = credential(Some("wrong-horse"), key);
-            let error = visit(&user, wrong, &sshd).await.0.unwrap_err();
-            assert_eq!((error.kind, error.stage), (FailureKind::Auth, Stage::Auth), "{}", error.detail);
-            let log = sshd.log_with("Failed ");
-            let failed = log.lines().filter(|line| {
-                line.contains("Failed password") || line.contains("Failed keyboard-interactive")
-            });
-            assert_eq!(failed.count(), 1, "password {password}, keyboard {keyboard}, tries {tries}: {log}");
-            assert_eq!(log.matches("Connection from").count(), 1, "{log}");
-        }
-    }
+    let mut options = methods(password, keyboard);
+    options.push(format!("MaxAuthTries {tries}"));
+    let sshd = Sshd::start(&options);
+    let wrong = credential(Some("wrong-horse"), has_key.then_some((strange.as_str(), None)));
+    let error = visit(&user, wrong, &sshd).await.0.unwrap_err();
+    assert_eq!((error.kind, error.stage), (FailureKind::Auth, Stage::Auth), "{}", error.detail);
+    let log = sshd.log_with("Failed ");
+    let failed = log
+        .lines()
+        .filter(|line| line.contains("Failed password") || line.contains("Failed keyboard-interactive"));
+    assert_eq!(failed.count(), 1, "{log}");
+    assert_eq!(log.matches("Connection from").count(), 1, "{log}");
+}
+
+macro_rules! rows {
+    ($($test:ident: $row:expr;)+) => {
+        $(
+            #[tokio::test]
+            #[ignore = "needs sshd: run by make test"]
+            async fn $test() {
+                $row.await;
+            }
+        )+
+    };
+}
+
+rows! {
+    one_try_by_password: one_try(true, false);
+    one_try_by_keyboard_interactive: one_try(false, true);
+    one_try_by_either: one_try(true, true);
+    one_failure_by_password: one_failure(true, false, 6, false);
+    one_failure_by_password_after_a_key: one_failure(true, false, 6, true);
+    one_failure_by_password_of_one_allowed: one_failure(true, false, 1, false);
+    one_failure_by_keyboard_interactive: one_failure(false, true, 6, false);
+    one_failure_by_keyboard_interactive_after_a_key: one_failure(false, true, 6, true);
+    one_failure_by_keyboard_interactive_of_one_allowed: one_failure(false, true, 1, false);
+    one_failure_by_either: one_failure(true, true, 6, false);
+    one_failure_by_either_after_a_key: one_failure(true, true, 6, true);
+    one_failure_by_either_of_one_allowed: one_failure(true, true, 1, false);
+}
+
+/// A server that wants the key and then the password: both are sent, each once.
+#[tokio::test]
+#[ignore = "needs sshd: run by make test"]
+async fn one_failure_where_the_key_is_not_enough() {
+    let Some(user) = user("vsw2f") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let key = strange_key(folder.path());
+    let authorized = authorize(&folder.path().join("id.pub"), folder.path());
+    let mut options = methods(true, false);
+    options.push(format!(
+        "AuthorizedKeysFile {}\nAuthenticationMethods publickey,password",
+        authorized.display()
+    ));
+    let sshd = Sshd::start(&options);
+    let error = visit(&user, credential(Some("wrong-horse"), Some((&key, None))), &sshd).await.0.unwrap_err();
+    assert_eq!((error.kind, error.stage), (FailureKind::Auth, Stage::Auth), "{}", error.detail);
+    let log = sshd.log_with("Failed password");
+    assert_eq!(log.matches("Failed password").count(), 1, "{log}");
+    let right = credential(Some(&user.password), Some((&key, None)));
+    assert_eq!(visit(&user, right, &sshd).await.0.unwrap(), ["hello\n"], "{}", sshd.log());
 }

@@ -99,8 +99,13 @@ async fn serve_fleet(
         exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
         live: Arc::new(|| Live { sweeps: Vec::new(), ..fleet::live(SystemClock.now()) }),
         reload: mpsc::channel(1).0,
+        confirm: mpsc::channel(1).0,
         readiness: watch::channel(Readiness::Ready).1,
         clock: Arc::new(SystemClock),
+        // Nothing here asks for what only the store has.
+        store: PathBuf::from("/nonexistent"),
+        outbox: watch::channel(0).1,
+        platforms: Arc::new(Arc::default),
     };
     let stop = CancellationToken::new();
     tokio::spawn(serve(vec![listener], app, stop.clone()));
@@ -139,7 +144,12 @@ async fn every_query_of_dashboard_and_rules_returns_a_series() {
 
     let queries = dashboard_queries();
     assert!(queries.len() >= 10, "the dashboards have hardly a query");
+    // Of policies the made-up fleet knows nothing; the real daemon's does, below.
+    let policies = ["versweep_policy_devices", "versweep_device_compliant"];
     for (panel, expr) in queries {
+        if policies.iter().any(|metric| expr.contains(metric)) {
+            continue;
+        }
         let series = prometheus.wait_for(&expr).await;
         assert!(series.len() <= 60, "{panel} asks for {} series", series.len());
     }
@@ -175,7 +185,8 @@ async fn every_dashboard_query_finds_its_series_in_a_real_daemon() {
          [defaults]\ncredential = 'lab'\ntimeout = '2s'\nconnect_timeout = '1s'\nlogin_timeout = '1s'\n\
          command_timeout = '1s'\n\
          [changes]\nconfirm_after = '0s'\n[holdoff]\nfirst = '0s'\n[[inventory]]\ntype = 'file'\npath = 'devices.toml'\n[[sweep]]\nname = 'all'\nevery = '1s'\n\
-         [[sink]]\ntype = 'jsonl'\npath = 'events.jsonl'\n"
+         [[sink]]\ntype = 'jsonl'\npath = 'events.jsonl'\n\
+         [[policy]]\nname = 'none'\napproved = ['0.0.0']\n"
     );
     std::fs::write(&file, text).unwrap();
     let daemon = tokio::task::spawn_blocking(move || Daemon::start(&file, web)).await.unwrap();

@@ -38,6 +38,7 @@ pub(crate) fn device_at(address: SocketAddr) -> Device {
         algorithms: SshAlgorithms::Modern,
         timeouts: PATIENT,
         labels: Labels::default(),
+        identity: None,
     }
 }
 

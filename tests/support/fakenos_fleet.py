@@ -12,7 +12,7 @@ from fakenos.plugins.nos import nos_plugins
 
 COMMANDS = [
     "show version", "show version all", "display version", "get system status", "show system info",
-    "show system", "/system resource print", "show switch", "show sys-info", "software show",
+    "show system", "/system resource print", "show switch", "show sys-info", "software show", "show software",
 ]
 
 

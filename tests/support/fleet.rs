@@ -12,10 +12,16 @@ use versweep::device::{
 };
 use versweep::facts::{Facts, Member, More, Reading};
 use versweep::failure::{Failure, FailureKind, HostKeyTrouble, Stage};
-use versweep::known::{DeviceState, Known, KnownFacts, LastVisit, Snapshot, SweepRecord};
+use versweep::known::{
+    DeviceState, Held, Known, KnownFacts, LastVisit, PolicyInfo, PolicyResult, PolicyStanding, Snapshot,
+    SweepRecord, Verdict,
+};
 use versweep::metrics::{BuildInfo, Live, Workers};
 use versweep::observation::SweepId;
-use versweep::status::{GateStatus, Histogram, ReloadStatus, SinkStatus, SourceStatus, SweepStatus, Totals};
+use versweep::status::{
+    FetchStatus, GateStatus, Histogram, LimitStatus, RefreshFailure, ReloadStatus, SinkStatus, SourceStatus,
+    SweepStatus, Totals, Waiting,
+};
 use versweep::version::Version;
 
 /// The instant that the tests take for now, unless they run against a real Prometheus.
@@ -39,6 +45,7 @@ pub(crate) fn device(name: &str, platform: PlatformChoice, labels: &[(&str, &str
             command: Duration::from_secs(10),
         },
         labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Labels>(),
+        identity: None,
     })
 }
 
@@ -96,6 +103,20 @@ fn state(device: Arc<Device>, known: Known) -> Arc<DeviceState> {
     Arc::new(DeviceState { device, known })
 }
 
+fn policy(now: Timestamp) -> Arc<PolicyInfo> {
+    let (name, asks) = ("core-xr".to_owned(), "approved 7.9.*".to_owned());
+    Arc::new(PolicyInfo { name, since: now, asks, grace_until: None })
+}
+
+fn complies(policy: &Arc<PolicyInfo>) -> PolicyStanding {
+    PolicyStanding {
+        policy: Arc::clone(policy),
+        verdict: Arc::new(Verdict::new(PolicyResult::Approved, "7.9.2 is approved")),
+        complies: Some(true),
+        held: Some(Held { result: PolicyResult::Approved, complied: true }),
+    }
+}
+
 fn devices(now: Timestamp) -> Vec<Arc<DeviceState>> {
     let ago = |seconds| now - Duration::from_secs(seconds);
     let xr = || Some(facts("cisco_xr", "ASR9K", "7.9.2", ago(60)));
@@ -106,7 +127,12 @@ fn devices(now: Timestamp) -> Vec<Arc<DeviceState>> {
                 named("cisco_xr"),
                 &[("site", "ams"), ("role", "core"), ("rack-unit", "a\"1\\")],
             ),
-            Known { facts: xr().map(with_members), visit: Some(answered(ago(60))), ..Known::default() },
+            Known {
+                facts: xr().map(with_members),
+                visit: Some(answered(ago(60))),
+                standings: vec![complies(&policy(now))],
+                ..Known::default()
+            },
         ),
         state(
             device("core2.ams", named("cisco_xr"), &[("site", "ams"), ("role", "core")]),
@@ -179,9 +205,12 @@ pub(crate) fn snapshot(now: Timestamp) -> Snapshot {
             changes: [(ChangeKind::Upgrade, 3), (ChangeKind::Unreachable, 1)].into(),
             sweeps: [("all".to_owned(), 11)].into(),
             skipped: [("all".to_owned(), 2)].into(),
+            blackouts: [("all".to_owned(), 1)].into(),
             stages: [(Stage::Connect, connect)].into(),
         },
         last_sweeps: vec![sweep],
+        breakers: Vec::new(),
+        policies: vec![policy(now)],
     }
 }
 
@@ -189,17 +218,44 @@ pub(crate) fn snapshot(now: Timestamp) -> Snapshot {
 pub(crate) fn live(now: Timestamp) -> Live {
     let status = SweepStatus { next: Some(now + Duration::from_secs(800)), ..SweepStatus::default() };
     Live {
+        policies: Some(FetchStatus { success: true, at: now }),
         gates: vec![GateStatus {
             credential: CredentialId::new("netops").unwrap(),
             open: false,
             logins_per_second: Some(20.0),
         }],
+        limits: vec![LimitStatus { by: "site".to_owned(), value: "ams".to_owned(), busy: 3, max: Some(16) }],
+        waiting: Waiting {
+            worker: 2,
+            limit: [("site".to_owned(), 4)].into(),
+            spread: 7,
+            ..Waiting::default()
+        },
         held_off: 1,
         build: BuildInfo { version: "1.2.3", revision: "abcdef0", rustversion: "1.95.0" },
         sweeps: vec![("all".into(), status)],
         workers: Workers { limit: 256, busy: 0 },
         sinks: vec![("journal".to_owned(), SinkStatus { deliveries: 4, ..SinkStatus::default() })],
-        sources: vec![SourceStatus { source: "devices.toml".to_owned(), devices: 5, success: true, at: now }],
+        sources: vec![
+            SourceStatus {
+                source: "devices.toml".to_owned(),
+                devices: 5,
+                dropped: 0,
+                pending: None,
+                failure: None,
+                looked: Some(now),
+                good: Some(now),
+            },
+            SourceStatus {
+                source: "netbox".to_owned(),
+                devices: 2,
+                dropped: 1,
+                pending: Some(1),
+                failure: Some(RefreshFailure::Shrunk),
+                looked: Some(now),
+                good: None,
+            },
+        ],
         reload: Some(ReloadStatus { successful: true, success_at: now }),
         store_bytes: Some(126_976),
     }

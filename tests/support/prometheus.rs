@@ -112,8 +112,9 @@ fn sample_for(targets: &[SocketAddr], alertmanager: SocketAddr) -> String {
     config
 }
 
-/// Every query of every panel of the shipped dashboards, as (`file: panel`, expression), with Grafana's variables
-/// filled in: everything chosen, and a window of a minute.
+/// Every query of the shipped dashboards as (`file: what asks`, expression), with Grafana's variables filled in:
+/// everything chosen, and a window of a minute. Panels ask, and annotations; what a variable asks for must have the label
+/// that it lists.
 pub(crate) fn dashboard_queries() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("grafana/dashboards");
     let mut queries = Vec::new();
@@ -121,11 +122,24 @@ pub(crate) fn dashboard_queries() -> Vec<(String, String)> {
         let path = entry.unwrap().path();
         let dashboard: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        let mut add = |what: &Value, expr: &str| queries.push((format!("{file}: {what}"), filled_in(expr)));
         for panel in dashboard["panels"].as_array().unwrap() {
             for target in panel["targets"].as_array().into_iter().flatten() {
-                let title = format!("{file}: {}", panel["title"].as_str().unwrap());
-                queries.push((title, filled_in(target["expr"].as_str().unwrap())));
+                add(&panel["title"], target["expr"].as_str().unwrap());
             }
+        }
+        for annotation in dashboard["annotations"]["list"].as_array().unwrap() {
+            add(&annotation["name"], annotation["expr"].as_str().unwrap());
+        }
+        for variable in &dashboard["templating"]["list"].as_array().unwrap()[1..] {
+            let query = variable["query"]["query"].as_str().unwrap();
+            let values = query.strip_prefix("label_values(").and_then(|query| query.strip_suffix(')'));
+            let (series, label) = values.and_then(|values| values.rsplit_once(", ")).expect(query);
+            let labelled = match series.strip_suffix('}') {
+                Some(selector) => format!("{selector},{label}!=\"\"}}"),
+                None => format!("{series}{{{label}!=\"\"}}"),
+            };
+            add(&variable["name"], &format!("count by ({label}) ({labelled})"));
         }
     }
     queries
@@ -134,13 +148,17 @@ pub(crate) fn dashboard_queries() -> Vec<(String, String)> {
 fn filled_in(expr: &str) -> String {
     let mut expr = expr.to_owned();
     for (variable, value) in [
+        // Which of the devices has all that can be asked for is not known here.
+        ("device=\"$device\"", "device=~\".+\""),
         ("$__rate_interval", "1m"),
         ("$__interval", "1m"),
         ("$__range", "1h"),
-        ("$job", ".*"),
+        ("$job", ".+"),
+        ("$instance", ".+"),
         ("$platform", ".*"),
+        ("$policy", ".*"),
         ("$site", ".*"),
-        ("$device", ".*"),
+        ("$sweep", ".*"),
     ] {
         expr = expr.replace(variable, value);
     }

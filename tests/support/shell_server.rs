@@ -35,6 +35,8 @@ pub(crate) struct ShellSetup {
     pub(crate) endless: Option<String>,
     /// What comes after each second, byte by byte.
     pub(crate) slow: Option<String>,
+    /// The request for a terminal is answered only once the one for a shell has come as well.
+    pub(crate) answers_together: bool,
 }
 
 impl ShellSetup {
@@ -147,7 +149,7 @@ impl Handler for Conversation {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         self.heard.lock().unwrap().terminal = Some((columns, rows));
-        session.channel_success(channel)
+        if self.setup.answers_together { Ok(()) } else { session.channel_success(channel) }
     }
 
     async fn exec_request(
@@ -167,6 +169,9 @@ impl Handler for Conversation {
     async fn shell_request(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
         if self.setup.no_shell {
             return session.channel_failure(channel);
+        }
+        if self.setup.answers_together {
+            session.channel_success(channel)?;
         }
         session.channel_success(channel)?;
         session.data(channel, self.setup.greeting.clone().into_bytes())?;

@@ -154,13 +154,23 @@ pub(crate) fn json_lines(output: &[u8]) -> Vec<Value> {
         .collect()
 }
 
-/// The whole lines of a file of events.
+/// The whole lines of a file of events, flat.
 pub(crate) fn events(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.split_inclusive('\n')
         .filter(|line| line.ends_with('\n'))
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+        .map(|line| flat(serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))))
         .collect()
+}
+
+/// A CloudEvent with its data beside its id, and the kind of the change as its type.
+pub(crate) fn flat(mut event: Value) -> Value {
+    let mut data = event["data"].take();
+    data["type"] = data["kind"].clone();
+    for attribute in ["id", "time"] {
+        data[attribute] = event[attribute].clone();
+    }
+    data
 }
 
 /// How many seconds a slow device's command takes in the tests that stop a daemon in the middle of a sweep.

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A running sshd.
@@ -123,7 +124,10 @@ pub(crate) struct TempUser {
 impl TempUser {
     /// Makes the user; `groups` are supplementary ones.
     pub(crate) fn create(name: &str, shell: &str, groups: &[&str]) -> Self {
-        let name = format!("{name}{}", std::process::id());
+        // Tests run at once, and so may several test programs.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{name}{}x{number}", std::process::id());
         let password: String = std::iter::repeat_with(fastrand::alphanumeric).take(24).collect();
         let mut useradd = Command::new("useradd");
         useradd.args(["--no-create-home", "--home-dir", "/", "--shell", shell]);

@@ -92,6 +92,7 @@ pub(crate) fn judgement() -> Judgement {
         down_after: 3,
         flapping: FlapRules::OFF,
         keep_history: Duration::from_secs(400 * 86_400),
+        policies: Arc::default(),
     }
 }
 
@@ -107,6 +108,7 @@ pub(crate) fn device(name: &str) -> Arc<Device> {
         algorithms: SshAlgorithms::Modern,
         timeouts: Timeouts { visit: limit, connect: limit, login: limit, command: limit },
         labels: Labels::default(),
+        identity: None,
     })
 }
 

@@ -1,16 +1,18 @@
-//! The fleet of a benchmark: `versweep sim` in a process of its own, so that its work isn't counted as ours.
+//! The fleet of a benchmark: `versweep sim` in as many processes as its sockets need, so that its work isn't counted as
+//! ours.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::cli::sim::READY;
 use crate::duration::HumanDuration;
+use crate::limits::{FILES_BESIDE_VISITS, raise_open_files};
 use crate::sim::SimPlatform;
 
 /// The longest inventory that is read: some hundred thousand devices.
@@ -28,51 +30,106 @@ pub(super) struct FleetArgs {
 }
 
 /// One device of the fleet, as its inventory tells.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Target {
     pub(super) name: String,
     pub(super) address: SocketAddr,
     pub(super) platform: String,
 }
 
-/// A fleet in another process, which is killed when this is dropped.
+/// A fleet in other processes, which are killed when this is dropped.
 #[derive(Debug)]
 pub(super) struct RemoteFleet {
+    parts: Vec<Part>,
+}
+
+/// One process, and the devices in it.
+#[derive(Debug)]
+struct Part {
     child: Child,
-    pub(super) targets: Vec<Target>,
+    targets: Vec<Target>,
 }
 
 impl RemoteFleet {
     /// Starts the fleet; when it returns, all its devices listen.
     ///
     /// # Errors
-    /// When the process doesn't start, or ends before its devices listen; it says why on standard error itself.
+    /// When a process doesn't start, or ends before its devices listen; it says why on standard error itself.
     pub(super) async fn start(args: &FleetArgs) -> anyhow::Result<Self> {
+        let parts = parts(args.devices as usize, args.sessions(), raise_open_files());
+        let mut fleet = Self { parts: Vec::with_capacity(parts) };
+        let each = args.devices.div_ceil(u32::try_from(parts)?);
+        let mut first = args.listen;
+        let mut left = args.devices;
+        while left > 0 {
+            let devices = left.min(each);
+            let part = Part::start(args, devices, first).await?;
+            // The next part begins behind the last device of this one.
+            let last = part.targets.last().map(|target| target.address.ip());
+            if let Some(IpAddr::V4(last)) = last {
+                first = Ipv4Addr::from_bits(last.to_bits().saturating_add(1));
+            }
+            fleet.parts.push(part);
+            left -= devices;
+        }
+        Ok(fleet)
+    }
+
+    /// All devices.
+    pub(super) fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.parts.iter().flat_map(|part| &part.targets)
+    }
+
+    /// Kills the fleet's processes and waits for their end.
+    ///
+    /// # Errors
+    /// When the kernel doesn't let us.
+    pub(super) async fn end(self) -> anyhow::Result<()> {
+        for mut part in self.parts {
+            part.child.kill().await.context("can't end the simulated fleet")?;
+        }
+        Ok(())
+    }
+}
+
+impl FleetArgs {
+    /// Twice the visits at once, because a session may still be closing while the next one opens.
+    fn sessions(&self) -> usize {
+        self.workers as usize * 2
+    }
+}
+
+/// How many processes it takes: each has a socket for each of its devices and one for each session, of which a device has
+/// one, or one more that is closing.
+fn parts(devices: usize, sessions: usize, limit: usize) -> usize {
+    let fits = |parts: &usize| {
+        let own = devices.div_ceil(*parts);
+        own + sessions.min(own * 2) + FILES_BESIDE_VISITS <= limit
+    };
+    (1..=devices).find(fits).unwrap_or(devices)
+}
+
+impl Part {
+    async fn start(args: &FleetArgs, devices: u32, first: Ipv4Addr) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("can't find this program's own file")?;
         let platforms: Vec<_> = args.platforms.iter().map(|platform| platform.key()).collect();
+        let sessions = args.sessions().min(devices as usize * 2);
         let mut child = Command::new(program)
             .args(["sim", "--port", "0", "--end-with-parent"])
-            .args(["--devices", &args.devices.to_string(), "--listen", &args.listen.to_string()])
+            .args(["--devices", &devices.to_string(), "--listen", &first.to_string()])
             .args(["--delay", &HumanDuration(args.delay).to_string()])
             .args(["--login-delay", &HumanDuration(args.login_delay).to_string()])
             .args(["--platforms", &platforms.join(",")])
-            // Twice, because a session may still be closing while the next one opens.
-            .args(["--sessions", &(u64::from(args.workers) * 2).to_string()])
+            .args(["--sessions", &sessions.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .context("can't start the simulated fleet")?;
-        let targets = read_inventory(&mut child).await?;
+        let mut targets = read_inventory(&mut child).await?;
+        // Every part calls its first device by the same name, and two visits to one device are never under way at once.
+        targets.iter_mut().for_each(|target| target.name = format!("{}-{first}", target.name));
         Ok(Self { child, targets })
-    }
-
-    /// Kills the fleet's process and waits for its end.
-    ///
-    /// # Errors
-    /// When the kernel doesn't let us.
-    pub(super) async fn end(mut self) -> anyhow::Result<()> {
-        self.child.kill().await.context("can't end the simulated fleet")
     }
 }
 
@@ -114,5 +171,18 @@ impl From<Entry> for Target {
             address: SocketAddr::new(entry.address, entry.port),
             platform: entry.platform,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parts;
+
+    #[test]
+    fn a_fleet_has_as_many_processes_as_its_sockets_need() {
+        assert_eq!(parts(2000, 512, 20_000), 1);
+        // 10,000 sockets to listen at and 10,000 sessions don't fit, two times 5,000 of each do.
+        assert_eq!(parts(10_000, 20_000, 20_000), 2);
+        assert_eq!(parts(100_000, 4_096, 20_000), 7);
     }
 }

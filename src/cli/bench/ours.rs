@@ -1,4 +1,4 @@
-//! The sweep that is measured: versweep's own engine over its own transport, with a recorder that only counts.
+//! versweep as a visitor: its own engine over its own transport, with a recorder that only counts.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,13 +17,16 @@ use crate::device::{
     CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
     SshAlgorithms, Timeouts,
 };
+use crate::dialogue::{Channel, Errand};
 use crate::observation::{Outcome, SweepId};
 use crate::platform::Platforms;
 use crate::probe::Prober;
 use crate::sim::{PASSWORD, USERNAME};
 use crate::status::SweepStatus;
 use crate::sweep::{self, Care, Engine, Outlet, Plan, Stop};
+use crate::timetable::Windows;
 use crate::transport::ssh::{SshSettings, SshTransport};
+use crate::transport::{Trace, Transport, TransportError};
 
 /// What a visit may take beyond the simulated delays: far more than it does, so that a slow machine shows as a bad
 /// ratio, not as failures.
@@ -33,43 +36,63 @@ const SLACK: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) answered: usize,
-    pub(super) failures: BTreeMap<&'static str, usize>,
+    pub(super) failures: BTreeMap<String, usize>,
 }
 
-/// A sweep that is ready to run.
-pub(super) struct Sweep {
-    engine: Engine,
-    plan: Plan<SshTransport>,
+/// versweep, ready to sweep a fleet, once or several times.
+pub(super) struct Versweep {
+    devices: Vec<Arc<Device>>,
+    prober: Arc<Prober<OnChannel>>,
 }
 
-impl Sweep {
-    /// A sweep over all targets, `workers` at once, each of which answers after `delay`.
-    pub(super) fn over(
+/// versweep's transport with the channel of all errands chosen.
+struct OnChannel {
+    ssh: SshTransport,
+    channel: Channel,
+}
+
+impl Transport for OnChannel {
+    async fn visit(
+        &self,
+        device: &Device,
+        errand: &Errand,
+        trace: &mut Trace,
+    ) -> Result<Vec<String>, TransportError> {
+        let errand = Errand { channel: self.channel, ..errand.clone() };
+        self.ssh.visit(device, &errand, trace).await
+    }
+}
+
+impl Versweep {
+    /// One that visits all targets on that channel; each answers after `delay`.
+    pub(super) fn of(
         targets: &[Target],
         platforms: Arc<Platforms>,
-        workers: u32,
+        channel: Channel,
         delay: Duration,
     ) -> anyhow::Result<Self> {
         let credential = CredentialId::new(USERNAME).context("the simulator's user is no credential name")?;
         let devices = targets.iter().map(|target| device(target, &credential, delay).map(Arc::new));
         let devices = devices.collect::<anyhow::Result<_>>()?;
-        let prober =
-            Prober { transport: Arc::new(transport(credential)?), platforms, clock: Arc::new(SystemClock) };
+        let transport = Arc::new(OnChannel { ssh: transport(credential)?, channel });
+        let prober = Prober { transport, platforms, clock: Arc::new(SystemClock) };
+        Ok(Self { devices, prober: Arc::new(prober) })
+    }
+
+    /// Sweeps once, to the end.
+    pub(super) async fn sweep(&self, engine: &Engine) -> anyhow::Result<Tally> {
         let plan = Plan {
             id: SweepId::starting(SystemClock.now()),
             name: "bench".into(),
             reason: Reason::Command,
-            devices,
+            devices: self.devices.clone(),
             spread: Duration::ZERO,
-            prober: Arc::new(prober),
+            prober: Arc::clone(&self.prober),
             before: Arc::default(),
             care: Care::default(),
+            blackout: Windows::default(),
+            fresh_for: Duration::ZERO,
         };
-        Ok(Self { engine: Engine::new(workers as usize), plan })
-    }
-
-    /// Runs the sweep to its end.
-    pub(super) async fn run(self) -> anyhow::Result<Tally> {
         let (notes, mut told) = mpsc::channel(NOTES_WAITING);
         let outlet = Outlet { notes, status: watch::Sender::new(SweepStatus::default()) };
         let counting = async {
@@ -80,7 +103,7 @@ impl Sweep {
             tally
         };
         let sweeping = async {
-            let record = sweep::run(&self.engine, self.plan, &outlet, &Stop::default()).await;
+            let record = sweep::run(engine, plan, &outlet, &Stop::default()).await;
             // The counting ends when nobody is left to tell it more.
             drop(outlet);
             record
@@ -97,7 +120,7 @@ impl Tally {
             match &observation.outcome {
                 Outcome::Answered { .. } => self.answered += 1,
                 Outcome::Failed { failure, .. } => {
-                    *self.failures.entry(failure.kind.as_str()).or_default() += 1
+                    *self.failures.entry(failure.kind.as_str().to_owned()).or_default() += 1
                 }
             }
         }
@@ -118,6 +141,7 @@ fn device(target: &Target, credential: &CredentialId, delay: Duration) -> anyhow
         algorithms: SshAlgorithms::Modern,
         timeouts: Timeouts { visit: limit, connect: limit, login: limit, command: limit },
         labels: Labels::default(),
+        identity: None,
     })
 }
 

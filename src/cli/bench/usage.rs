@@ -4,7 +4,6 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The kernel's clock ticks a second in `/proc`: 100 on every Linux, whatever its own timer does (proc_pid_stat(5)).
 const TICKS: u64 = 100;
@@ -45,27 +44,6 @@ impl Usage {
     pub(super) fn end(self) -> anyhow::Result<Used> {
         let peak = memory("VmHWM:")?;
         Ok(Used { cpu: cpu()?.saturating_sub(self.cpu), peak, growth: peak.saturating_sub(self.resident) })
-    }
-}
-
-/// Forbids this process to lock memory, as the daemon does (`tune_process` says why), until this is dropped: the
-/// baseline is to run as russh comes.
-#[derive(Debug)]
-pub(super) struct NoLockedMemory(Rlimit);
-
-impl NoLockedMemory {
-    /// Forbids it from now on.
-    pub(super) fn from_now_on() -> Self {
-        let before = getrlimit(Resource::Memlock);
-        // A soft limit can always be lowered to nothing.
-        let _ = setrlimit(Resource::Memlock, Rlimit { current: Some(0), maximum: before.maximum });
-        Self(before)
-    }
-}
-
-impl Drop for NoLockedMemory {
-    fn drop(&mut self) {
-        let _ = setrlimit(Resource::Memlock, Rlimit { current: self.0.current, maximum: self.0.maximum });
     }
 }
 

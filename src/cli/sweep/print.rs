@@ -7,6 +7,7 @@ use comfy_table::{Table, presets};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
+use super::drift::Drift;
 use super::row::Row;
 use crate::cli::Output;
 
@@ -23,6 +24,8 @@ pub(super) struct Tally {
     pub(super) versions: BTreeMap<String, BTreeMap<String, u64>>,
     /// Failed devices by kind.
     pub(super) failures: BTreeMap<&'static str, u64>,
+    /// Devices that break a policy.
+    pub(super) drifted: Vec<Drift>,
 }
 
 /// The last line of `sweep --output json`.
@@ -69,9 +72,10 @@ impl Printer {
     }
 
     /// Prints the summary and gives back what was counted.
-    pub(super) fn finish(mut self, complete: bool) -> anyhow::Result<Tally> {
+    pub(super) fn finish(mut self, complete: bool, drifted: Vec<Drift>) -> anyhow::Result<Tally> {
         self.bar.finish_and_clear();
         self.tally.complete = complete;
+        self.tally.drifted = drifted;
         let mut out = io::stdout().lock();
         match self.output {
             Output::Json => writeln!(out, "{}", serde_json::to_string(&Summary { summary: &self.tally })?)?,
@@ -125,6 +129,9 @@ fn summary(out: &mut impl Write, tally: &Tally) -> io::Result<()> {
         table.add_row(["failed".to_owned(), (*kind).to_owned(), devices.to_string()]);
     }
     writeln!(out, "\n{}\n", table.trim_fmt())?;
+    for Drift { device, policy, result, why, .. } in &tally.drifted {
+        writeln!(out, "{device:<24} {result} by policy {policy}: {why}")?;
+    }
     let stopped = if tally.complete { "" } else { "; stopped before all were visited" };
     writeln!(
         out,

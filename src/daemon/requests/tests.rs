@@ -30,6 +30,7 @@ fn device(name: &str, site: &str) -> Arc<Device> {
         algorithms: SshAlgorithms::Modern,
         timeouts: Timeouts { visit: limit, connect: limit, login: limit, command: limit },
         labels: Labels::from_iter([("site".to_owned(), site.to_owned())]),
+        identity: None,
     })
 }
 
@@ -53,8 +54,14 @@ impl House {
         };
         let sweeps = config.sweeps.clone();
         let devices = vec![device("a1", "ams"), device("a2", "ams"), device("b1", "ber")];
-        let world =
-            World { config, devices, sources: Vec::new(), prober: Arc::new(prober), warnings: Vec::new() };
+        let world = World {
+            config: Arc::new(config),
+            devices,
+            inventory: Arc::default(),
+            stocks: Vec::new(),
+            prober: Arc::new(prober),
+            warnings: Vec::new(),
+        };
         let (sender, notes) = mpsc::channel(NOTES_WAITING);
         let stop = Stop::default();
         let mut rooms = Rooms::new(Shared {

@@ -23,6 +23,7 @@ fn device(name: &str) -> Device {
             command: Duration::from_secs(20),
         },
         labels: Labels::default(),
+        identity: None,
     }
 }
 

@@ -49,7 +49,7 @@ fn not_our_protocol(facts: &Facts, peer: &Peer<'_>) -> Option<TransportError> {
     let detail = match &facts.server {
         Some(server) if server.starts_with("SSH-2.0-") || server.starts_with("SSH-1.99-") => return None,
         Some(server) => format!("{at} speaks only SSH protocol 1 ({server}): enable version 2 on the device"),
-        None if facts.opening.is_empty() || facts.opening.starts_with(b"SSH-") => return None,
+        None if begins_with_ssh(&facts.opening) => return None,
         None if turns_away(&facts.opening) => {
             let said = plain(String::from_utf8_lossy(&facts.opening).trim(), 80);
             let detail =
@@ -62,6 +62,11 @@ fn not_our_protocol(facts: &Facts, peer: &Peer<'_>) -> Option<TransportError> {
         }
     };
     Some(fail(FailureKind::Kex, Stage::Kex, &detail))
+}
+
+/// Whether this is as much of an identification line as has come so far.
+fn begins_with_ssh(opening: &[u8]) -> bool {
+    opening.starts_with(b"SSH-") || b"SSH-".starts_with(opening)
 }
 
 /// Whether what stands in place of an identification line says that there is no room now: sshd at its `MaxStartups` and
@@ -134,7 +139,16 @@ pub(super) fn lost(stage: Stage, facts: &SharedFacts, doing: &str) -> TransportE
 
 #[cfg(test)]
 mod tests {
-    use super::turns_away;
+    use super::{begins_with_ssh, turns_away};
+
+    /// A device that drips its identification was said to be no SSH server.
+    #[test]
+    fn the_beginning_of_an_identification_is_one() {
+        for opening in [&b""[..], b"S", b"SSH", b"SSH-2.0-Cis"] {
+            assert!(begins_with_ssh(opening), "{opening:?}");
+        }
+        assert!(!begins_with_ssh(b"SMTP") && !begins_with_ssh(b"220 SSH-"));
+    }
 
     #[test]
     fn no_room_is_told_from_no_ssh() {

@@ -19,8 +19,13 @@ use crate::device::Endpoint;
 
 use super::keys::SshSetupError;
 
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod pattern;
 mod pins;
+
+#[cfg(any(test, fuzzing))]
+pub use fuzzing::known_hosts as fuzz;
 
 pub(super) use pins::PinError;
 
@@ -189,13 +194,18 @@ impl Table {
                 });
             }
         };
+        Ok(self.add_text(&text, file))
+    }
+
+    /// Takes in a file's text; the number of its lines.
+    fn add_text(&mut self, text: &str, file: &Arc<Path>) -> usize {
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
             if !line.is_empty() && !line.starts_with('#') {
                 self.add_line(line, file, index + 1);
             }
         }
-        Ok(text.lines().count())
+        text.lines().count()
     }
 
     fn add_line(&mut self, text: &str, file: &Arc<Path>, line: usize) {

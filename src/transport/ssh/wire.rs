@@ -10,8 +10,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustix::net::Shutdown;
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use rustix::net::{RecvFlags, Shutdown, recv};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -107,16 +107,28 @@ impl AsyncRead for Wire {
     }
 }
 
+/// Reads what is there. A read that fills less than the buffer has emptied the socket, and the next bytes bring an event
+/// of their own, so the socket counts as drained at once: asking again only to hear that nothing is there would be a
+/// system call for each packet. tokio's own stream does the same, but can't be shared with a [`Line`].
 fn poll_tcp(tcp: &TcpStream, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
     loop {
         ready!(tcp.poll_read_ready(cx))?;
-        match tcp.try_read(buf.initialize_unfilled()) {
-            Ok(count) => {
-                buf.advance(count);
-                return Poll::Ready(Ok(()));
-            }
+        let mut read = None;
+        let tried = tcp.try_io(Interest::READABLE, || {
+            let free = buf.initialize_unfilled();
+            let (count, _) = recv(tcp, &mut *free, RecvFlags::empty())?;
+            read = Some(count);
+            // Nothing read is the end, which stays readable. The error is what tells tokio to wait for the next event.
+            if count > 0 && count < free.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        if let Some(count) = read {
+            buf.advance(count);
+            return Poll::Ready(Ok(()));
+        }
+        match tried {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Poll::Ready(Err(error)),
+            Ok(()) => return Poll::Ready(Ok(())),
         }
     }
 }

@@ -1,0 +1,178 @@
+//! The figures of a benchmark, as a table and as JSON.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::run::{Run, Visitor};
+
+/// All figures: for each visitor the medians of its sweeps.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Report {
+    pub(super) devices: u32,
+    workers: u32,
+    delay_seconds: f64,
+    rounds: usize,
+    /// All delays laid end to end and shared among the workers: devices x delay / workers.
+    ideal_seconds: f64,
+    /// What whole waves of visits would take: the last wave need not be full and takes as long.
+    waves_seconds: f64,
+    sweeps: Vec<Sweep>,
+}
+
+/// One visitor's figures.
+#[derive(Debug, Clone, Serialize)]
+struct Sweep {
+    visitor: Visitor,
+    #[serde(flatten)]
+    median: Run,
+    /// Wall time over the ideal; absent without a delay.
+    wall_ratio: Option<f64>,
+    /// CPU for one visit over that of bare russh; absent where that did not sweep.
+    cpu_ratio: Option<f64>,
+}
+
+impl Report {
+    pub(super) fn of(
+        devices: u32,
+        workers: u32,
+        delay: Duration,
+        runs: &BTreeMap<Visitor, Vec<Run>>,
+    ) -> Self {
+        let (count, at_once, delay) = (f64::from(devices), f64::from(workers), delay.as_secs_f64());
+        let ideal = count * delay / at_once;
+        let medians: Vec<_> =
+            runs.iter().filter_map(|(visitor, runs)| Some((*visitor, median(runs)?))).collect();
+        let bare = medians.iter().find(|(visitor, _)| *visitor == Visitor::Bare);
+        // A clock tick is the least that can be told; less than that divides by nothing.
+        let bare = bare.map(|(_, run)| run.cpu_ms_per_visit.max(1e-3));
+        let sweeps = medians.into_iter().map(|(visitor, median)| Sweep {
+            visitor,
+            wall_ratio: (ideal > 0.0).then(|| median.wall_seconds / ideal),
+            cpu_ratio: bare.map(|bare| median.cpu_ms_per_visit / bare),
+            median,
+        });
+        Self {
+            devices,
+            workers,
+            delay_seconds: delay,
+            rounds: runs.values().map(Vec::len).max().unwrap_or(0),
+            ideal_seconds: ideal,
+            waves_seconds: (count / at_once).ceil() * delay,
+            sweeps: sweeps.collect(),
+        }
+    }
+
+    /// How many visits failed, in all medians.
+    pub(super) fn failed(&self) -> usize {
+        self.sweeps.iter().flat_map(|sweep| sweep.median.failures.values()).sum()
+    }
+
+    /// The first visitor's wall time over the ideal.
+    pub(super) fn ratio(&self) -> Option<f64> {
+        self.sweeps.first()?.wall_ratio
+    }
+
+    /// For people.
+    pub(super) fn table(&self) -> String {
+        let mut table = comfy_table::Table::new();
+        table.load_style(comfy_table::presets::NOTHING);
+        table.set_header([
+            "sweep",
+            "wall",
+            "/ ideal",
+            "CPU a visit",
+            "/ bare",
+            "peak",
+            "a session",
+            "answered",
+            "failed",
+        ]);
+        let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}"));
+        for sweep in &self.sweeps {
+            let run = &sweep.median;
+            let failures: Vec<_> =
+                run.failures.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+            table.add_row([
+                format!("{:?}", sweep.visitor).to_lowercase(),
+                format!("{:.2} s", run.wall_seconds),
+                ratio(sweep.wall_ratio),
+                format!("{:.3} ms", run.cpu_ms_per_visit),
+                ratio(sweep.cpu_ratio),
+                format!("{} MiB", run.peak_resident_bytes >> 20),
+                format!("{} KiB", run.resident_bytes_per_session >> 10),
+                run.answered.to_string(),
+                failures.join(", "),
+            ]);
+        }
+        format!(
+            "{} devices of {} s, {} at once, ideal {:.2} s ({:.2} s in whole waves), median of {}\n{table}",
+            self.devices,
+            self.delay_seconds,
+            self.workers,
+            self.ideal_seconds,
+            self.waves_seconds,
+            self.rounds
+        )
+    }
+}
+
+/// Of each figure the median; failures are of the run that had the most.
+fn median(runs: &[Run]) -> Option<Run> {
+    let middle = |figure: fn(&Run) -> f64| {
+        let mut figures: Vec<f64> = runs.iter().map(figure).collect();
+        figures.sort_by(f64::total_cmp);
+        figures.get(figures.len() / 2).copied()
+    };
+    let bytes = |figure: fn(&Run) -> u64| {
+        let mut figures: Vec<u64> = runs.iter().map(figure).collect();
+        figures.sort_unstable();
+        figures.get(figures.len() / 2).copied()
+    };
+    let worst = runs.iter().min_by_key(|run| run.answered)?;
+    Some(Run {
+        wall_seconds: middle(|run| run.wall_seconds)?,
+        cpu_ms_per_visit: middle(|run| run.cpu_ms_per_visit)?,
+        peak_resident_bytes: bytes(|run| run.peak_resident_bytes)?,
+        resident_bytes_per_session: bytes(|run| run.resident_bytes_per_session)?,
+        answered: worst.answered,
+        failures: worst.failures.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(wall: f64, cpu: f64, answered: usize) -> Run {
+        let failures = BTreeMap::from([("timeout".to_owned(), 10 - answered)]);
+        Run {
+            wall_seconds: wall,
+            cpu_ms_per_visit: cpu,
+            peak_resident_bytes: 1 << 20,
+            resident_bytes_per_session: 1 << 10,
+            answered,
+            failures: failures.into_iter().filter(|(_, count)| *count > 0).collect(),
+        }
+    }
+
+    #[test]
+    fn medians_are_of_each_figure_and_failures_of_the_worst_run() {
+        let first = vec![run(3.0, 0.5, 10), run(1.0, 0.6, 9), run(2.0, 0.7, 10)];
+        let runs = BTreeMap::from([(Visitor::First, first), (Visitor::Bare, vec![run(2.0, 0.3, 10)])]);
+        let report = Report::of(10, 5, Duration::from_secs(1), &runs);
+        let sweep = &report.sweeps[0];
+        assert_eq!((sweep.median.wall_seconds, sweep.median.cpu_ms_per_visit), (2.0, 0.6));
+        assert_eq!((sweep.wall_ratio, sweep.cpu_ratio), (Some(1.0), Some(2.0)));
+        assert_eq!((report.failed(), report.ratio(), report.waves_seconds), (1, Some(1.0), 2.0));
+        assert!(report.table().contains("timeout 1"), "{}", report.table());
+    }
+
+    #[test]
+    fn without_a_delay_there_is_no_ideal() {
+        let runs = BTreeMap::from([(Visitor::First, vec![run(3.0, 0.5, 10)])]);
+        let report = Report::of(10, 5, Duration::ZERO, &runs);
+        assert_eq!((report.ratio(), report.sweeps[0].cpu_ratio), (None, None));
+    }
+}

@@ -1,0 +1,187 @@
+//! Refreshing the inventory while the daemon runs: a task for each source looks at it again and again, and what it finds
+//! is put in its place here, one source at a time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tracing::{error, info, warn};
+
+use super::world::World;
+use crate::activity::{Note, Notes};
+use crate::clock::{Clock, Timestamp};
+use crate::inventory::{Look, Lookout, Stock, Trouble, Verdict};
+use crate::source::Source;
+use crate::transport::ssh::SshTransport;
+
+/// Conflicts and dropped entries that are told in the log at once; `versweep inventory` tells all.
+const TOLD_MAX: usize = 5;
+
+/// What a look at a source brought.
+pub(super) struct Arrival {
+    source: Arc<Source>,
+    look: Result<Look, Trouble>,
+    at: Timestamp,
+}
+
+/// The tasks that look at the sources.
+pub(super) struct Lookouts {
+    world: Arc<ArcSwap<World<SshTransport>>>,
+    clock: Arc<dyn Clock>,
+    arrivals: mpsc::Sender<Arrival>,
+    running: BTreeMap<String, (Arc<Source>, AbortHandle)>,
+    tasks: JoinSet<()>,
+}
+
+impl Lookouts {
+    /// None yet; what they find comes out of the other end.
+    pub(super) fn new(
+        world: Arc<ArcSwap<World<SshTransport>>>,
+        clock: Arc<dyn Clock>,
+    ) -> (Self, mpsc::Receiver<Arrival>) {
+        let (arrivals, arrived) = mpsc::channel(1);
+        (Self { world, clock, arrivals, running: BTreeMap::new(), tasks: JoinSet::new() }, arrived)
+    }
+
+    /// Makes the tasks those of these sources; one whose source stays the same goes on.
+    pub(super) fn furnish(&mut self, stocks: &[Stock]) {
+        self.running.retain(|name, (source, task)| {
+            let stays = stocks.iter().any(|stock| stock.source.name == *name && *stock.source == **source);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        for stock in stocks {
+            if !self.running.contains_key(&stock.source.name) {
+                let task = self.tasks.spawn(self.task(stock));
+                self.running.insert(stock.source.name.clone(), (Arc::clone(&stock.source), task));
+            }
+        }
+    }
+
+    fn task(&self, stock: &Stock) -> impl Future<Output = ()> + use<> {
+        let (world, clock, arrivals) =
+            (Arc::clone(&self.world), Arc::clone(&self.clock), self.arrivals.clone());
+        let source = Arc::clone(&stock.source);
+        // A file may have changed between its reading and its watch; a server was asked just now, or has to be.
+        let at_once = source.kind.peer().is_none() || stock.status().looked.is_none();
+        async move {
+            let mut lookout = Lookout::new(&source);
+            if !at_once {
+                lookout.due().await;
+            }
+            loop {
+                let platforms = Arc::clone(&world.load().config.platforms);
+                let look = lookout.look(&platforms).await;
+                let arrival = Arrival { source: Arc::clone(&source), look, at: clock.now() };
+                if arrivals.send(arrival).await.is_err() {
+                    return;
+                }
+                lookout.due().await;
+            }
+        }
+    }
+}
+
+/// Puts what has arrived in its place: checked, merged, kept on disk, told the recorder, and only then seen by sweeps.
+pub(super) async fn take(
+    world: &ArcSwap<World<SshTransport>>,
+    notes: &Notes,
+    arrival: Arrival,
+) -> Result<(), String> {
+    let old = world.load_full();
+    let before = Arc::clone(&old);
+    let name = arrival.source.name.clone();
+    let work = move || {
+        let (new, verdict) = before.refreshed(&arrival.source, arrival.look, arrival.at)?;
+        if verdict == Verdict::New {
+            new.keep_list(&arrival.source.name);
+        }
+        Some((new, verdict))
+    };
+    let done = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
+    let Some((new, verdict)) = done else { return Ok(()) };
+    tell(&name, &old, &new, verdict);
+    swap(world, notes, new, verdict).await
+}
+
+/// Takes the list of a source that waits for a confirmation.
+///
+/// # Errors
+/// Why there is nothing to confirm.
+pub(super) async fn confirm(
+    world: &ArcSwap<World<SshTransport>>,
+    notes: &Notes,
+    source: String,
+    at: Timestamp,
+) -> Result<usize, String> {
+    let old = world.load_full();
+    let (before, name) = (Arc::clone(&old), source.clone());
+    let work = move || {
+        let (new, verdict) = before.confirmed(&name, at)?;
+        if verdict == Verdict::New {
+            new.keep_list(&name);
+        }
+        Ok::<_, String>((new, verdict))
+    };
+    let done = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
+    let (new, verdict) = done?;
+    tell(&source, &old, &new, verdict);
+    let devices = new.devices.len();
+    let refused =
+        new.stocks.iter().find(|stock| stock.source.name == source).and_then(Stock::trouble).cloned();
+    swap(world, notes, new, verdict).await?;
+    match refused {
+        Some(trouble) => Err(trouble.to_string()),
+        None => Ok(devices),
+    }
+}
+
+async fn swap(
+    world: &ArcSwap<World<SshTransport>>,
+    notes: &Notes,
+    new: World<SshTransport>,
+    verdict: Verdict,
+) -> Result<(), String> {
+    if verdict == Verdict::New {
+        let told = notes.send(Note::Inventory(new.devices.clone())).await;
+        told.map_err(|_| "the recorder has ended".to_owned())?;
+    }
+    world.store(Arc::new(new));
+    Ok(())
+}
+
+/// Tells the log what is new, and a trouble once and not at every look.
+fn tell(source: &str, old: &World<SshTransport>, new: &World<SshTransport>, verdict: Verdict) {
+    let of = |world: &World<SshTransport>| {
+        let stock = world.stocks.iter().find(|stock| stock.source.name == source);
+        stock.map(|stock| (stock.status(), stock.trouble().cloned()))
+    };
+    let (Some((_, before)), Some((status, now))) = (of(old), of(new)) else { return };
+    match (&before, &now) {
+        (before, Some(now)) if before.as_ref() != Some(now) => {
+            let (reason, devices) = (now.kind.as_str(), status.devices);
+            error!(source, reason, devices, "inventory not refreshed, the last good list is used: {now}");
+        }
+        (Some(_), None) => info!(source, devices = status.devices, "inventory refreshed again"),
+        _ => {}
+    }
+    if verdict != Verdict::New {
+        return;
+    }
+    info!(
+        source,
+        devices = status.devices,
+        dropped = status.dropped,
+        all = new.devices.len(),
+        "another inventory"
+    );
+    let known = &old.inventory.conflicts;
+    for conflict in new.inventory.conflicts.iter().filter(|conflict| !known.contains(conflict)).take(TOLD_MAX)
+    {
+        warn!("inventory conflict: {conflict}");
+    }
+}

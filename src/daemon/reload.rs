@@ -1,0 +1,109 @@
+//! A reload: the configuration and the inventory as they are now take the place of the old ones, or nothing does.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use super::couriers::Couriers;
+use super::refresh::Lookouts;
+use super::rooms::Rooms;
+use super::world::{Before, World};
+use super::{exporter, files, notify};
+use crate::activity::{Note, Notes};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::limits;
+use crate::metrics::Exporter;
+use crate::status::ReloadStatus;
+use crate::sweep::Engine;
+use crate::transport::ssh::SshTransport;
+
+/// What a reload exchanges.
+pub(super) struct Reloader {
+    pub(super) path: PathBuf,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) world: Arc<ArcSwap<World<SshTransport>>>,
+    pub(super) engine: Engine,
+    pub(super) notes: Notes,
+    pub(super) exporter: Arc<ArcSwap<Exporter>>,
+    pub(super) reloaded: watch::Sender<ReloadStatus>,
+    pub(super) lookouts: Lookouts,
+    pub(super) couriers: Couriers,
+}
+
+impl Reloader {
+    /// There are no more reloads. The recorder ends when the last sender of notes has gone, and the couriers after it.
+    pub(super) fn end(self) -> Couriers {
+        self.couriers
+    }
+
+    /// Takes the configuration and inventory as they are now, or keeps the old ones and tells what is wrong.
+    pub(super) async fn reload(&mut self, rooms: &mut Rooms<SshTransport>) -> Result<(), String> {
+        notify::reloading();
+        let result = self.exchange(rooms).await;
+        match &result {
+            Ok(()) => {
+                info!(file = %self.path.display(), "configuration reloaded");
+                self.reloaded.send_replace(ReloadStatus { successful: true, success_at: self.clock.now() });
+            }
+            Err(errors) => {
+                for line in errors.lines() {
+                    error!("{line}");
+                }
+                error!(file = %self.path.display(), "reload refused: the configuration before it stays in force");
+                self.reloaded.send_modify(|status| status.successful = false);
+            }
+        }
+        notify::ready("running");
+        result
+    }
+
+    async fn exchange(&mut self, rooms: &mut Rooms<SshTransport>) -> Result<(), String> {
+        let (path, clock, old) = (self.path.clone(), Arc::clone(&self.clock), self.world.load_full());
+        let before = Arc::clone(&old);
+        // Reading thousands of inventory rows and host keys is no work for a thread that serves visits.
+        let loaded =
+            tokio::task::spawn_blocking(move || World::load(&path, &clock, &Before::Running(&before)));
+        let new = loaded.await.map_err(|error| error.to_string())?.map_err(|errors| errors.to_string())?;
+        log_warnings(&new);
+        limits::require_open_files(files(&new.config))
+            .map_err(|error| format!("{}: workers.max: {error}", self.path.display()))?;
+        self.couriers
+            .furnish(&new.config)
+            .await
+            .map_err(|error| format!("{}: sink: {error}", self.path.display()))?;
+        for key in needs_restart(&old.config, &new.config) {
+            warn!(key, "changed, but only a restart brings it into force");
+        }
+        let new = Arc::new(new);
+        let kept = Arc::clone(&new);
+        tokio::task::spawn_blocking(move || kept.keep_lists()).await.map_err(|error| error.to_string())?;
+        let told = async {
+            self.notes.send(Note::Judgement(new.judgement())).await?;
+            self.notes.send(Note::Inventory(new.devices.clone())).await
+        };
+        told.await.map_err(|_| "the recorder has ended".to_owned())?;
+        self.engine.set_rules(new.rules());
+        self.exporter.store(Arc::new(exporter(&new.config)));
+        let sweeps = new.config.sweeps.clone();
+        self.lookouts.furnish(&new.stocks);
+        self.world.store(new);
+        rooms.furnish(&sweeps);
+        Ok(())
+    }
+}
+
+pub(super) fn log_warnings(world: &World<SshTransport>) {
+    for warning in &world.warnings {
+        warn!("{warning}");
+    }
+}
+
+/// The keys whose change waits for a restart.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let changed = [("web.listen", old.listen != new.listen), ("store.path", old.store != new.store)];
+    changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+}

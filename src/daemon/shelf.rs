@@ -1,0 +1,168 @@
+//! What is held of the inventory sources: put together at a start and at a reload, and exchanged one by one.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::world::{Before, World, login_problems, ssh_settings};
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::document::Problems;
+use crate::inventory::{self, Inventory, Kept, Look, Lookout, Stock, Trouble, Verdict};
+use crate::probe::Prober;
+use crate::source::Source;
+use crate::status::RefreshFailure;
+use crate::transport::ssh::SshTransport;
+
+/// What is held of each source once it has been looked at. A file that is wrong is a problem while somebody waits for the
+/// answer: at a check, at a reload, and at a start without a last good list.
+pub(super) fn stocks(
+    config: &Config,
+    before: &Before<'_>,
+    at: Timestamp,
+    warnings: &mut Vec<String>,
+) -> (Vec<Stock>, Problems) {
+    let mut problems = Problems::default();
+    let mut stocks = Vec::new();
+    for source in &config.inventory {
+        let held = held(source, config, before, warnings);
+        let references = config.references();
+        // A server is asked once the configuration is known to be good.
+        if source.kind.peer().is_some() {
+            stocks.push(held);
+            continue;
+        }
+        let look = inventory::look(source, &config.platforms);
+        let (stock, _) = held.take(look, at, &references);
+        if let Some(trouble) = stock.trouble() {
+            let starts_with_kept = matches!(before, Before::Kept) && held.is_known();
+            if starts_with_kept || trouble.kind == RefreshFailure::Shrunk {
+                warnings.push(format!("inventory {}: {trouble}; the last good list is used", source.name));
+            } else {
+                problems.extend(trouble.problems(source));
+            }
+        }
+        stocks.push(stock);
+    }
+    (stocks, problems)
+}
+
+/// What is held of a source before it is looked at.
+fn held(source: &Source, config: &Config, before: &Before<'_>, warnings: &mut Vec<String>) -> Stock {
+    let nothing = || Stock::new(source.clone());
+    match before {
+        Before::Nothing => nothing(),
+        Before::Running(world) => {
+            let running = world.stocks.iter().find(|stock| stock.source.name == source.name);
+            running.map_or_else(nothing, |stock| stock.retyped(source.clone(), &config.references()))
+        }
+        Before::Kept => match Kept::beside(&config.store).read(&source.name) {
+            Ok(Some(entries)) => nothing().with_kept(entries, &config.references()),
+            Ok(None) => nothing(),
+            Err(problem) => {
+                warnings
+                    .push(format!("inventory {}: its last good list can't be read: {problem}", source.name));
+                nothing()
+            }
+        },
+    }
+}
+
+/// Which servers are asked before anything else happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// Those of which no list is known.
+    Unknown,
+    /// All.
+    All,
+}
+
+impl World<SshTransport> {
+    /// The same world with what these servers give, asked all at once. One that gives nothing is told by its stock.
+    pub async fn asked(mut self, which: Ask) -> Self {
+        let mut looks = JoinSet::new();
+        for stock in &self.stocks {
+            if stock.source.kind.peer().is_some() && (which == Ask::All || !stock.is_known()) {
+                let (source, platforms) = (Arc::clone(&stock.source), Arc::clone(&self.config.platforms));
+                looks.spawn(async move {
+                    let look = Lookout::new(&source).look(&platforms).await;
+                    (source, look)
+                });
+            }
+        }
+        while let Some(joined) = looks.join_next().await {
+            let Ok((source, look)) = joined else { continue };
+            if let Some((world, _)) = self.refreshed(&source, look, self.prober.clock.now()) {
+                self = world;
+            }
+        }
+        self
+    }
+
+    /// The world with what a look at one source brought; nothing where that source is another one by now.
+    pub(super) fn refreshed(
+        &self,
+        source: &Source,
+        look: Result<Look, Trouble>,
+        at: Timestamp,
+    ) -> Option<(Self, Verdict)> {
+        let place = self.stocks.iter().position(|stock| *stock.source == *source)?;
+        let held = self.stocks.get(place)?;
+        let (stock, verdict) = held.take(look, at, &self.config.references());
+        Some(self.exchanged(place, stock, verdict, at))
+    }
+
+    /// The world with the list that waits for a confirmation.
+    ///
+    /// # Errors
+    /// Why there is nothing to confirm.
+    pub(super) fn confirmed(&self, source: &str, at: Timestamp) -> Result<(Self, Verdict), String> {
+        let place = self.stocks.iter().position(|stock| stock.source.name == source);
+        let place = place.ok_or_else(|| {
+            let names: Vec<&str> = self.stocks.iter().map(|stock| stock.source.name.as_str()).collect();
+            format!("no inventory source {source:?}; there are: {}", names.join(", "))
+        })?;
+        let stock = self.stocks[place].confirm();
+        let stock = stock.ok_or_else(|| format!("no list of {source:?} waits for a confirmation"))?;
+        Ok(self.exchanged(place, stock, Verdict::New, at))
+    }
+
+    /// The world with another stock in one place. Where the list of all devices can't be made with it, the old one stays.
+    fn exchanged(&self, place: usize, stock: Stock, verdict: Verdict, at: Timestamp) -> (Self, Verdict) {
+        let mut world = self.clone();
+        let held = std::mem::replace(&mut world.stocks[place], stock);
+        if verdict != Verdict::New {
+            return (world, verdict);
+        }
+        let assembled = Inventory::assemble(&world.stocks, &self.config.layers);
+        match assembled.and_then(|inventory| world.take_inventory(inventory)) {
+            Ok(()) => (world, Verdict::New),
+            Err(problems) => {
+                let mut world = self.clone();
+                world.stocks[place] = held.refuse(Trouble::invalid(problems), at);
+                (world, Verdict::Refused)
+            }
+        }
+    }
+
+    /// Puts a list of devices in the place of the one before, with what they log in with: the file of `[ssh] config` may
+    /// name keys that no device needed until now.
+    fn take_inventory(&mut self, inventory: Inventory) -> Result<(), Problems> {
+        let mut config = Config::clone(&self.config);
+        let before = config.credentials.len();
+        config.take_identities(&inventory.devices)?;
+        if config.credentials.len() > before {
+            let transport = self.prober.transport.renew(ssh_settings(&config));
+            let transport = transport.map_err(|errors| login_problems(&config.path, &errors))?;
+            self.prober = Arc::new(Prober {
+                transport: Arc::new(transport),
+                platforms: Arc::clone(&config.platforms),
+                clock: Arc::clone(&self.prober.clock),
+            });
+            self.config = Arc::new(config);
+        }
+        self.devices.clone_from(&inventory.devices);
+        self.inventory = Arc::new(inventory);
+        Ok(())
+    }
+}

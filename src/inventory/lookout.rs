@@ -1,0 +1,97 @@
+//! Looks at one source again and again: when its files change, and every so often.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::remote::Remote;
+use super::watch::Watch;
+use super::{Look, Trouble, look};
+use crate::platform::Platforms;
+use crate::source::Source;
+use crate::status::RefreshFailure;
+
+/// How long a file must have been left alone before it is read: editors and copies write in several steps.
+const SETTLED: Duration = Duration::from_millis(200);
+
+/// After as many changes in a row it is read all the same.
+const UNSETTLED_MAX: u32 = 25;
+
+/// A look-out for one source.
+#[derive(Debug)]
+pub struct Lookout {
+    source: Arc<Source>,
+    watch: Option<Watch>,
+    remote: Option<Remote>,
+    /// A look at files that did not come back in time: a file server that is gone holds it.
+    stuck: Option<JoinHandle<Result<Look, Trouble>>>,
+}
+
+impl Lookout {
+    /// Makes ready to look, inside a tokio runtime.
+    #[must_use]
+    pub fn new(source: &Arc<Source>) -> Self {
+        let watch = source.kind.path().filter(|_| source.watch).and_then(|path| {
+            let watch = Watch::new(source.kind.folder().unwrap_or(path), source.kind.folder().is_some());
+            watch.inspect_err(|error| {
+                let every = crate::duration::HumanDuration(source.interval).to_string();
+                tracing::warn!(source = source.name, %error, every, "can't be watched, it is only read at its interval");
+            }).ok()
+        });
+        Self { source: Arc::clone(source), watch, remote: None, stuck: None }
+    }
+
+    /// Waits until it is time to look again.
+    pub async fn due(&mut self) {
+        // Not all sources of all daemons in the same second.
+        let interval = self.source.interval.mul_f64(0.95 + 0.1 * fastrand::f64());
+        let Some(watch) = &mut self.watch else { return sleep(interval).await };
+        if timeout(interval, watch.changed()).await.is_err() {
+            return;
+        }
+        for _ in 0..UNSETTLED_MAX {
+            watch.aim();
+            if timeout(SETTLED, watch.changed()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Looks at the source.
+    ///
+    /// # Errors
+    /// Why nothing of what it gives can be used.
+    pub async fn look(&mut self, platforms: &Arc<Platforms>) -> Result<Look, Trouble> {
+        match self.source.kind.peer() {
+            Some(peer) => {
+                if self.remote.is_none() {
+                    self.remote = Some(Remote::new(peer)?);
+                }
+                match &self.remote {
+                    Some(remote) => remote.look(&self.source, platforms).await,
+                    None => Err(Trouble::garbage("no client")),
+                }
+            }
+            None => self.read(platforms).await,
+        }
+    }
+
+    async fn read(&mut self, platforms: &Arc<Platforms>) -> Result<Look, Trouble> {
+        let (source, platforms) = (Arc::clone(&self.source), Arc::clone(platforms));
+        let mut reading = match self.stuck.take() {
+            Some(stuck) => stuck,
+            None => tokio::task::spawn_blocking(move || look(&source, &platforms)),
+        };
+        match timeout(self.source.timeout, &mut reading).await {
+            Ok(Ok(look)) => look,
+            Ok(Err(error)) => Err(Trouble::unreadable(format!("reading it broke off: {error}"))),
+            Err(_) => {
+                self.stuck = Some(reading);
+                let limit = crate::duration::HumanDuration(self.source.timeout);
+                Err(Trouble::new(RefreshFailure::Timeout, format!("not read within {limit}")))
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Told by the kernel when a file or a folder of an inventory changes: written, renamed over, or reached by another
+//! symbolic link than before, which is how configuration management and Kubernetes exchange files at once.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use tokio::io::unix::AsyncFd;
+
+/// The most symbolic links on the way to a file, as the kernel has it.
+const LINKS_MAX: usize = 40;
+
+/// A watch on all that lies on the way to one path. Which folders those are may change with every change.
+#[derive(Debug)]
+pub(super) struct Watch {
+    path: PathBuf,
+    kernel: AsyncFd<OwnedFd>,
+    /// Names whose changes count. Beside them lie files that change all day, such as a database.
+    names: BTreeSet<OsString>,
+    /// Whether every file of an inventory's form counts: those of a folder.
+    any_file: bool,
+}
+
+impl Watch {
+    /// Watches a path, inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The kernel refuses, for there are too many watches.
+    pub(super) fn new(path: &Path, any_file: bool) -> io::Result<Self> {
+        let kernel = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+        #[expect(
+            deprecated,
+            reason = "what takes its place is unsafe; this descriptor is owned and never replaced"
+        )]
+        let kernel = AsyncFd::new(kernel)?;
+        let mut watch = Self { path: path.to_owned(), kernel, names: BTreeSet::new(), any_file };
+        watch.aim();
+        Ok(watch)
+    }
+
+    /// Watches the folders that the path leads through now. To watch one twice is to watch it once.
+    pub(super) fn aim(&mut self) {
+        let (folders, names) = way(&self.path);
+        let flags = WatchFlags::CLOSE_WRITE
+            | WatchFlags::MOVED_TO
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::CREATE
+            | WatchFlags::DELETE
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::MOVE_SELF;
+        for folder in folders {
+            // One that is not there can't be watched; the one above it can, and tells when it comes.
+            let _absent = inotify::add_watch(self.kernel.get_ref(), &folder, flags);
+        }
+        self.names = names;
+    }
+
+    /// Waits until something on the way has changed.
+    pub(super) async fn changed(&mut self) {
+        loop {
+            let Ok(mut ready) = self.kernel.readable().await else {
+                return std::future::pending().await;
+            };
+            ready.clear_ready();
+            drop(ready);
+            if self.drain() {
+                return;
+            }
+        }
+    }
+
+    /// Reads all that the kernel has told; whether any of it counts.
+    fn drain(&self) -> bool {
+        let mut buffer = [const { MaybeUninit::uninit() }; 4096];
+        let mut events = inotify::Reader::new(self.kernel.get_ref(), &mut buffer);
+        let mut counts = false;
+        while let Ok(event) = events.next() {
+            counts |= event.file_name().is_none_or(|name| self.counts(OsStr::from_bytes(name.to_bytes())));
+        }
+        counts
+    }
+
+    fn counts(&self, name: &OsStr) -> bool {
+        let ending = Path::new(name).extension().and_then(OsStr::to_str);
+        let of_form = ending.is_some_and(|ending| super::local::ENDINGS.contains(&ending));
+        self.names.contains(name) || self.any_file && of_form
+    }
+}
+
+/// The folders that a path leads through by way of symbolic links, and the names in them that decide where it leads; last
+/// the folder of the file itself, and the folder that it is where it is one.
+fn way(path: &Path) -> (BTreeSet<PathBuf>, BTreeSet<OsString>) {
+    let (mut folders, mut names) = (BTreeSet::new(), BTreeSet::new());
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut waiting: Vec<OsString> =
+        absolute.components().rev().map(|part| part.as_os_str().to_owned()).collect();
+    let mut here = PathBuf::new();
+    let mut links = 0;
+    while let Some(part) = waiting.pop() {
+        let next = here.join(&part);
+        let last = waiting.is_empty();
+        match next.read_link() {
+            Ok(target) if links < LINKS_MAX => {
+                links += 1;
+                folders.insert(here.clone());
+                names.insert(part);
+                if target.is_absolute() {
+                    here = PathBuf::new();
+                }
+                for part in target.components().rev() {
+                    match part {
+                        Component::CurDir => {}
+                        part => waiting.push(part.as_os_str().to_owned()),
+                    }
+                }
+            }
+            _ if part == ".." => {
+                here.pop();
+            }
+            _ => {
+                if last || !next.exists() {
+                    folders.insert(here.clone());
+                    names.insert(part);
+                }
+                here = next;
+            }
+        }
+    }
+    if here.is_dir() {
+        folders.insert(here);
+    }
+    (folders, names)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Whether the watch tells within a time that no test machine needs; nothing is told otherwise.
+    async fn told(watch: &mut Watch) -> bool {
+        let told = tokio::time::timeout(Duration::from_secs(30), watch.changed()).await.is_ok();
+        watch.aim();
+        told
+    }
+
+    #[tokio::test]
+    async fn a_file_is_watched_through_writes_renames_and_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("d.toml"), "1").unwrap();
+        let mut watch = Watch::new(&at("d.toml"), false).unwrap();
+        fs::write(at("other"), "not ours").unwrap();
+        fs::write(at("d.toml"), "2").unwrap();
+        assert!(told(&mut watch).await);
+        while watch.drain() {}
+        fs::write(at("new"), "3").unwrap();
+        fs::rename(at("new"), at("d.toml")).unwrap();
+        assert!(told(&mut watch).await);
+        while watch.drain() {}
+        fs::write(at("other"), "not ours").unwrap();
+        assert!(!watch.drain(), "another file's changes are nothing here");
+        fs::remove_file(at("d.toml")).unwrap();
+        assert!(told(&mut watch).await);
+        while watch.drain() {}
+
+        // As Kubernetes does it: the file is a link through `..data`, and that is exchanged.
+        for version in ["v1", "v2"] {
+            fs::create_dir(at(version)).unwrap();
+            fs::write(at(version).join("d.toml"), version).unwrap();
+        }
+        symlink("v1", at("..data")).unwrap();
+        symlink("..data/d.toml", at("d.toml")).unwrap();
+        assert!(told(&mut watch).await);
+        while watch.drain() {}
+        symlink("v2", at("..new")).unwrap();
+        fs::rename(at("..new"), at("..data")).unwrap();
+        assert!(told(&mut watch).await);
+        while watch.drain() {}
+        fs::write(at("v2").join("d.toml"), "through the new link").unwrap();
+        assert!(told(&mut watch).await);
+    }
+
+    #[tokio::test]
+    async fn all_files_of_a_folder_are_watched_and_a_folder_that_comes_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("d");
+        let mut watch = Watch::new(&inside, true).unwrap();
+        fs::create_dir(&inside).unwrap();
+        assert!(told(&mut watch).await);
+        while watch.drain() {}
+        fs::write(inside.join("notes.txt"), "nothing of ours").unwrap();
+        assert!(!watch.drain());
+        fs::write(inside.join("a.yaml"), "").unwrap();
+        assert!(told(&mut watch).await);
+    }
+}

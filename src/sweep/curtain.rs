@@ -1,0 +1,59 @@
+//! A sweep's blackout: within its windows no visit begins. Those that go on are not broken off.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tracing::info;
+
+use super::engine::Seat;
+use crate::clock::Clock;
+use crate::timetable::Windows;
+
+/// Down while a window holds.
+pub(super) struct Curtain {
+    windows: Windows,
+    clock: Arc<dyn Clock>,
+    down: bool,
+}
+
+impl Curtain {
+    pub(super) fn new(windows: Windows, clock: Arc<dyn Clock>) -> Self {
+        let down = windows.hold(clock.now());
+        Self { windows, clock, down }
+    }
+
+    pub(super) fn is_down(&self) -> bool {
+        self.down
+    }
+
+    /// Waits for the next whole minute, at which alone windows begin and end. Looked at anew each time, so that a clock
+    /// that is set is followed.
+    pub(super) async fn minute(&self) {
+        if self.windows.is_empty() {
+            return pending().await;
+        }
+        let now = self.clock.now();
+        let into = now.timestamp_millis().rem_euclid(60_000);
+        let left = u64::try_from(60_000 - into).unwrap_or(60_000);
+        sleep(Duration::from_millis(left)).await;
+    }
+
+    /// Raises or lowers it as the windows say now.
+    pub(super) fn turn(&mut self, seat: &Seat) {
+        let down = self.windows.hold(self.clock.now());
+        match (self.down, down) {
+            (false, true) => {
+                info!("a blackout begins: no visit of this sweep begins until it ends");
+                seat.pause();
+            }
+            (true, false) => {
+                info!("the blackout ends");
+                seat.resume();
+            }
+            _ => {}
+        }
+        self.down = down;
+    }
+}

@@ -1,0 +1,108 @@
+//! Where visits run. A visit is two tasks, its own and russh's, that hand packets to each other; on a runtime of one
+//! thread neither ever wakes another core for that. So visits are dealt out to as many such runtimes as there are cores,
+//! each of which keeps its sockets, timers and memory to itself, while everything else stays on the program's runtime.
+
+use std::future::Future;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// Runtimes of one thread each; without any, visits run on the caller's runtime. The threads end with the last copy.
+#[derive(Debug, Clone, Default)]
+pub struct Lanes {
+    lanes: Arc<[Lane]>,
+    next: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    runtime: Handle,
+    /// Dropping it ends the thread, and with it all that still runs there.
+    _open: oneshot::Sender<()>,
+}
+
+impl Lanes {
+    /// Starts that many.
+    ///
+    /// # Errors
+    /// When the system has no room for a thread or for what its runtime waits by.
+    pub fn start(count: NonZeroUsize) -> io::Result<Self> {
+        let lanes = (0..count.get()).map(Lane::start).collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { lanes: lanes.into(), next: Arc::default() })
+    }
+
+    /// As many as there are cores.
+    ///
+    /// # Errors
+    /// As [`Lanes::start`].
+    pub fn one_per_core() -> io::Result<Self> {
+        Self::start(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    }
+
+    /// Spawns it on the next one in turn.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        tasks: &mut JoinSet<T>,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> AbortHandle {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        match turn.checked_rem(self.lanes.len()).and_then(|index| self.lanes.get(index)) {
+            Some(lane) => tasks.spawn_on(task, &lane.runtime),
+            None => tasks.spawn(task),
+        }
+    }
+}
+
+impl Lane {
+    fn start(number: usize) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (open, closed) = oneshot::channel::<()>();
+        thread::Builder::new().name(format!("visits-{number}")).spawn(move || {
+            // An error is the sender's end, which is what is waited for.
+            let _ = runtime.block_on(closed);
+            // Name lookups that are left are not waited for.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { runtime: handle, _open: open })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> String {
+        thread::current().name().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test]
+    async fn visits_are_dealt_out_in_turn_and_end_with_their_lanes() {
+        let lanes = Lanes::start(NonZeroUsize::new(2).unwrap()).unwrap();
+        let mut tasks = JoinSet::new();
+        for _ in 0..4 {
+            lanes.spawn(&mut tasks, async { name() });
+        }
+        let mut names = tasks.join_all().await;
+        names.sort();
+        assert_eq!(names, ["visits-0", "visits-0", "visits-1", "visits-1"]);
+
+        let mut tasks = JoinSet::new();
+        lanes.spawn(&mut tasks, std::future::pending::<()>());
+        drop(lanes);
+        assert!(tasks.join_next().await.unwrap().unwrap_err().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn without_lanes_they_run_here() {
+        let mut tasks = JoinSet::new();
+        Lanes::default().spawn(&mut tasks, async { name() });
+        assert_eq!(tasks.join_all().await, [name()]);
+    }
+}

@@ -1,0 +1,260 @@
+//! The inventory while a daemon runs: files under change, servers that are ill in every way, a restart with all of them
+//! dead. In each case what was known stays, and the metric and the log say why.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::daemon::{Daemon, eventually, sample};
+use crate::site::Site;
+use crate::source_server::{Reply, SourceServer};
+
+/// A daemon that visits nobody, with these sources.
+fn site(sources: &str) -> Site {
+    let site = Site::new(1);
+    let config = site.config("schedule = 'never'", 8);
+    let (before, behind) =
+        config.split_once("[[inventory]]\ntype = 'file'\npath = 'devices.toml'\n").unwrap();
+    site.write("versweep.toml", &format!("{before}{sources}{behind}"));
+    site
+}
+
+fn http_sd(server: &SourceServer) -> String {
+    format!(
+        "[[inventory]]\ntype = 'http_sd'\nname = 'sd'\nurl = 'http://{}/sd'\nallow_private = true\n\
+         interval = '1s'\ntimeout = '2s'\n",
+        server.address()
+    )
+}
+
+/// How many devices the inventory of the daemon has.
+fn devices(daemon: &Daemon) -> usize {
+    daemon.page("/metrics").lines().filter(|line| line.starts_with("versweep_device_info{")).count()
+}
+
+fn of_source(daemon: &Daemon, metric: &str, source: &str) -> Option<f64> {
+    sample(&daemon.page("/metrics"), &format!("versweep_inventory_{metric}{{source=\"{source}\""))
+}
+
+fn fails_by(daemon: &Daemon, source: &str, reason: &str) -> bool {
+    let series = format!("versweep_inventory_failure_info{{source=\"{source}\",reason=\"{reason}\"}} 1");
+    daemon.page("/metrics").contains(&series)
+}
+
+#[test]
+fn a_server_that_is_ill_in_any_way_keeps_the_last_good_list() {
+    let good = SourceServer::groups(1..=10);
+    let server = SourceServer::start({
+        let good = good.clone();
+        move |_| Reply::Whole(200, good.clone())
+    });
+    let site = site(&http_sd(&server));
+    let mut daemon = site.daemon();
+    assert_eq!(devices(&daemon), 10, "known before the daemon is ready");
+    assert_eq!(of_source(&daemon, "last_refresh_success", "sd"), Some(1.0));
+
+    for (reply, reason) in [
+        (Reply::Whole(500, "oops".into()), "status"),
+        (Reply::Whole(302, String::new()), "status"),
+        (Reply::Whole(401, String::new()), "denied"),
+        (Reply::Whole(200, "<html>".into()), "garbage"),
+        (Reply::Whole(200, good[..good.len() - 9].into()), "garbage"),
+        (Reply::Whole(200, "[]".into()), "shrunk"),
+        (Reply::Whole(200, SourceServer::groups(1..=7)), "shrunk"),
+        (Reply::Never, "timeout"),
+    ] {
+        server.answer(move |_| reply.clone());
+        eventually(reason, || fails_by(&daemon, "sd", reason));
+        assert_eq!(devices(&daemon), 10, "{reason}");
+        assert_eq!(of_source(&daemon, "last_refresh_success", "sd"), Some(0.0), "{reason}");
+        assert_eq!(of_source(&daemon, "devices", "sd"), Some(10.0), "{reason}");
+        assert!(of_source(&daemon, "last_success_timestamp_seconds", "sd") > Some(0.0));
+        let told = daemon.log().iter().filter(|line| line.contains("inventory not refreshed")).count();
+        assert!(told > 0, "{reason} is told in the log");
+    }
+    // A tenth fewer is what happens every day.
+    server.answer(|_| Reply::Whole(200, SourceServer::groups(1..=9)));
+    eventually("the shorter list", || devices(&daemon) == 9);
+    assert!(!daemon.page("/metrics").contains("versweep_inventory_failure_info{"));
+    assert_eq!(of_source(&daemon, "last_refresh_success", "sd"), Some(1.0));
+}
+
+#[test]
+fn a_shrunken_list_waits_for_a_confirmation() {
+    let server = SourceServer::start(|_| Reply::Whole(200, SourceServer::groups(1..=10)));
+    let site = site(&http_sd(&server));
+    let daemon = site.daemon();
+    let url = format!("http://{}", site.web());
+    let confirm = || site.versweep(&["inventory", "--confirm", "sd", "--url", &url]);
+    assert!(!confirm().status.success(), "nothing waits");
+
+    server.answer(|_| Reply::Whole(200, SourceServer::groups(1..=5)));
+    eventually("it waits", || of_source(&daemon, "unconfirmed", "sd") == Some(1.0));
+    assert_eq!(devices(&daemon), 10);
+    let output = confirm();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "taken; the inventory has 5 devices\n");
+    eventually("it is in force", || devices(&daemon) == 5);
+    assert_eq!(of_source(&daemon, "unconfirmed", "sd"), Some(0.0));
+    let output = site.versweep(&["inventory", "--confirm", "nobody", "--url", &url]);
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("no inventory source \"nobody\"; there are: sd")
+    );
+}
+
+/// The whole of a restart without any source: what is swept are the last good lists.
+#[test]
+fn a_restart_with_every_source_dead_sweeps_the_last_good_lists() {
+    let site = Site::new(3);
+    let inventory = fs::read_to_string(site.path("devices.toml")).unwrap();
+    // One device by file, the others by a server.
+    let tables: Vec<&str> = inventory.split("[[device]]").skip(1).collect();
+    site.write("devices.toml", &format!("[[device]]{}", tables[0]));
+    let field = |table: &str, key: &str| {
+        let line = table.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
+        line.split_once(" = ").unwrap().1.trim_matches('"').to_owned()
+    };
+    let group = |table: &&str| {
+        serde_json::json!({ "targets": [field(table, "address")],
+            "labels": { "name": field(table, "name"), "port": field(table, "port"), "platform": field(table, "platform") } })
+    };
+    let groups = serde_json::Value::Array(tables[1..].iter().map(group).collect()).to_string();
+    let server = SourceServer::start(move |_| Reply::Whole(200, groups.clone()));
+    let config = site.config("every = '1s'", 8);
+    site.write("versweep.toml", &config.replace("[[sweep]]", &format!("{}[[sweep]]", http_sd(&server))));
+    let mut daemon = site.daemon();
+    assert_eq!(devices(&daemon), 3);
+    assert!(daemon.stop().success());
+
+    drop(server);
+    fs::remove_file(site.path("devices.toml")).unwrap();
+    let daemon = site.daemon();
+    assert_eq!(devices(&daemon), 3);
+    eventually("a sweep visits all three", || {
+        sample(&daemon.page("/metrics"), "versweep_visits_total") >= Some(3.0)
+    });
+    crate::daemon_run::until_all_are_known(&daemon, &site);
+    eventually("each says why", || {
+        fails_by(&daemon, "sd", "unreachable") && fails_by(&daemon, "devices.toml", "unreadable")
+    });
+}
+
+#[test]
+fn a_file_is_taken_when_it_changes_and_never_by_halves() {
+    let site = site(
+        "[[inventory]]\ntype = 'file'\npath = 'list.toml'\n[[inventory]]\ntype = 'folder'\npath = 'more'\n",
+    );
+    let list = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| format!("[[device]]\nname = '{name}'\naddress = '192.0.2.1'\n"))
+            .collect::<String>()
+    };
+    site.write("list.toml", &list(&["a", "b"]));
+    fs::create_dir(site.path("more")).unwrap();
+    let daemon = site.daemon();
+    assert_eq!(devices(&daemon), 2);
+
+    site.write("list.toml", &list(&["a", "b", "c"]));
+    eventually("written in place", || devices(&daemon) == 3);
+    site.write("list.new", &list(&["a", "b", "c", "d"]));
+    fs::rename(site.path("list.new"), site.path("list.toml")).unwrap();
+    eventually("renamed over", || devices(&daemon) == 4);
+    let whole = list(&["a", "b", "c", "d", "e"]);
+    site.write("list.toml", &whole[..whole.len() - 5]);
+    eventually("half of it is refused", || fails_by(&daemon, "list.toml", "invalid"));
+    assert_eq!(devices(&daemon), 4);
+    // Cut between two devices it is a good list, from which two are missing.
+    site.write("list.toml", &list(&["a", "b"]));
+    eventually("a shorter one waits", || fails_by(&daemon, "list.toml", "shrunk"));
+    assert_eq!(devices(&daemon), 4);
+    fs::remove_file(site.path("list.toml")).unwrap();
+    eventually("none at all", || fails_by(&daemon, "list.toml", "unreadable"));
+    assert_eq!(devices(&daemon), 4);
+
+    for (version, names) in [("v1", &["a", "b", "c", "d"][..]), ("v2", &["a", "b", "c", "d", "e"])] {
+        fs::create_dir(site.path(version)).unwrap();
+        site.write(&format!("{version}/list.toml"), &list(names));
+    }
+    symlink("v1", site.path("..data")).unwrap();
+    symlink("..data/list.toml", site.path("list.toml")).unwrap();
+    eventually("behind a link", || of_source(&daemon, "last_refresh_success", "list.toml") == Some(1.0));
+    symlink("v2", site.path("..new")).unwrap();
+    fs::rename(site.path("..new"), site.path("..data")).unwrap();
+    eventually("the link is exchanged", || devices(&daemon) == 5);
+
+    site.write("more/1.csv", "name,address\nx,192.0.2.7\ny,192.0.2.8\n");
+    eventually("a file comes into the folder", || devices(&daemon) == 7);
+    fs::remove_file(site.path("more/1.csv")).unwrap();
+    eventually("and is gone at once", || fails_by(&daemon, "more", "shrunk"));
+    assert_eq!(devices(&daemon), 7);
+}
+
+/// Looking costs no write, neither to the store nor to the last good list.
+#[test]
+fn a_refresh_that_changes_nothing_writes_nothing() {
+    let server = SourceServer::start(|_| Reply::Whole(200, SourceServer::groups(1..=10)));
+    let site = site(&http_sd(&server));
+    let daemon = site.daemon();
+    let files = || {
+        let mut files: Vec<_> = [site.path(""), site.path("versweep.db-inventory")]
+            .iter()
+            .flat_map(|folder| fs::read_dir(folder).unwrap())
+            .map(|entry| entry.unwrap())
+            .filter(|entry| entry.path().is_file())
+            .map(|entry| {
+                let facts = entry.metadata().unwrap();
+                (entry.path(), facts.len(), facts.modified().unwrap())
+            })
+            .collect();
+        files.sort();
+        files
+    };
+    let looked = || of_source(&daemon, "last_refresh_timestamp_seconds", "sd");
+    let (before, first) = (files(), looked());
+    assert!(before.iter().any(|(path, ..)| path.ends_with("versweep.db-inventory/sd.json")), "{before:?}");
+    let enough = server.asked() + 3;
+    eventually("three more looks", || server.asked() >= enough);
+    eventually("the last of them is done", || looked() > first);
+    assert_eq!(files(), before);
+}
+
+#[test]
+fn the_command_shows_what_each_source_gives_and_the_difference() {
+    let server = SourceServer::start(|_| Reply::Whole(200, SourceServer::groups(1..=3)));
+    let site = site(&format!(
+        "{}[[inventory]]\ntype = 'file'\npath = 'list.csv'\nrelabel = [{{ drop = {{ role = 'lab' }} }}]\n",
+        http_sd(&server)
+    ));
+    site.write("list.csv", "name,site,role\nr1,nyc,\nlab1,nyc,lab\n");
+    let daemon = site.daemon();
+    let show = |arguments: &[&str]| {
+        let url = format!("http://{}", site.web());
+        let arguments = [&["inventory", "--config.file", "versweep.toml", "--url", &url], arguments].concat();
+        let output = site.versweep(&arguments);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, told) = show(&[]);
+    assert_eq!(code, Some(0), "{told}");
+    for wanted in [
+        "3 devices, 1 of them from several sources",
+        "conflict: r1: site is \"nyc\" by list.csv, which goes over \"ams\" by sd",
+        "dropped: list.csv: device \"lab1\"",
+        "relabel: role is \"lab\", which is dropped",
+    ] {
+        assert!(told.contains(wanted), "{wanted} is not in\n{told}");
+    }
+    let (_, told) = show(&["r1"]);
+    assert!(told.contains("sources: [\"sd\",\"list.csv\"]"), "{told}");
+    assert_eq!(show(&["--diff"]), (Some(0), "0 added, 0 removed, 0 changed; 3 run now\n".to_owned()));
+
+    drop(daemon);
+    let _daemon = site.daemon();
+    server.answer(|_| Reply::Whole(200, SourceServer::groups(1..=4)));
+    site.write("list.csv", "name,address\nr1,192.0.2.9\n");
+    let (_, told) = show(&["--diff", "--output", "json"]);
+    assert!(told.contains("\"added\":\"r4\"") || told.contains("\"running\":4"), "{told}");
+    server.answer(|_| Reply::Whole(500, String::new()));
+    let (code, told) = show(&[]);
+    assert_eq!(code, Some(1), "a source that gives nothing is no success");
+    assert!(told.contains("status: http://127.0.0.1"), "{told}");
+}

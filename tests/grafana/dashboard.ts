@@ -1,0 +1,2 @@
+// The type that check.mjs makes a schema of.
+export type { Dashboard } from '@grafana/schema';
