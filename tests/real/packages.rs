@@ -88,19 +88,19 @@ fn shells_complete_subcommands_and_options() {
     let file = |name: &str| share.join(name).to_string_lossy().into_owned();
     let bash = format!(
         "source '{}'; ask() {{ COMP_WORDS=(versweep \"$@\"); COMP_CWORD=$#; _versweep versweep \"${{@: -1}}\" \"${{@: -2:1}}\"; \
-         echo \"${{COMPREPLY[@]}}\"; }}; ask sw; ask devices --sta",
+         echo \"${{COMPREPLY[@]}}\"; }}; ask plat; ask devices --sta",
         file("versweep.bash")
     );
     let said = run("bash", &["--norc", "-euc", &bash]);
-    assert_eq!(said.lines().collect::<Vec<_>>(), ["sweep", "--state"]);
+    assert_eq!(said.lines().collect::<Vec<_>>(), ["platforms", "--state"]);
 
     let fish = format!(
-        "source '{}'; complete -C 'versweep sw'; complete -C 'versweep devices --sta'",
+        "source '{}'; complete -C 'versweep plat'; complete -C 'versweep devices --sta'",
         file("versweep.fish")
     );
     let said = run("fish", &["--no-config", "-c", &fish]);
     let words: Vec<&str> = said.lines().filter_map(|line| line.split('\t').next()).collect();
-    assert_eq!(words, ["sweep", "--state"]);
+    assert_eq!(words, ["platforms", "--state"]);
 
     // zsh completes in an interactive line only; that its function loads, parses and is registered can be asked without.
     let zsh = format!(
