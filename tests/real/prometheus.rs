@@ -122,12 +122,12 @@ const FIRING: [&str; 6] = [
     "VersweepDeviceMembersDiffer",
 ];
 
-/// Every panel and every recording rule must find the series that it names. The fleet is one in which things have
-/// happened: a device unreachable, one just changed, one whose members differ, a sweep
-/// overdue, a tick skipped between two scrapes, and a second target that is down. (Each alert is fired by promtool.)
+/// Every recording rule finds the series that it names, and alerts fire on what the page really says. The fleet is one in
+/// which things have happened: a device unreachable, one just changed, one whose members differ, a sweep overdue, a tick
+/// skipped between two scrapes, and a second target that is down. (Each alert is fired by promtool.)
 #[tokio::test]
 #[ignore = "needs prometheus: run by make test"]
-async fn every_query_of_dashboard_and_rules_returns_a_series() {
+async fn every_recorded_series_is_there_and_alerts_fire() {
     let now = SystemClock.now();
     let overdue = SweepStatus { next: Some(now - Duration::from_secs(900)), ..SweepStatus::default() };
     let (address, published, _stop) = serve_fleet(fleet::snapshot(now), overdue).await;
@@ -142,17 +142,6 @@ async fn every_query_of_dashboard_and_rules_returns_a_series() {
     published.store(Arc::new(later));
     prometheus.wait_for("increase(versweep_sweeps_skipped_total[1m]) > 0").await;
 
-    let queries = dashboard_queries();
-    assert!(queries.len() >= 10, "the dashboards have hardly a query");
-    // Of policies the made-up fleet knows nothing; the real daemon's does, below.
-    let policies = ["versweep_policy_devices", "versweep_device_compliant"];
-    for (panel, expr) in queries {
-        if policies.iter().any(|metric| expr.contains(metric)) {
-            continue;
-        }
-        let series = prometheus.wait_for(&expr).await;
-        assert!(series.len() <= 60, "{panel} asks for {} series", series.len());
-    }
     let rules = prometheus.rules().await;
     for (name, expr) in rules.iter().filter(|(name, _)| name.contains(':')) {
         assert!(!prometheus.wait_for(expr).await.is_empty(), "{name}");
@@ -162,8 +151,8 @@ async fn every_query_of_dashboard_and_rules_returns_a_series() {
     }
 }
 
-/// The same, with nothing made up: the real daemon on a simulated fleet, in which one device is upgraded and one falls
-/// silent.
+/// Every panel, annotation and variable, with nothing made up: the real daemon on a simulated fleet, in which one device is
+/// upgraded and one falls silent.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs prometheus: run by make test"]
 async fn every_dashboard_query_finds_its_series_in_a_real_daemon() {
@@ -202,7 +191,7 @@ async fn every_dashboard_query_finds_its_series_in_a_real_daemon() {
     prometheus.wait_for(&format!("versweep_device_failure_info{{device=\"{silent}\"}}")).await;
     for (panel, expr) in dashboard_queries() {
         let series = prometheus.wait_for(&expr).await;
-        assert!(!series.is_empty(), "{panel}: {expr}");
+        assert!(series.len() <= 60, "{panel} asks for {} series", series.len());
     }
     drop(daemon);
     fleet.stop().await;
