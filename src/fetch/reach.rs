@@ -25,7 +25,7 @@ impl Reach {
     /// Whether that address may be connected to.
     ///
     /// # Errors
-    /// [`Refused`] when it may not.
+    /// A refusal when it may not.
     pub fn check(self, address: IpAddr) -> Result<(), Refused> {
         match self {
             Self::Public if !is_public(address) => Err(Refused { address }),
