@@ -9,6 +9,7 @@ mod entry;
 mod events;
 mod openapi;
 mod params;
+mod policies;
 mod requests;
 mod sweeps;
 mod versions;
@@ -40,6 +41,7 @@ fn endpoints() -> Vec<Endpoint> {
         reads("/api/v1/devices", get(devices::list)),
         reads("/api/v1/devices/{device}", get(device::one)),
         reads("/api/v1/versions", get(versions::list)),
+        reads("/api/v1/policies", get(policies::list)),
         reads("/api/v1/changes", get(changes::list)),
         reads("/api/v1/events", get(events::list)),
         reads("/api/v1/sweeps", get(sweeps::list)),

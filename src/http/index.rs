@@ -7,6 +7,7 @@ mod filter;
 mod natural;
 mod order;
 mod part;
+mod standings;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -20,9 +21,10 @@ use tokio::task::spawn_blocking;
 pub(super) use self::filter::Filter;
 pub(super) use self::order::{Direction, Key, Order, Sort};
 use self::part::{Facts, Labels};
+use self::standings::Standings;
 use crate::http::problem::Refusal;
 use crate::http::tag::Tag;
-use crate::known::Snapshot;
+use crate::known::{PolicyResult, Snapshot};
 
 /// The index of one snapshot. A device's place in it is its place among the snapshot's devices.
 pub(super) struct Index {
@@ -33,6 +35,7 @@ pub(super) struct Index {
     facts: Facts,
     orders: [OnceLock<Order>; Sort::ALL.len()],
     versions: OnceLock<Vec<VersionCount>>,
+    standings: OnceLock<Standings>,
 }
 
 /// How many devices run one version. It is its own mark in a cursor.
@@ -58,7 +61,13 @@ impl VersionCount {
 impl Index {
     fn new(snapshot: Arc<Snapshot>, tag: Tag) -> Self {
         let (labels, facts) = (Arc::new(Labels::of(&snapshot)), Facts::of(&snapshot));
-        Self { snapshot, tag, labels, facts, orders: Default::default(), versions: OnceLock::new() }
+        Self::made(snapshot, tag, labels, facts)
+    }
+
+    /// With nothing worked out yet that is worked out when it is first asked for.
+    fn made(snapshot: Arc<Snapshot>, tag: Tag, labels: Arc<Labels>, facts: Facts) -> Self {
+        let (orders, versions, standings) = Default::default();
+        Self { snapshot, tag, labels, facts, orders, versions, standings }
     }
 
     /// The index of a later snapshot.
@@ -73,7 +82,7 @@ impl Index {
             Err(shared) => (Arc::clone(&shared.labels), shared.facts.clone(), Arc::clone(&shared.snapshot)),
         };
         facts.update(&old, &snapshot);
-        Self { snapshot, tag, labels, facts, orders: Default::default(), versions: OnceLock::new() }
+        Self::made(snapshot, tag, labels, facts)
     }
 
     /// How many devices there are.
@@ -84,6 +93,15 @@ impl Index {
     /// All devices in this order.
     pub(super) fn order(&self, sort: Sort) -> &Order {
         self.orders[sort as usize].get_or_init(|| Order::new(sort, &self.facts, self.len()))
+    }
+
+    fn standings(&self) -> &Standings {
+        self.standings.get_or_init(|| Standings::of(&self.snapshot))
+    }
+
+    /// How many devices have that result by that policy.
+    pub(super) fn standing(&self, policy: &str, result: PolicyResult) -> usize {
+        self.standings().count(policy, result)
     }
 
     /// How many devices run which version, the most first.

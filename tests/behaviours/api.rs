@@ -11,7 +11,7 @@ use versweep::device::{DeviceId, PlatformChoice};
 use versweep::failure::FailureKind;
 use versweep::http::Readiness;
 use versweep::known::{DeviceState, Known, Snapshot, SweepRecord};
-use versweep::observation::SweepId;
+use versweep::observation::{SshSession, SweepId};
 
 use crate::http::{House, send};
 use crate::{fleet, kept};
@@ -47,6 +47,10 @@ async fn devices_are_filtered() {
         ("failure=auth", &["edge2.fra"]),
         ("label=site=fra&label=role=edge", &["edge1.fra", "edge2.fra"]),
         ("label=site=fra&label=site=ams&q=1", &["core1.ams", "edge1.fra"]),
+        ("policy=core-xr", &["core1.ams"]),
+        ("result=approved&result=banned", &["core1.ams"]),
+        ("policy=core-xr&result=drifted", &[]),
+        ("policy=none", &[]),
         ("label=site=nowhere", &[]),
         ("version=7.9", &[]),
         ("q=7.9.2%0Acisco", &[]),
@@ -55,6 +59,44 @@ async fn devices_are_filtered() {
         assert_eq!(names(&answer), expected, "{query}");
         assert_eq!(answer["total"], expected.len(), "{query}");
     }
+}
+
+#[tokio::test]
+async fn policies_are_told_with_how_the_fleet_stands_by_them() {
+    let house = House::small().await;
+    let answer = house.json("/api/v1/policies").await;
+    let policies = answer["policies"].as_array().unwrap();
+    assert_eq!(policies.len(), 1);
+    assert_eq!(
+        (&policies[0]["policy"], &policies[0]["asks"], &policies[0]["grace_until"]),
+        (&json!("core-xr"), &json!("approved 7.9.*"), &Value::Null)
+    );
+    assert_eq!(
+        policies[0]["devices"],
+        json!({"preferred": 0, "approved": 1, "drifted": 0, "banned": 0, "unknown": 0, "stale": 0})
+    );
+    let device = house.json("/api/v1/devices/core1.ams").await;
+    assert_eq!(
+        device["policies"],
+        json!([{"policy": "core-xr", "result": "approved", "why": "7.9.2 is approved", "complies": true}])
+    );
+    assert_eq!(house.json("/api/v1/devices/core2.ams").await["policies"], json!([]));
+}
+
+#[tokio::test]
+async fn a_device_is_told_with_what_it_needed_of_legacy_ssh() {
+    let mut old = fleet::snapshot(fleet::noon());
+    let mut state = DeviceState::clone(&old.devices[0]);
+    state.known.ssh = Some(Box::new(SshSession {
+        server: "SSH-2.0-Cisco-1.25".to_owned(),
+        algorithms: "diffie-hellman-group14-sha1, ssh-rsa, aes128-ctr, hmac-sha1".to_owned(),
+    }));
+    old.devices[0] = Arc::new(state);
+    let house = House::open(old).await;
+    let ssh = house.json("/api/v1/devices/core1.ams").await["ssh"].clone();
+    assert_eq!(ssh["server"], "SSH-2.0-Cisco-1.25");
+    assert_eq!(ssh["legacy"], json!(["diffie-hellman-group14-sha1", "ssh-rsa", "hmac-sha1"]));
+    assert_eq!(house.json("/api/v1/devices/core2.ams").await["ssh"], Value::Null);
 }
 
 #[tokio::test]

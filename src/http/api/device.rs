@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::entry::{ChangeEntry, DeviceEntry};
 use super::params::{Name, Params, Query};
+use super::policies::StandingEntry;
 use crate::clock::Timestamp;
 use crate::device::{Device, HostKeyPolicy, Route, SshAlgorithms};
 use crate::facts::{Member, Reading};
@@ -15,6 +16,7 @@ use crate::http::Desk;
 use crate::http::problem::Refusal;
 use crate::http::view::shown;
 use crate::known::DeviceState;
+use crate::observation::SshSession;
 use crate::platform::Platforms;
 use crate::store::{ChangesAsked, HistoryRange, StoredChange, StoredRaw};
 use crate::text::tamed;
@@ -33,6 +35,8 @@ pub(super) struct DeviceDetail {
     #[serde(flatten)]
     device: DeviceEntry,
     login: Login,
+    /// The SSH session of the last visit that came to one.
+    ssh: Option<SshEntry>,
     /// How the version was read; `null` before the first answer.
     reading: Option<ReadingEntry>,
     members: Vec<MemberEntry>,
@@ -44,6 +48,8 @@ pub(super) struct DeviceDetail {
     failure_output: Vec<String>,
     /// Whether there was more of it.
     failure_output_cut: bool,
+    /// How it stands by the policies that cover it.
+    policies: Vec<StandingEntry>,
     /// The versions that it was seen to run, newest first.
     history: Vec<HistoryEntry>,
     /// Its latest changes, newest first.
@@ -72,6 +78,26 @@ impl Login {
                 Route::Via(hosts) => hosts.iter().map(|host| shown(&host.name)).collect(),
             },
             timeout_seconds: device.timeouts.visit.as_secs_f64(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct SshEntry {
+    /// The server's identification line.
+    server: String,
+    /// Key exchange, host key, cipher and MAC.
+    algorithms: String,
+    /// Those of them that only `legacy_ssh` offers: what the device could not do without.
+    legacy: Vec<String>,
+}
+
+impl SshEntry {
+    fn of(session: &SshSession) -> Self {
+        Self {
+            server: shown(&session.server),
+            algorithms: shown(&session.algorithms),
+            legacy: session.legacy().map(shown).collect(),
         }
     }
 }
@@ -179,6 +205,7 @@ impl DeviceDetail {
         Self {
             device: DeviceEntry::of(state),
             login: Login::of(&state.device),
+            ssh: state.known.ssh.as_deref().map(SshEntry::of),
             reading: known.map(|known| ReadingEntry::of(&known.reading, platforms)),
             members: more.map(|more| more.members.iter().map(MemberEntry::of).collect()).unwrap_or_default(),
             members_consistent: known.and_then(|known| known.reading.facts.members_consistent()),
@@ -187,6 +214,7 @@ impl DeviceDetail {
             last_visit_seconds: state.known.visit.as_ref().map(|visit| visit.took.as_secs_f64()),
             failure_output,
             failure_output_cut,
+            policies: state.known.standings.iter().map(StandingEntry::of).collect(),
             history: kept.history.iter().rev().take(HISTORY_SHOWN).map(HistoryEntry::of).collect(),
             changes: kept.changes.iter().map(|stored| ChangeEntry::of(&stored.change)).collect(),
         }

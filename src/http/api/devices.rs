@@ -14,11 +14,12 @@ use crate::failure::FailureKind;
 use crate::http::Desk;
 use crate::http::index::{Direction, Filter, Index, Key, Sort};
 use crate::http::problem::Refusal;
-use crate::known::Reach;
+use crate::known::{PolicyResult, Reach};
 use crate::metrics::fnv1a;
 
 /// The keys that [`filter`] reads.
-pub(super) const FILTER: [&str; 7] = ["q", "state", "platform", "model", "version", "failure", "label"];
+pub(super) const FILTER: [&str; 9] =
+    ["q", "state", "platform", "model", "version", "failure", "policy", "result", "label"];
 
 /// What is asked for.
 struct Asked {
@@ -102,6 +103,8 @@ pub(super) fn filter(params: &Params) -> Result<Filter, Refusal> {
         model: params.all("model"),
         version: params.all("version"),
         failure: params.among("failure", &FailureKind::ALL.map(FailureKind::as_str))?,
+        policy: params.all("policy"),
+        result: params.among("result", &PolicyResult::ALL.map(PolicyResult::as_str))?,
         labels: std::collections::BTreeMap::new(),
     };
     for label in params.all("label") {

@@ -27,7 +27,7 @@ mod tests {
     use crate::failure::{FailureKind, Stage};
     use crate::http::api::endpoints;
     use crate::http::index::Sort;
-    use crate::known::Reach;
+    use crate::known::{PolicyResult, Reach};
 
     fn document() -> Value {
         serde_json::from_str(DOCUMENT).unwrap()
@@ -60,6 +60,7 @@ mod tests {
             ("ChangeKind", ChangeKind::ALL.map(|kind| kind.as_str().to_owned()).to_vec()),
             ("FailureReason", FailureKind::ALL.map(|kind| kind.as_str().to_owned()).to_vec()),
             ("FailureStage", stages.map(str::to_owned).collect()),
+            ("PolicyResult", PolicyResult::ALL.map(|result| result.as_str().to_owned()).to_vec()),
             ("DeviceSort", sorts),
         ] {
             let described = &document()["components"]["schemas"][schema]["enum"];

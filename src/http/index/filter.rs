@@ -18,6 +18,9 @@ pub(in crate::http) struct Filter {
     pub(in crate::http) model: Vec<String>,
     pub(in crate::http) version: Vec<String>,
     pub(in crate::http) failure: Vec<String>,
+    /// A result, of one of these policies where they are named as well.
+    pub(in crate::http) result: Vec<String>,
+    pub(in crate::http) policy: Vec<String>,
     /// By name; a label named twice holds with either value.
     pub(in crate::http) labels: std::collections::BTreeMap<String, Vec<String>>,
 }
@@ -64,6 +67,10 @@ impl Index {
         }
         for (name, values) in &filter.labels {
             let places = values.iter().flat_map(|value| self.labels.places(name, value));
+            chosen.keep(Bits::from_places(len, places));
+        }
+        if !(filter.result.is_empty() && filter.policy.is_empty()) {
+            let places = self.standings().places(&filter.policy, &filter.result);
             chosen.keep(Bits::from_places(len, places));
         }
         for part in &filter.search {
