@@ -33,7 +33,6 @@ pub use self::error::StoreError;
 pub use self::history::{ChangeFilter, ChangeRow, PastVersion, VersionRow};
 pub use self::letters::{Again, DEAD_MAX, Held, Letter, LetterState, MailRoom, Settled, Undelivered};
 pub use self::outbox::{Outbox, Pile, Standing, rename_sinks};
-pub use self::pages::ChangesAsked;
 pub use self::read::{HistoryRange, ROWS_MAX, Reader, StoredChange, StoredRaw};
 use crate::change::Change;
 use crate::clock::Timestamp;

@@ -1,4 +1,4 @@
-//! Asking a running daemon over HTTP: what `devices` and `changes` share.
+//! Asking a running daemon over HTTP: what the commands that ask one share.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -8,9 +8,9 @@ use chrono::SecondsFormat;
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::Uri;
 use hyper::body::Bytes;
 use hyper::http::uri::PathAndQuery;
+use hyper::{Method, Request, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -53,21 +53,7 @@ pub enum Output {
 /// The daemon can't be reached, refuses (with its own words), or answers with something else than JSON.
 pub async fn get_json(base: &Uri, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
     let uri = address(base, path, query)?;
-    let asked = async {
-        let client: Client<HttpConnector, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let answer = client.get(uri.clone()).await?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
-        let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
-        Ok::<_, anyhow::Error>((status, body))
-    };
-    let asked = tokio::time::timeout(REQUEST_TIMEOUT, asked).await.context("no answer within 30 s");
-    let (status, body) = asked
-        .and_then(|answer| answer)
-        .with_context(|| format!("can't ask {uri}; is `versweep run` up there?"))?;
-    if !status.is_success() {
-        bail!("{uri} answers {status}: {}", words(&body));
-    }
+    let body = ask(Method::GET, &uri).await?;
     serde_json::from_slice(&body).with_context(|| format!("{uri} answers with something else than JSON"))
 }
 
@@ -76,10 +62,15 @@ pub async fn get_json(base: &Uri, path: &str, query: &[(&str, &str)]) -> anyhow:
 /// # Errors
 /// The daemon can't be reached, or refuses (with its own words).
 pub async fn post(base: &Uri, path: &str, query: &[(&str, &str)]) -> anyhow::Result<String> {
-    let uri = address(base, path, query)?;
+    let body = ask(Method::POST, &address(base, path, query)?).await?;
+    Ok(tamed(String::from_utf8_lossy(&body).trim_end(), 500).into_owned())
+}
+
+/// The body of a success.
+async fn ask(method: Method, uri: &Uri) -> anyhow::Result<Bytes> {
     let asked = async {
         let client: Client<HttpConnector, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let request = hyper::Request::post(uri.clone()).body(Empty::new())?;
+        let request = Request::builder().method(method).uri(uri).body(Empty::new())?;
         let answer = client.request(request).await?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
@@ -93,7 +84,7 @@ pub async fn post(base: &Uri, path: &str, query: &[(&str, &str)]) -> anyhow::Res
     if !status.is_success() {
         bail!("{uri} answers {status}: {}", words(&body));
     }
-    Ok(tamed(String::from_utf8_lossy(&body).trim_end(), 500).into_owned())
+    Ok(body)
 }
 
 fn address(base: &Uri, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Uri> {

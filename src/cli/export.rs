@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter};
 use std::ops::ControlFlow;
 
+use anyhow::ensure;
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -11,7 +12,7 @@ use super::{Exit, Output};
 use crate::clock::{Clock as _, SystemClock, Timestamp};
 use crate::device::Labels;
 use crate::event::clean;
-use crate::store::{ChangeRow, PastVersion, VersionRow};
+use crate::store::{ChangeFilter, ChangeRow, PastVersion, VersionRow};
 
 /// Export changes, versions or devices from the store, oldest first; also while the daemon runs.
 ///
@@ -52,6 +53,7 @@ impl Args {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let reader = self.store.reader()?;
         let filter = self.filter.filter()?;
+        self.refuse_what_means_nothing(&filter)?;
         let mut lines = Lines::new(self.output, BufWriter::new(io::stdout().lock()));
         let mut told = Ok(());
         match self.what {
@@ -63,13 +65,29 @@ impl Args {
             }
             What::Devices => {
                 let at = self.at.unwrap_or_else(|| SystemClock.now());
-                for past in reader.fleet_at(at, &filter.select)? {
-                    lines.add(&PastLine::of(&past))?;
-                }
+                let is_meant =
+                    |past: &&PastVersion| filter.device.as_ref().is_none_or(|device| past.device == *device);
+                let fleet = reader.fleet_at(at, &filter.select)?;
+                told = fleet.iter().filter(is_meant).try_for_each(|past| lines.add(&PastLine::of(past)));
             }
         }
         unless_gone(told.and_then(|()| lines.finish()))?;
         Ok(Exit::Done)
+    }
+
+    /// A filter that would silently choose everything is an error.
+    fn refuse_what_means_nothing(&self, filter: &ChangeFilter) -> anyhow::Result<()> {
+        let devices = self.what == What::Devices;
+        ensure!(
+            devices || self.at.is_none(),
+            "--at is for devices; changes and versions take --since and --until"
+        );
+        ensure!(
+            !devices || (filter.since.is_none() && filter.until.is_none()),
+            "devices are told as of one time: use --at"
+        );
+        ensure!(self.what == What::Changes || filter.kinds.is_empty(), "--kind is for changes");
+        Ok(())
     }
 }
 

@@ -77,7 +77,12 @@ async fn runs(args: &SweepsArgs) -> anyhow::Result<Vec<Value>> {
     let mut query = vec![("limit", limit.as_str())];
     query.extend(args.sweep.as_deref().map(|sweep| ("sweep", sweep)));
     let answer = client::get_json(&args.ask.url, "/api/v1/runs", &query).await?;
-    Ok(answer["runs"].as_array().cloned().unwrap_or_default())
+    let runs = answer["runs"].as_array().cloned().unwrap_or_default();
+    if runs.is_empty() {
+        // A name that nobody has ends here.
+        sweeps(args).await?;
+    }
+    Ok(runs)
 }
 
 /// What it is doing; of a sweep that waits, how its last run went.

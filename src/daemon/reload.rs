@@ -76,7 +76,7 @@ impl Reloader {
             .await
             .map_err(|error| format!("{}: sink: {error}", self.path.display()))?;
         for key in needs_restart(&old.config, &new.config) {
-            warn!(key, "changed, but only a restart brings it into force");
+            warn!(key, "{key} changed, but only a restart brings it into force");
         }
         let new = Arc::new(new);
         let kept = Arc::clone(&new);

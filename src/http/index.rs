@@ -131,31 +131,33 @@ impl Index {
 /// Keeps the index of the newest snapshot that anybody asked about.
 pub(super) struct Indexes {
     snapshot: Arc<ArcSwap<Snapshot>>,
-    newest: Mutex<Option<Arc<Index>>>,
+    newest: Arc<Mutex<Option<Arc<Index>>>>,
 }
 
 impl Indexes {
     pub(super) fn new(snapshot: Arc<ArcSwap<Snapshot>>) -> Self {
-        Self { snapshot, newest: Mutex::new(None) }
+        Self { snapshot, newest: Arc::default() }
     }
 
     /// The index of the present snapshot. However many ask at once, it is made once, by a thread that may take its time.
     pub(super) async fn now(&self) -> Result<Arc<Index>, Refusal> {
-        let mut newest = self.newest.lock().await;
+        let mut newest = Arc::clone(&self.newest).lock_owned().await;
         let snapshot = self.snapshot.load_full();
-        let index = match newest.take() {
-            Some(index) if Arc::ptr_eq(&index.snapshot, &snapshot) => index,
-            before => spawn_blocking(move || match before {
+        if let Some(index) = newest.as_ref().filter(|index| Arc::ptr_eq(&index.snapshot, &snapshot)) {
+            return Ok(Arc::clone(index));
+        }
+        // The lock goes along: whoever asked may go away, the index is kept all the same.
+        let made = spawn_blocking(move || {
+            let index = match newest.take() {
                 Some(before) => Arc::new(Index::after(before, snapshot)),
                 None => Arc::new(Index::new(snapshot, Tag::first())),
-            })
-            .await
-            .map_err(|error| {
-                tracing::error!(%error, "can't index the fleet");
-                Refusal::Store
-            })?,
-        };
-        *newest = Some(Arc::clone(&index));
-        Ok(index)
+            };
+            *newest = Some(Arc::clone(&index));
+            index
+        });
+        made.await.map_err(|error| {
+            tracing::error!(%error, "can't index the fleet");
+            Refusal::Store
+        })
     }
 }

@@ -40,9 +40,10 @@ pub(super) async fn once_loaded(State(app): State<App>, request: Request, next: 
 /// Lets a request through that was made on this host, by hand or by a script. There is no login yet, so the loopback
 /// address is the credential; a browser that some page drives and a proxy that speaks for others don't have it.
 pub(super) async fn from_this_host(request: Request, next: Next) -> Response {
-    const SPEAKING_FOR_OTHERS: [HeaderName; 4] = [
+    const SPEAKING_FOR_OTHERS: [HeaderName; 5] = [
         header::ORIGIN,
         header::FORWARDED,
+        header::VIA,
         HeaderName::from_static("x-forwarded-for"),
         HeaderName::from_static("sec-fetch-site"),
     ];

@@ -15,13 +15,13 @@ const READERS: usize = 4;
 /// Lends readers.
 pub(super) struct Readers {
     path: PathBuf,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Reader>>>,
 }
 
 impl Readers {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, permits: Semaphore::new(READERS), idle: Arc::default() }
+        Self { path, permits: Arc::new(Semaphore::new(READERS)), idle: Arc::default() }
     }
 
     /// Reads in a thread that may block. A reader that failed is not used again.
@@ -30,9 +30,11 @@ impl Readers {
         work: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Refusal> {
         // The semaphore is never closed.
-        let _permit = self.permits.acquire().await.map_err(|_| Refusal::Store)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Refusal::Store)?;
         let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
         let read = spawn_blocking(move || {
+            // It stays with the work: a client that hangs up makes no room for one more read.
+            let _permit = permit;
             let held = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let reader = held.map_or_else(|| Reader::open(&path), Ok)?;
             let result = work(&reader)?;

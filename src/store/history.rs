@@ -287,13 +287,15 @@ impl Clause {
         clause
     }
 
+    /// `+at` keeps the order of numbers, in which rows are found by walking; by the index on `at` all of a long span
+    /// would have to be sorted.
     fn of_changes(filter: &ChangeFilter) -> Self {
         let mut clause = Self::of(filter, "change.platform");
         if let Some(since) = filter.since {
-            clause.push("at >= ?", Value::Integer(micros(since)));
+            clause.push("+at >= ?", Value::Integer(micros(since)));
         }
         if let Some(until) = filter.until {
-            clause.push("at < ?", Value::Integer(micros(until)));
+            clause.push("+at < ?", Value::Integer(micros(until)));
         }
         if !filter.kinds.is_empty() {
             let names = filter.kinds.iter().map(|kind| kind.as_str().to_owned()).collect::<Vec<_>>();

@@ -1,85 +1,15 @@
 //! Reading page by page, for the API: each page begins where the one before ended, so that a later write neither shifts
 //! nor repeats a row.
 
-use rusqlite::types::Value;
-use rusqlite::{OptionalExtension as _, params, params_from_iter};
+use rusqlite::{OptionalExtension as _, params};
 
-use super::read::{limited, stored_change};
-use super::row::micros;
-use super::{Reader, StoreError, StoredChange, load, outbox};
-use crate::change::ChangeKind;
-use crate::clock::Timestamp;
-use crate::device::DeviceId;
+use super::read::limited;
+use super::{Reader, StoreError, load, outbox};
 use crate::event::Event;
 use crate::known::SweepRecord;
 use crate::observation::SweepId;
 
-/// Which changes are asked for; the default is all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ChangesAsked {
-    /// Only of this device.
-    pub device: Option<DeviceId>,
-    /// Only of these kinds; empty for all.
-    pub kinds: Vec<ChangeKind>,
-    /// Only those of this instant and later.
-    pub since: Option<Timestamp>,
-    /// Only those before this instant.
-    pub until: Option<Timestamp>,
-    /// Only those whose number in the store is smaller: behind the last of a page.
-    pub before: Option<i64>,
-}
-
-impl ChangesAsked {
-    /// The conditions of the query with their values. `+at` keeps the order of numbers, in which a page is found by
-    /// walking; by the index on `at` all of a long span would have to be sorted.
-    fn conditions(&self) -> (String, Vec<Value>) {
-        let mut conditions = String::from("TRUE");
-        let mut values = Vec::new();
-        let mut add = |condition: &str, value: Value| {
-            conditions.push_str(" AND ");
-            conditions.push_str(condition);
-            values.push(value);
-        };
-        if let Some(device) = &self.device {
-            add("name = ?", device.as_str().to_owned().into());
-        }
-        if let Some(since) = self.since {
-            add("+at >= ?", micros(since).into());
-        }
-        if let Some(until) = self.until {
-            add("+at < ?", micros(until).into());
-        }
-        if let Some(before) = self.before {
-            add("change.id < ?", before.into());
-        }
-        if !self.kinds.is_empty() {
-            let marks = vec!["?"; self.kinds.len()].join(", ");
-            conditions.push_str(&format!(" AND kind IN ({marks})"));
-            values.extend(self.kinds.iter().map(|kind| Value::from(kind.as_str().to_owned())));
-        }
-        (conditions, values)
-    }
-}
-
 impl Reader {
-    /// Those changes, newest first, at most `limit` and [`super::ROWS_MAX`].
-    ///
-    /// # Errors
-    /// When the database can't be read.
-    pub fn changes_asked(&self, asked: &ChangesAsked, limit: usize) -> Result<Vec<StoredChange>, StoreError> {
-        let (conditions, mut values) = asked.conditions();
-        values.push(limited(limit).into());
-        let sql = format!(
-            "SELECT change.*, name FROM change JOIN device ON device.id = change.device
-            WHERE {conditions} ORDER BY change.id DESC LIMIT ?"
-        );
-        let read = || {
-            let mut statement = self.connection.prepare_cached(&sql)?;
-            statement.query_map(params_from_iter(values), stored_change)?.collect()
-        };
-        self.told(read())
-    }
-
     /// Runs of sweeps, of one or of all, newest first, at most `limit` and [`super::ROWS_MAX`]; only those that started
     /// before the one of `before`, where that is given.
     ///

@@ -41,11 +41,17 @@ fn ios_xe(text: &str) -> Option<Key> {
         return None;
     }
     tail.push(reader.number()?);
-    if !reader.eat(".") {
+    // `17.13` alone is where that release begins: people set bounds so, devices don't say it.
+    let begins = reader.is_done();
+    if !(begins || reader.eat(".")) {
         return None;
     }
     let dated = reader.0.contains(':');
-    tail.extend(if dated { date_and_time(&mut reader)? } else { vec![reader.number()?] });
+    tail.extend(match (dated, begins) {
+        (true, _) => date_and_time(&mut reader)?,
+        (false, true) => vec![Part::number("")],
+        (false, false) => vec![reader.number()?],
+    });
     tail.push(Part::word(reader.letters()));
     tail.push(reader.number().unwrap_or_else(|| Part::number("")));
     let train = if reader.eat(".") { reader.letters().to_ascii_uppercase() } else { String::new() };
@@ -66,7 +72,10 @@ pub(super) fn nxos(text: &str) -> Option<Key> {
     let mut head = vec![reader.number()?];
     reader.eat(".").then_some(())?;
     head.push(reader.number()?);
-    head.extend(in_parentheses(&mut reader)?);
+    // `10.4` alone is where that release begins, for bounds.
+    if !reader.is_done() {
+        head.extend(in_parentheses(&mut reader)?);
+    }
     let train = reader.letters().to_ascii_uppercase();
     let mut tail = Vec::new();
     if !train.is_empty() {

@@ -38,6 +38,8 @@ fn ios_xe_is_one_release_in_two_spellings() {
     let ios = Scheme::CiscoIos;
     assert_eq!(compare(ios, "17.09.04a", "17.9.4a"), Some(Ordering::Equal));
     ascending(ios, &["16.12.4", "17.3.1a", "17.9.4", "17.09.04a", "17.9.5", "17.12.1"]);
+    // A release's first two numbers are where it begins: the bounds that people write.
+    ascending(ios, &["17.12", "17.12.1", "17.12.5a", "17.13", "17.13.1a"]);
     ascending(ios, &["03.04.06.SG", "03.11.01.SG"]);
     assert_eq!(compare(ios, "03.06.06.E", "03.16.04b.S"), None);
     assert_eq!(compare(ios, "17.9.4a", "15.2(7)E3"), None);
@@ -49,6 +51,7 @@ fn ios_xe_is_one_release_in_two_spellings() {
 #[test]
 fn nxos_knows_its_trains_and_markers() {
     let nxos = Scheme::CiscoNxos;
+    ascending(nxos, &["10.3(99w)", "10.4", "10.4(1)", "10.4(2)(M)", "10.5"]);
     ascending(
         nxos,
         &[

@@ -24,7 +24,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// A fleet of which the first `dead` devices are the site `ams`, the others `fra`; swept each second.
+    /// A fleet of which the first `ams` devices are the site `ams`, the others `fra`; swept each second.
     async fn set(network: u8, devices: usize, ams: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config =

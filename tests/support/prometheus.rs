@@ -66,7 +66,7 @@ impl Prometheus {
         let answer = get_json(&self.base, "/api/v1/query", &[("query", expr)]).await;
         match answer {
             Ok(answer) => answer["data"]["result"].as_array().cloned(),
-            Err(error) if error.to_string().contains("400") => panic!("{expr}: {error}"),
+            Err(error) if error.to_string().contains(" answers 400") => panic!("{expr}: {error}"),
             Err(_) => None,
         }
     }

@@ -12,7 +12,7 @@ use crate::change::ChangeKind;
 use crate::device::DeviceId;
 use crate::http::Desk;
 use crate::http::problem::Refusal;
-use crate::store::ChangesAsked;
+use crate::store::ChangeFilter;
 
 /// A page of changes.
 #[derive(Debug, Serialize)]
@@ -30,16 +30,17 @@ pub(super) async fn list(State(desk): State<Arc<Desk>>, query: Query) -> Result<
     let name = |text: &str| {
         DeviceId::new(text).map_err(|error| Refusal::BadQuery(format!("device is no device's name: {error}")))
     };
-    let asked = ChangesAsked {
+    let filter = ChangeFilter {
         device: params.one("device")?.map(name).transpose()?,
         kinds: kinds.iter().filter_map(|kind| ChangeKind::from_name(kind)).collect(),
         since: params.instant("since")?,
         until: params.instant("until")?,
-        before: params.cursor()?,
+        ..ChangeFilter::default()
     };
-    let mut rows = desk.readers.read(move |reader| reader.changes_asked(&asked, limit + 1)).await?;
+    let before = params.cursor()?;
+    let mut rows = desk.readers.read(move |reader| reader.changes_where(&filter, before, limit + 1)).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let next = rows.last().filter(|_| more).and_then(|last| cursor(&last.number));
-    Ok(Json(Page { changes: rows.iter().map(|row| ChangeEntry::of(&row.change)).collect(), next }))
+    let next = rows.last().filter(|_| more).and_then(|last| cursor(&last.stored.number));
+    Ok(Json(Page { changes: rows.iter().map(|row| ChangeEntry::of(&row.stored.change)).collect(), next }))
 }

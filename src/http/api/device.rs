@@ -18,7 +18,7 @@ use crate::http::view::shown;
 use crate::known::DeviceState;
 use crate::observation::SshSession;
 use crate::platform::Platforms;
-use crate::store::{ChangesAsked, HistoryRange, StoredChange, StoredRaw};
+use crate::store::{ChangeFilter, ChangeRow, HistoryRange, StoredRaw};
 use crate::text::tamed;
 
 /// The latest changes and versions that are shown of a device; `/api/v1/changes` has the rest.
@@ -170,7 +170,7 @@ impl HistoryEntry {
 /// What the store adds to what the snapshot has.
 struct Kept {
     history: Vec<HistoryRange>,
-    changes: Vec<StoredChange>,
+    changes: Vec<ChangeRow>,
     failure: Option<StoredRaw>,
 }
 
@@ -186,10 +186,10 @@ pub(super) async fn one(
     let failed = state.known.is_up() == Some(false);
     let device = state.device.id.clone();
     let kept = desk.readers.read(move |reader| {
-        let asked = ChangesAsked { device: Some(device.clone()), ..ChangesAsked::default() };
+        let filter = ChangeFilter { device: Some(device.clone()), ..ChangeFilter::default() };
         Ok(Kept {
             history: reader.history(&device)?,
-            changes: reader.changes_asked(&asked, CHANGES_SHOWN)?,
+            changes: reader.changes_where(&filter, None, CHANGES_SHOWN)?,
             failure: if failed { reader.raw_of_failure(&device)? } else { None },
         })
     });
@@ -216,7 +216,7 @@ impl DeviceDetail {
             failure_output_cut,
             policies: state.known.standings.iter().map(StandingEntry::of).collect(),
             history: kept.history.iter().rev().take(HISTORY_SHOWN).map(HistoryEntry::of).collect(),
-            changes: kept.changes.iter().map(|stored| ChangeEntry::of(&stored.change)).collect(),
+            changes: kept.changes.iter().map(|row| ChangeEntry::of(&row.stored.change)).collect(),
         }
     }
 }

@@ -70,7 +70,7 @@ pub(super) async fn list(
     let last = sequence("Last-Event-ID", last)?;
     if wants_stream(&headers) {
         // A client that comes back does so with the address that it began with: the header is the newer word.
-        return stream(&desk, wanted, last.or(after));
+        return stream(&desk, wanted, last.or(after)).await;
     }
     page(&desk, wanted, after.unwrap_or(0), limit).await
 }
@@ -99,10 +99,14 @@ async fn page(desk: &Desk, wanted: Wanted, after: i64, limit: usize) -> Result<R
     Ok(Json(Page { events, newest, next }).into_response())
 }
 
-fn stream(desk: &Desk, wanted: Wanted, after: Option<i64>) -> Result<Response, Refusal> {
+async fn stream(desk: &Desk, wanted: Wanted, after: Option<i64>) -> Result<Response, Refusal> {
     let newest = desk.streams.newest();
-    // A place that is not reached yet belongs to another store, such as one that a backup took the place of.
-    let is_of_another = after.is_some_and(|after| after > newest);
+    // A place that the store has not reached belongs to another one, such as one that a backup took the place of. The
+    // store may be a moment ahead of the pump.
+    let is_of_another = match after {
+        Some(after) if after > newest => after > desk.readers.read(|reader| reader.last_sequence()).await?,
+        _ => false,
+    };
     let after = after.filter(|_| !is_of_another).unwrap_or(newest);
     let follower = desk.streams.subscribe(&desk.readers, after)?;
     let mut opening = format!("retry: {RETRY_MILLIS}\n");
