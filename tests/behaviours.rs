@@ -128,6 +128,9 @@ mod login;
 #[path = "behaviours/metrics.rs"]
 mod metrics;
 #[cfg(test)]
+#[path = "behaviours/pages.rs"]
+mod pages;
+#[cfg(test)]
 #[path = "behaviours/parse.rs"]
 mod parse;
 #[cfg(test)]
