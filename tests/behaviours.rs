@@ -146,6 +146,9 @@ mod probe;
 #[path = "behaviours/recorder.rs"]
 mod recorder;
 #[cfg(test)]
+#[path = "behaviours/redaction.rs"]
+mod redaction;
+#[cfg(test)]
 #[path = "behaviours/registries.rs"]
 mod registries;
 #[cfg(test)]
