@@ -46,8 +46,7 @@ async fn in_the_line_that_a_late_device_said_last() {
 
 #[tokio::test]
 async fn in_the_line_that_refuses_a_login() {
-    let refusal =
-        format!("{}{PASSWORD} login incorrect{}\r\n", "x".repeat(120 - HALF.len()), "y".repeat(300));
+    let refusal = format!("{}{PASSWORD} login incorrect{}\r\n", "x".repeat(79 - HALF.len()), "y".repeat(300));
     let setup = ShellSetup { greeting: "Password: ".to_owned(), ..ShellSetup::new("r1#", "") };
     let error = failing(setup.answer(PASSWORD, &refusal), &by_shell()).await;
     assert_eq!(error.kind, FailureKind::Auth, "{}", error.detail);
