@@ -44,6 +44,9 @@ mod agent;
 #[path = "behaviours/api.rs"]
 mod api;
 #[cfg(test)]
+#[path = "behaviours/check_connect.rs"]
+mod check_connect;
+#[cfg(test)]
 #[path = "behaviours/cli.rs"]
 mod cli;
 #[cfg(test)]
