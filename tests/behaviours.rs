@@ -164,6 +164,9 @@ mod rules;
 #[path = "behaviours/schedule.rs"]
 mod schedule;
 #[cfg(test)]
+#[path = "behaviours/schema.rs"]
+mod schema;
+#[cfg(test)]
 #[path = "behaviours/secrets.rs"]
 mod secrets;
 #[cfg(test)]
