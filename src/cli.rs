@@ -27,6 +27,7 @@ mod platforms;
 mod probe;
 mod report;
 mod run;
+mod schema;
 mod signals;
 mod sim;
 mod sweep;
@@ -94,6 +95,8 @@ enum AtOnce {
     Export(export::Args),
     /// Report versions, drift, odd ones out and changes as Markdown or CSV
     Report(report::Args),
+    /// Print the JSON Schema of the configuration or of an inventory
+    Schema(schema::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page, or write those of all subcommands
@@ -209,6 +212,7 @@ impl AtOnce {
             Self::History(args) => args.run(),
             Self::Export(args) => args.run(),
             Self::Report(args) => args.run(),
+            Self::Schema(args) => args.run(),
             Self::Completions(args) => Ok(args.run()),
             Self::Man(args) => args.run(),
         }

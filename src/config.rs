@@ -23,6 +23,8 @@ use crate::timetable::{Timetable, Windows};
 
 mod care;
 mod credentials;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod inventory;
 mod jumps;
 mod limits;

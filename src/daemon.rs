@@ -74,7 +74,8 @@ impl Daemon {
         tune_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let world = World::load(path, &clock, &Before::Kept)?;
-        log_warnings(&world);
+        log_warnings(&world.warnings);
+        let told = world.warnings.len();
         let config = Arc::clone(&world.config);
         limits::require_open_files(files(&config))
             .with_context(|| format!("{}: workers.max = {}", path.display(), config.workers))?;
@@ -82,6 +83,7 @@ impl Daemon {
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let (recorder, couriers) = open_store(&world, &clock)?;
         let world = world.asked(Ask::Unknown).await;
+        log_warnings(world.warnings.iter().skip(told));
         world.keep_lists();
         recorder.notes.send(Note::Inventory(world.devices.clone())).await?;
         flushed(&recorder.notes).await?;

@@ -67,8 +67,9 @@ pub enum Action {
     SendSecret(Secret, Vec<u8>),
     /// All commands are answered: their outputs, in order. The logout has been sent; its questions are still answered.
     Done(Vec<String>),
-    /// The conversation can't go on. In the last words: what happened and what to do.
-    Fail(FailureKind, String),
+    /// The conversation can't go on: what happened and what to do, and the line that the device said of it, where it said
+    /// one. The line is free of control characters and not cut: a secret that it may hold is to be taken out before.
+    Fail(FailureKind, String, String),
 }
 
 /// Something that only the caller knows.
@@ -256,12 +257,10 @@ impl Dialogue {
         !self.steps.is_empty() || self.search.is_some()
     }
 
-    /// The last of what the device has said that is not in an output yet, bounded.
+    /// What the device has said that is not in an output yet. The caps on greetings and outputs bound it.
     #[must_use]
-    pub fn unread(&self, max: usize) -> String {
-        let text = format!("{}{}", self.screen.done(), self.screen.line());
-        let from = text.ceil_char_boundary(text.len().saturating_sub(max));
-        text.get(from..).unwrap_or_default().to_owned()
+    pub fn unread(&self) -> String {
+        format!("{}{}", self.screen.done(), self.screen.line())
     }
 
     fn hear(&mut self, byte: u8) {
@@ -312,9 +311,14 @@ impl Dialogue {
     }
 
     fn fail(&mut self, kind: FailureKind, detail: String) {
+        self.fail_over(kind, detail, String::new());
+    }
+
+    /// The same over what the device said.
+    fn fail_over(&mut self, kind: FailureKind, detail: String, said: String) {
         if self.progress == Progress::Talking {
             self.progress = Progress::Over;
-            self.actions.push(Action::Fail(kind, detail));
+            self.actions.push(Action::Fail(kind, detail, said));
         }
     }
 }

@@ -254,12 +254,16 @@ pub struct DeviceState {
     pub known: Known,
 }
 
+/// The name that a run of chosen devices goes by in the store and in what is told: it belongs to no `[[sweep]]`, and none
+/// may have it.
+pub const SELECTION: &str = "selection";
+
 /// A sweep that ran, as history keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SweepRecord {
     /// Its identity.
     pub id: SweepId,
-    /// The `[[sweep]]` it belongs to.
+    /// The `[[sweep]]` it belongs to, or [`SELECTION`].
     pub name: String,
     /// What started it.
     pub reason: String,

@@ -11,6 +11,7 @@ pub mod duration;
 pub mod event;
 pub mod facts;
 pub mod failure;
+pub mod hash;
 pub mod known;
 pub mod observation;
 pub mod status;

@@ -12,7 +12,7 @@ mod page;
 mod policy;
 mod queue;
 
-pub use cut::{Collect, Cut, CutError, Shard, fnv1a};
+pub use cut::{Collect, Cut, CutError, Shard};
 pub use page::Encoding;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::facts::{Facts, Reading};
 use crate::failure::FailureKind;
 use crate::platform::{Field, Pattern, Platforms, Profile};
+use crate::text::acts;
 use crate::version::Version;
 
 mod clean;
@@ -269,14 +270,8 @@ fn check_whole(profile: &Profile, answer: &str) -> Result<(), ParseError> {
     }
 }
 
-/// The value, where it is short enough and has no control characters.
+/// The value, where it is short enough and nothing in it acts: that would make one value look like another.
 fn printable(value: &str) -> Option<String> {
-    let fits = value.chars().nth(VALUE_MAX).is_none() && !value.chars().any(is_unprintable);
+    let fits = value.chars().nth(VALUE_MAX).is_none() && !value.contains(acts);
     fits.then(|| value.to_owned())
-}
-
-/// Control characters, and those that turn the direction of text or hide: they make one value look like another.
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

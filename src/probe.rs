@@ -105,7 +105,9 @@ impl<T: Transport> Prober<T> {
         trace.enter(Stage::Parse);
         let text = outputs.join("\n");
         let read = self.reading(choice, &text);
-        let raw = RawText::from(trace.redacted(text));
+        let shown = trace.redacted(text.clone());
+        let read = if shown == text { read } else { read.map_err(|f| self.retold(f, choice, &shown)) };
+        let raw = RawText::from(shown);
         match read {
             Ok(reading) => Outcome::Answered { reading, raw },
             Err(failure) => {
@@ -113,6 +115,16 @@ impl<T: Transport> Prober<T> {
                 Outcome::Failed { failure: Failure { detail, ..failure }, raw: Some(raw) }
             }
         }
+    }
+
+    /// The failure to read an answer that holds a secret, in words that hold none. They quote pieces of the answer, cut to
+    /// size, so that half a secret may stand in them: the pieces are taken from the answer without it.
+    fn retold(&self, failure: Failure, choice: &PlatformChoice, shown: &str) -> Failure {
+        let detail = match self.reading(choice, shown) {
+            Err(told) if told.kind == failure.kind => told.detail,
+            _ => "the answer can't be read, and what it says holds a secret: see its text".to_owned(),
+        };
+        Failure { detail, ..failure }
     }
 
     fn reading(&self, choice: &PlatformChoice, text: &str) -> Result<Reading, Failure> {

@@ -1,5 +1,5 @@
-//! Settings of devices in layers: defaults < platform < group < device. Both doors read them, the configuration its
-//! layers and the inventory its devices, so they meet here.
+//! Settings of devices in layers: OpenSSH's configuration < defaults < platform < group < device. Both doors read them, the
+//! configuration its layers and the inventory its devices, so they meet here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;

@@ -22,7 +22,7 @@ pub fn tamed(text: &str, max: usize) -> Cow<'_, str> {
 
 /// Whether a terminal, a log or a page would do something on this character instead of showing it: controls (C0, DEL,
 /// C1), line and paragraph separators, and Unicode's bidirectional and zero-width formatting characters.
-fn acts(c: char) -> bool {
+pub(crate) fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

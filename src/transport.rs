@@ -5,7 +5,6 @@
 
 use std::future::Future;
 
-use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::device::Device;
@@ -124,12 +123,12 @@ impl Trace {
         Self { session: Some(Session::default()), ..Self::begin() }
     }
 
-    /// This secret may be sent: what is kept of the visit must not show it.
-    pub(crate) fn hide(&mut self, secret: SecretString) {
+    /// These secrets may be sent: what is kept of the visit must not show them.
+    fn hide(&mut self, secrets: &Secrets) {
         if let Some(session) = &mut self.session {
-            session.hide(secret.clone());
+            session.hide(secrets.clone());
         }
-        self.secrets.hide(secret);
+        self.secrets = secrets.clone();
     }
 
     /// The text with the visit's secrets taken out: for all that is kept or shown of what the device said. The parser

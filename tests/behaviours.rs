@@ -44,6 +44,9 @@ mod agent;
 #[path = "behaviours/api.rs"]
 mod api;
 #[cfg(test)]
+#[path = "behaviours/check_connect.rs"]
+mod check_connect;
+#[cfg(test)]
 #[path = "behaviours/cli.rs"]
 mod cli;
 #[cfg(test)]
@@ -149,6 +152,9 @@ mod probe;
 #[path = "behaviours/recorder.rs"]
 mod recorder;
 #[cfg(test)]
+#[path = "behaviours/redaction.rs"]
+mod redaction;
+#[cfg(test)]
 #[path = "behaviours/registries.rs"]
 mod registries;
 #[cfg(test)]
@@ -160,6 +166,9 @@ mod rules;
 #[cfg(test)]
 #[path = "behaviours/schedule.rs"]
 mod schedule;
+#[cfg(test)]
+#[path = "behaviours/schema.rs"]
+mod schema;
 #[cfg(test)]
 #[path = "behaviours/secrets.rs"]
 mod secrets;

@@ -79,6 +79,9 @@ mod receivers;
 #[path = "real/routers.rs"]
 mod routers;
 #[cfg(test)]
+#[path = "real/schema.rs"]
+mod schema;
+#[cfg(test)]
 #[path = "real/shells.rs"]
 mod shells;
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod tests {
             "event",
             "facts",
             "failure",
+            "hash",
             "known",
             "observation",
             "status",

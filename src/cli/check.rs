@@ -4,23 +4,36 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Exit;
+use super::{Exit, signals};
 use crate::clock::{Clock, SystemClock};
 use crate::daemon::{Before, World};
 use crate::duration::HumanDuration;
 use crate::timetable::Timetable;
 use crate::transport::ssh::SshTransport;
 
+mod connect;
+
 /// Check a configuration and its inventory without starting anything.
 ///
 /// Reads the file, the secrets, platform profiles and inventories that it names, and tells everything that is wrong, one
 /// error a line. Exits with 0 when all is well and with 64 otherwise.
+///
+/// With --connect it then logs in, once you agree, to as few devices as try every credential and every jump host, one after
+/// the other; it exits with 1 when one of them didn't answer.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  versweep check /etc/versweep/versweep.toml")]
+#[command(
+    after_help = "Examples:\n  versweep check /etc/versweep/versweep.toml\n  versweep check --connect versweep.toml"
+)]
 pub(crate) struct Args {
     /// The configuration file.
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Log in to a device of each credential and of each jump host
+    #[arg(long)]
+    connect: bool,
+    /// Don't ask before logging in
+    #[arg(long, requires = "connect")]
+    yes: bool,
 }
 
 impl Args {
@@ -32,6 +45,9 @@ impl Args {
             writeln!(err, "warning: {warning}")?;
         }
         self.summary(&world, &mut io::stdout().lock(), &mut err)?;
+        if self.connect {
+            return signals::run_until_signal(|stop| connect::run(self, world, stop));
+        }
         Ok(Exit::Done)
     }
 

@@ -19,7 +19,7 @@ use crate::config::ConfigErrors;
 use crate::daemon::{Ask, Before, World, flushed, open_store, reopen};
 use crate::device::{Device, DeviceId, Selector};
 use crate::document::{Problem, Problems};
-use crate::known::Snapshot;
+use crate::known::{SELECTION, Snapshot};
 use crate::limits;
 use crate::observation::SweepId;
 use crate::status::SweepStatus;
@@ -33,9 +33,6 @@ mod row;
 
 use print::Printer;
 use row::Row;
-
-/// The name that a sweep of a selection goes by in the store: it belongs to no `[[sweep]]`.
-const SELECTION: &str = "selection";
 
 /// Sweep once, now, without a daemon: a line per device as it completes, then a summary.
 ///

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::SweepConfig;
 use crate::device::{Selector, check_name};
 use crate::document::{Item, Section};
+use crate::known::SELECTION;
 use crate::settings::{References, selector};
 use crate::timetable::{CronTimes, Timetable, Window, Windows};
 
@@ -35,6 +36,10 @@ fn sweep(
         let name = item.text()?;
         if let Err(error) = check_name(name) {
             item.refuse("is not a name", &error.to_string());
+            return None;
+        }
+        if name == SELECTION {
+            item.refuse("is what runs of chosen devices are called", "another name");
             return None;
         }
         unique(&item, name, seen)

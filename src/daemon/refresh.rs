@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{error, info, warn};
 
+use super::reload::log_warnings;
 use super::world::World;
 use crate::activity::{Note, Notes};
 use crate::clock::{Clock, Timestamp};
@@ -179,6 +180,7 @@ fn tell(source: &str, old: &World<SshTransport>, new: &World<SshTransport>, verd
         all = new.devices.len(),
         "another inventory"
     );
+    log_warnings(new.warnings.iter().filter(|warning| !old.warnings.contains(warning)));
     let known = &old.inventory.conflicts;
     for conflict in new.inventory.conflicts.iter().filter(|conflict| !known.contains(conflict)).take(TOLD_MAX)
     {

@@ -68,7 +68,7 @@ impl Reloader {
         let loaded =
             tokio::task::spawn_blocking(move || World::load(&path, &clock, &Before::Running(&before)));
         let new = loaded.await.map_err(|error| error.to_string())?.map_err(|errors| errors.to_string())?;
-        log_warnings(&new);
+        log_warnings(&new.warnings);
         limits::require_open_files(files(&new.config))
             .map_err(|error| format!("{}: workers.max: {error}", self.path.display()))?;
         self.couriers
@@ -96,8 +96,8 @@ impl Reloader {
     }
 }
 
-pub(super) fn log_warnings(world: &World<SshTransport>) {
-    for warning in &world.warnings {
+pub(super) fn log_warnings<'a>(warnings: impl IntoIterator<Item = &'a String>) {
+    for warning in warnings {
         warn!("{warning}");
     }
 }

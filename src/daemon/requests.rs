@@ -14,14 +14,12 @@ use super::world::World;
 use crate::activity::{Ask, Book, Reason, Refusal, Slip, SweepHandle, Wanted};
 use crate::clock::Timestamp;
 use crate::device::{Device, Selector};
+use crate::known::SELECTION;
 use crate::observation::SweepId;
 use crate::status::SweepStatus;
 use crate::sweep::{self, Outlet, Plan};
 use crate::timetable::Windows;
 use crate::transport::Transport;
-
-/// The name that a run of chosen devices goes by in the store: it belongs to no `[[sweep]]`.
-const SELECTION: &str = "selection";
 
 /// Where requests come from, and what they may start.
 pub(super) struct Counter {
@@ -105,8 +103,9 @@ impl Counter {
         (id, wanted, now): (SweepId, Wanted, Timestamp),
         runs: &mut Runs,
     ) -> Result<(), Refusal> {
-        info!(request = %id, devices = devices.len(), what = %describe(&wanted), "visits asked for");
+        let what = describe(&wanted);
         let slip = self.book.enter(id, wanted, now)?;
+        info!(request = %id, devices = devices.len(), what, "visits asked for");
         let plan = Plan {
             id,
             name: SELECTION.into(),

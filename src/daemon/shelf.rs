@@ -151,6 +151,7 @@ impl World<SshTransport> {
         let mut config = Config::clone(&self.config);
         let before = config.credentials.len();
         config.take_identities(&inventory.devices)?;
+        self.warnings.append(&mut config.warnings);
         if config.credentials.len() > before {
             let transport = self.prober.transport.renew(ssh_settings(&config));
             let transport = transport.map_err(|errors| login_problems(&config.path, &errors))?;

@@ -8,9 +8,6 @@ use super::{
 };
 use crate::failure::FailureKind;
 
-/// How much of a device's line is quoted.
-pub(super) const QUOTE_MAX: usize = 120;
-
 /// A longer line is neither a prompt nor a question.
 const LINE_MAX: usize = 4096;
 
@@ -26,7 +23,7 @@ impl Dialogue {
         let start = done[..end].rfind('\n').map_or(0, |newline| newline + 1);
         let line = done[start..end].to_owned();
         if self.asked.password && !self.greeted() && ask::says_wrong(&line) {
-            return self.fail(FailureKind::Auth, format!("the shell refused the login: {}", quoted(&line)));
+            return self.fail_over(FailureKind::Auth, "the shell refused the login".to_owned(), line);
         }
         // A message of the log has come over a pager that still waits.
         if !answered.is_some_and(|answered| line.starts_with(&answered)) && line.trim() != ":" {
@@ -346,9 +343,4 @@ impl Dialogue {
         self.give(sent.step, line);
         self.asked.nudges = nudges;
     }
-}
-
-/// A bounded, printable piece of a line.
-pub(super) fn quoted(line: &str) -> String {
-    line.chars().filter(|c| !c.is_control()).take(QUOTE_MAX).collect()
 }

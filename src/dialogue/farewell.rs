@@ -1,6 +1,5 @@
 //! The end of a conversation: the logout, its questions, and what its echo tells of the last answer.
 
-use super::conversation::{QUOTE_MAX, quoted};
 use super::prompt::{before_echo, same};
 use super::{Action, Dialogue, Progress, Rules, Sent, Step};
 use crate::failure::FailureKind;
@@ -84,11 +83,9 @@ impl Dialogue {
                     }
                     _ => "before a prompt came".to_owned(),
                 };
-                let said = quoted(self.unread(QUOTE_MAX).trim().lines().last().unwrap_or_default());
-                self.fail(
-                    FailureKind::Disconnected,
-                    format!("the device closed the shell {doing}: \"{said}\""),
-                );
+                let said = self.unread().trim().lines().last().unwrap_or_default().to_owned();
+                let detail = format!("the device closed the shell {doing}");
+                self.fail_over(FailureKind::Disconnected, detail, said);
             }
         }
     }

@@ -74,15 +74,17 @@ pub fn chatter(bytes: &[u8]) {
                     // What isn't UTF-8 is three bytes long where it is replaced.
                     assert!(outputs.iter().all(|output| output.len() <= 4 * LIMIT));
                 }
-                Action::Fail(_, detail) => {
+                Action::Fail(_, detail, said) => {
                     ends += 1;
                     assert!(detail.len() < 1024, "{detail}");
+                    assert!(said.len() <= 3 * bytes.len() && !said.contains(char::is_control), "{said:?}");
                 }
                 Action::Send(bytes) => sent += bytes.len(),
                 Action::SendSecret(..) => sent += 1,
             }
         }
-        assert!(dialogue.unread(100).len() <= 100);
+        // What isn't UTF-8 is three bytes long where it is replaced.
+        assert!(dialogue.unread().len() <= 3 * (bytes.len() + super::screen::COLUMN_MAX));
     }
     dialogue.step(Event::Closed);
     assert!(ends <= 1);
@@ -152,7 +154,7 @@ impl Device<'_> {
             for action in dialogue.step(event) {
                 match action {
                     Action::Done(outputs) => return Some(Ok(outputs)),
-                    Action::Fail(_, detail) => return Some(Err(detail)),
+                    Action::Fail(_, detail, said) => return Some(Err(detail + &said)),
                     Action::Send(bytes) => heard.extend(bytes),
                     Action::SendSecret(_, enter) => heard.extend(enter),
                 }

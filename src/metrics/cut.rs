@@ -1,5 +1,6 @@
 //! Which part of the page a scrape asks for.
 
+use crate::hash::fnv1a;
 use crate::known::DeviceState;
 
 /// Which of the page's two parts.
@@ -115,15 +116,6 @@ fn parse_shard(text: &str) -> Option<Shard> {
     Shard::new(index.parse().ok()?, of.parse().ok()?)
 }
 
-/// FNV-1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>): the same on every machine and in every version, so
-/// that a device stays in its shard and a cursor stays good.
-#[must_use]
-pub fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,13 +138,6 @@ mod tests {
         for bad in ["4/4", "1", "-1/4", "0/0", "a/b", ""] {
             assert_eq!(cut(&[("shard", bad)]), Err(CutError::Shard), "{bad}");
         }
-    }
-
-    #[test]
-    fn the_hash_is_fnv_1a() {
-        // Test vectors of the function's authors.
-        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
     }
 
     #[test]

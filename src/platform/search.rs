@@ -23,6 +23,9 @@ const BY_REFUSAL: u32 = 4;
 const BY_PROMPT: u32 = 2;
 const REMEMBERED: u32 = 100;
 
+/// SSH servers that are in many systems, as they name themselves.
+const ANYBODYS: [&str; 2] = ["OpenSSH", "dropbear"];
+
 /// What tells a platform before its answer does.
 #[derive(Debug, Default)]
 pub(crate) struct Hints {
@@ -73,10 +76,12 @@ impl Platforms {
         likeliest(weighed.filter(|(_, profile)| !was_asked(&profile.commands[0], shown)).collect())
     }
 
-    /// Whether the identification string doesn't speak against it: it is no other platform's alone.
+    /// Whether the identification string doesn't speak against it: it is one other platform's alone. One that several
+    /// share, and that of a server that anybody ships, says nothing of others: FRR runs on Debian.
     fn may_still_be(&self, profile: &Arc<Profile>, ident: &str) -> bool {
-        let named = |profile: &Arc<Profile>| profile.hints.ssh.iter().any(|hint| hint.is_match(ident));
-        named(profile) || !self.iter().any(named)
+        let named = |profile: &&Arc<Profile>| profile.hints.ssh.iter().any(|hint| hint.is_match(ident));
+        let is_anybodys = ANYBODYS.iter().any(|server| ident.contains(server));
+        named(&profile) || is_anybodys || self.iter().filter(named).count() != 1
     }
 }
 

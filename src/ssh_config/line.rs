@@ -163,9 +163,10 @@ fn host_name(text: String) -> Result<String, &'static str> {
 }
 
 fn user(text: String) -> Result<String, &'static str> {
-    // A name of a credential is made of it, which has no blanks.
-    if text.is_empty() || text.len() > 64 || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err("is not a user name of at most 64 bytes without blanks");
+    // A name of a credential is made of it, `ssh_config:USER:FILE`, which has no blanks.
+    let parts = |c: char| c == ':' || c.is_whitespace() || c.is_control();
+    if text.is_empty() || text.len() > 64 || text.contains(parts) {
+        return Err("is not a user name of at most 64 bytes without blanks and colons");
     }
     Ok(text)
 }

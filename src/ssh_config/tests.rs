@@ -77,7 +77,7 @@ fn what_is_not_followed_is_said() {
 
 #[test]
 fn what_is_wrong_is_told_with_its_line() {
-    let text = "Port 0\nHost\nUser \"two words\"\nHostName a b\nHostName a/b\nUser \"x\nProxyJump a,,b\nPort 70000\nProxyJump a:x";
+    let text = "Port 0\nHost\nUser \"two words\"\nHostName a b\nHostName a/b\nUser \"x\nProxyJump a,,b\nPort 70000\nProxyJump a:x\nUser a:b\nProxyJump a:b@c";
     let config = SshConfig::parse(text);
     let told: Vec<_> = config.faults.iter().map(|f| (f.line, f.keyword.as_str())).collect();
     let wrong = [
@@ -89,6 +89,9 @@ fn what_is_wrong_is_told_with_its_line() {
         (7, "ProxyJump"),
         (8, "Port"),
         (9, "ProxyJump"),
+        // `ssh_config:USER:FILE` has to be told apart again.
+        (10, "User"),
+        (11, "ProxyJump"),
     ];
     assert_eq!(told, wrong);
 }

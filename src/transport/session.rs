@@ -1,7 +1,5 @@
 //! What was said on both sides of a visit, kept for people and for tests. Secrets are taken out whenever it is read.
 
-use secrecy::SecretString;
-
 use super::secrets::{HIDDEN, Secrets};
 
 /// How much is kept of both sides together. A visit has some kilobytes; what comes later is dropped.
@@ -32,15 +30,16 @@ pub struct Exchange {
 }
 
 impl Session {
-    /// Takes a secret out of what will be read.
-    pub(crate) fn hide(&mut self, secret: SecretString) {
-        self.secrets.hide(secret);
+    /// Takes secrets out of what will be read.
+    pub(super) fn hide(&mut self, secrets: Secrets) {
+        self.secrets = secrets;
     }
 
     /// The words so far are what came before a shell was tried.
     pub(crate) fn in_shell(&mut self) {
         self.has_shell = true;
         self.turns.clear();
+        self.bytes = 0;
     }
 
     /// Something is sent.
@@ -78,7 +77,13 @@ impl Session {
     #[must_use]
     pub fn exchanges(&self) -> Vec<Exchange> {
         let text = |bytes: &[u8]| self.secrets.redacted(String::from_utf8_lossy(bytes).into_owned());
-        self.turns.iter().map(|(send, recv)| Exchange { send: text(send), recv: text(recv) }).collect()
+        let exchange = |(send, recv): &(Vec<u8>, Vec<u8>)| Exchange { send: text(send), recv: text(recv) };
+        let mut exchanges: Vec<Exchange> = self.turns.iter().map(exchange).collect();
+        let last = exchanges.iter_mut().rfind(|exchange| !exchange.recv.is_empty());
+        if let Some(last) = last.filter(|_| self.bytes == BYTES_MAX) {
+            last.recv = self.secrets.without_a_torn_one(std::mem::take(&mut last.recv));
+        }
+        exchanges
     }
 }
 
@@ -89,7 +94,7 @@ mod tests {
     #[test]
     fn secrets_are_never_read_out_and_the_size_is_bounded() {
         let mut session = Session::default();
-        session.hide("hunter2".into());
+        session.hide(Secrets::of(["hunter2"]));
         session.received(b"Password: ");
         session.sent_secret(b"\n");
         session.received(b"hun");
@@ -104,5 +109,25 @@ mod tests {
         );
         assert!(exchanges[2].recv.len() <= BYTES_MAX);
         assert!(!format!("{session:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_secret_that_the_bound_tears_is_not_read_out() {
+        let mut session = Session::default();
+        session.hide(Secrets::of(["hunter2"]));
+        session.received(&vec![b'x'; BYTES_MAX - 4]);
+        session.received(b"hunter2");
+        session.sent(b"exit\n");
+        assert!(!session.exchanges()[0].recv.contains('h'), "half a secret is one, too");
+    }
+
+    /// What was said before a shell was tried once took the room of the shell's own words.
+    #[test]
+    fn a_shell_has_all_the_room() {
+        let mut session = Session::default();
+        session.received(&vec![b'x'; BYTES_MAX]);
+        session.in_shell();
+        session.received(b"r1#");
+        assert_eq!(session.exchanges(), [Exchange { send: String::new(), recv: "r1#".to_owned() }]);
     }
 }

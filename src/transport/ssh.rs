@@ -165,9 +165,9 @@ impl Transport for SshTransport {
         errand: &Errand,
         trace: &mut Trace,
     ) -> Result<Vec<String>, TransportError> {
-        let facts = SharedFacts::default();
         let login = self.login(&device.credential)?;
-        login.password.iter().chain(&login.enable).for_each(|secret| trace.hide(secret.clone()));
+        let facts = SharedFacts::hiding(login.secrets());
+        trace.hide(&login.secrets());
         facts.with(|facts| facts.session = trace.session.take());
         let record = Record { trace, facts: facts.clone() };
 

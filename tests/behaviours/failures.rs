@@ -29,7 +29,7 @@ use crate::shell_server::{ShellServer, ShellSetup};
 use crate::ssh_server::{Manner, Server, Setup, fresh_key};
 use crate::visits;
 
-/// Short enough to be run into, long enough for a login on a busy machine where one is to come first.
+/// Short enough to be run into where nothing has to come first.
 const SHORT: Duration = Duration::from_millis(300);
 
 /// One failure and what its message must have: the facts, and what to do.
@@ -283,7 +283,7 @@ async fn inside() -> Vec<Row> {
     let silent =
         ShellServer::start(ShellSetup { greeting: "loading".to_owned(), ..ShellSetup::default() }).await;
     let mut hasty = device_at(silent.address);
-    hasty.timeouts.command = SHORT;
+    hasty.timeouts.command = Duration::from_secs(3);
     let by_shell = Errand::by_shell(["show version".to_owned()], Rules::default());
     let unknown = FakeAnswer::output("                ^\n% Invalid input detected at '^' marker.\n");
     vec![
@@ -297,7 +297,7 @@ async fn inside() -> Vec<Row> {
         row(
             Prompt,
             Stage::Command,
-            &["no prompt within the command timeout of 300ms", "the device said last: \"loading\""],
+            &["no prompt within the command timeout of 3s", "the device said last: \"loading\""],
             "set `prompt` or a `page` in the profile's [shell]",
             meeting(&hasty, &by_shell).await,
         ),

@@ -3,7 +3,7 @@
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use versweep::device::{Device, HostKeyPolicy};
 use versweep::dialogue::Errand;
-use versweep::failure::{FailureKind, Stage};
+use versweep::failure::{FailureKind, HostKeyTrouble, Stage};
 use versweep::transport::ssh::SshTransport;
 use versweep::transport::{Trace, Transport, TransportError};
 
@@ -86,6 +86,27 @@ async fn off_takes_any_key_loudly() {
         "{:?}",
         trace.notes
     );
+}
+
+/// `off` once took a key that somebody had said to be in wrong hands.
+#[tokio::test]
+async fn a_revoked_key_is_refused_under_every_policy() {
+    use HostKeyPolicy::{Learn, Off, Strict};
+    let folder = tempfile::tempdir().unwrap();
+    let key = fresh_key();
+    let server = Server::start(Setup::new(Manner::Usual).host_keys([key.clone()])).await;
+    let revoked = format!(
+        "@revoked [127.0.0.1]:{} {}\n",
+        server.address.port(),
+        key.public_key().to_openssh().unwrap()
+    );
+    std::fs::write(folder.path().join("known_hosts"), revoked).unwrap();
+    for policy in [Learn, Strict, Off] {
+        let (result, _) = visit(&transport(PASSWORD, folder.path()), &with(&server, policy)).await;
+        let error = result.unwrap_err();
+        assert_eq!(error.host_key, Some(HostKeyTrouble::Revoked), "{policy:?}: {}", error.detail);
+    }
+    assert_eq!(server.seen().secrets(), 0);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russh::MethodKind;
-use versweep::credential::Credential;
+use versweep::credential::{Agent, Credential};
 use versweep::device::{CredentialId, Device, Endpoint, HostKeyPolicy, JumpHost, Route, SshAlgorithms};
 use versweep::dialogue::Errand;
 use versweep::failure::{FailureKind, Stage};
@@ -107,6 +107,48 @@ async fn a_refused_login_is_not_tried_again_for_each_device() {
     }
     assert_eq!((bastion.seen().connections, bastion.seen().secrets()), (1, 1));
     assert_eq!(device.seen().connections, 0);
+}
+
+/// An ssh-agent that was away for a moment once took every device behind the jump host away for ten minutes.
+#[tokio::test]
+async fn a_login_that_was_never_sent_is_tried_again_soon() {
+    let folder = tempfile::tempdir().unwrap();
+    let bastion = Credential {
+        id: CredentialId::new("bastion").unwrap(),
+        agent: Some(Agent { socket: folder.path().join("agent"), public_key: None }),
+        ..credential(None, None)
+    };
+    let all = [credential(Some(PASSWORD), None), bastion];
+    let all = all.map(|credential| (credential.id.clone(), Arc::new(credential)));
+    let settings = SshSettings::new(BTreeMap::from(all), folder.path().join("known_hosts"));
+    let transport = SshTransport::new(settings).unwrap();
+    let (bastion, device) = (usual().await, usual().await);
+    for visits in [1, 2] {
+        let error = visit(&transport, &behind(&[&bastion], &device)).await.0.unwrap_err();
+        assert_eq!(error.kind, FailureKind::Internal, "{}", error.detail);
+        assert!(error.detail.contains("ssh-agent"), "{}", error.detail);
+        assert_eq!(bastion.seen().connections, visits);
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(6)).await;
+        tokio::time::resume();
+    }
+}
+
+/// Only the device's own secrets were once taken out of what is told.
+#[tokio::test]
+async fn what_a_jump_host_prints_back_is_not_told() {
+    const QUESTION: &str = "is right-horse all that you have? ";
+    assert!(QUESTION.contains(PASSWORD));
+    let folder = tempfile::tempdir().unwrap();
+    let transport = transport(folder.path(), PASSWORD);
+    let setup = Setup {
+        methods: vec![MethodKind::KeyboardInteractive],
+        questions: vec![("Password: ", false), (QUESTION, true)],
+        ..Setup::new(Manner::Usual)
+    };
+    let bastion = Server::start(setup).await;
+    let error = visit(&transport, &behind(&[&bastion], &usual().await)).await.0.unwrap_err();
+    assert!(error.detail.contains("is ******** all that you have?"), "{}", error.detail);
 }
 
 #[tokio::test]

@@ -298,7 +298,10 @@ fn hostile_values_are_not_taken() {
         parse::parse(frr, &format!("FRRouting {version} ({hostname}).\nconfigured with:\n"))
     };
     assert_eq!(answer(&"9".repeat(129), "h"), Err(ParseError::BadValue { field: "version" }));
-    assert_eq!(answer("8.4\u{202e}", "h"), Err(ParseError::BadValue { field: "version" }));
+    for hidden in ['\u{202e}', '\u{61c}'] {
+        let read = answer(&format!("8.4{hidden}"), "h");
+        assert_eq!(read, Err(ParseError::BadValue { field: "version" }), "{hidden:?}");
+    }
     assert_eq!(answer("8.4\u{9b}2J", "h"), Err(ParseError::BadValue { field: "version" }));
     assert_eq!(answer("8.4", &"h".repeat(129)).unwrap().facts.hostname, None);
     let too_long = "x".repeat(parse::INPUT_MAX + 1);

@@ -133,7 +133,7 @@ pub(crate) fn replay(
         let event_bytes: Vec<u8> = pending.drain(..piece.min(pending.len())).collect();
         let actions = match (event_bytes.is_empty(), open) {
             (false, _) => dialogue.step(Event::Bytes(&event_bytes)),
-            (true, true) => return Err(format!("it waits; unread: {:?}", dialogue.unread(300))),
+            (true, true) => return Err(format!("it waits; unread: {:?}", dialogue.unread())),
             (true, false) => dialogue.step(Event::Closed),
         };
         for action in actions {
@@ -148,7 +148,7 @@ pub(crate) fn replay(
                 }
                 Action::SendSecret(..) => return Err("it asks for a secret".to_owned()),
                 Action::Done(outputs) => return Ok(outputs),
-                Action::Fail(kind, detail) => return Err(format!("{kind}: {detail}")),
+                Action::Fail(kind, detail, said) => return Err(format!("{kind}: {detail}: {said}")),
             }
         }
         let left = session.exchanges.last().is_some_and(|_| peer.at == session.exchanges.len());

@@ -19,8 +19,8 @@ use crate::devices::{PASSWORD, credential, device_at, settings, transport};
 use crate::shell_server::{ENABLE, ShellServer, ShellSetup};
 use crate::ssh_server::until;
 
-/// A command timeout that is meant to be run into.
-const SHORT: Duration = Duration::from_millis(300);
+/// A command timeout that is meant to be run into, after what comes before it has come on a busy machine as well.
+const SHORT: Duration = Duration::from_secs(3);
 
 fn show_version() -> Vec<String> {
     vec!["show version".to_owned()]

@@ -1,5 +1,7 @@
 //! OpenSSH's configuration says what versweep's own doesn't: where a device is, who logs in, by which key, through whom.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use versweep::device::{
 };
 use versweep::settings::{DeviceSettings, Unresolved};
 
+use crate::daemon::{Daemon, eventually};
+use crate::site::Site;
 use crate::ssh_server::{Manner, Server, Setup, fresh_key};
 
 const FILE: &str = "
@@ -119,12 +123,36 @@ fn keys_that_are_needed_are_read_and_no_others() {
     assert!(gate.private_key.is_some() && gate.password.is_none());
 }
 
+/// What is odd about a key is found when the first device needs it, which may be long after the start: it was once not told.
+#[test]
+fn a_key_that_everybody_can_read_is_told_when_a_new_device_needs_it() {
+    let site = Site::new(1);
+    let key = fresh_key().to_openssh(LineEnding::LF).unwrap();
+    site.write("id", &key);
+    std::fs::set_permissions(site.path("id"), Permissions::from_mode(0o644)).unwrap();
+    site.write("ssh_config", "Host core1\n  HostName 192.0.2.1\n  User netops\n  IdentityFile id\n");
+    let config =
+        site.config("schedule = 'never'", 8).replace("[defaults]\ncredential = 'lab'\n", "[defaults]\n");
+    site.write("versweep.toml", &format!("{config}[ssh]\nconfig = 'ssh_config'\n"));
+    site.write("devices.toml", "[[device]]\nname = 'r1'\naddress = '192.0.2.2'\ncredential = 'lab'\n");
+    let mut daemon = site.daemon();
+    let told = |daemon: &mut Daemon| {
+        daemon.log().iter().any(|line| line.contains("/id: every user can read this secret"))
+    };
+    assert!(!told(&mut daemon), "nobody needs it yet");
+    site.write(
+        "devices.toml",
+        "[[device]]\nname = 'r1'\naddress = '192.0.2.2'\ncredential = 'lab'\n[[device]]\nname = 'r2'\naddress = 'core1'\n",
+    );
+    eventually("the new device's key is told of", || told(&mut daemon));
+}
+
 /// The whole way: `versweep probe` finds the server, the user and the key in the file.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_is_logged_in_to_by_the_files_word() {
     let folder = tempfile::tempdir().unwrap();
     let key = fresh_key();
-    let setup = Setup { authorized: Some(key.public_key().clone()), ..Setup::new(Manner::Usual) };
+    let setup = Setup { authorized: Some(key.public_key().clone()), ..Setup::new(Manner::OneCommandOnly) };
     let server = Server::start(setup).await;
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("id", &key.to_openssh(LineEnding::LF).unwrap());

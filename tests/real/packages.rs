@@ -39,6 +39,21 @@ fn lintian_finds_no_fault_with_the_package() {
 }
 
 #[test]
+#[ignore = "needs hadolint: run by make test"]
+fn the_container_file_is_sound_and_starts_what_the_unit_starts() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = root.join("packaging/Containerfile");
+    run(root.join("target/venv/bin/hadolint").to_str().unwrap(), &[&file]);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let unit = include_str!("../../systemd/versweep.service");
+    let started = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let words = |name: &str| -> Vec<String> {
+        serde_json::from_str(text.lines().find_map(|line| line.strip_prefix(name)).unwrap()).unwrap()
+    };
+    assert_eq!([words("ENTRYPOINT "), words("CMD ")].concat().join(" "), started);
+}
+
+#[test]
 #[ignore = "needs cargo-deb: run by make test"]
 fn the_package_has_what_its_files_speak_of() {
     let listed = run("dpkg-deb", &["--contents", deb().to_str().unwrap()]);

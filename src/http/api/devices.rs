@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::entry::DeviceEntry;
 use super::params::{Params, Query, cursor};
 use crate::failure::FailureKind;
+use crate::hash::fnv1a;
 use crate::http::Desk;
 use crate::http::index::{Direction, Filter, Index, Key, Sort};
 use crate::http::problem::Refusal;
 use crate::known::{PolicyResult, Reach};
-use crate::metrics::fnv1a;
 
 /// The keys that [`filter`] reads.
 pub(in crate::http) const FILTER: [&str; 9] =

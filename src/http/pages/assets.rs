@@ -4,8 +4,8 @@
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 
+use crate::hash::fnv1a;
 use crate::http::tag;
-use crate::metrics::fnv1a;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");

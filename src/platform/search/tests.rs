@@ -116,6 +116,13 @@ fn what_is_remembered_is_asked_first_and_dropped_when_the_answer_does_not_fit() 
     let device =
         Device { ident: "SSH-2.0-ROSSSH", answers: &[("/system resource print", ROUTEROS)], ..SILENT };
     assert_eq!(visit(&device, Some("huawei_vrp")).0[0], "/system resource print");
+    // One that says only what the platform runs on doesn't.
+    for ident in ["SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3", "SSH-2.0-OpenSSH_8.9p1 Ubuntu-3ubuntu0.10"] {
+        assert_eq!(visit(&Device { ident, ..frr }, Some("frr")).0, ["show version"], "{ident}");
+    }
+    // Nor does one that other platforms share.
+    let shared = Device { ident: "SSH-2.0-RomSShell_4.31", ..frr };
+    assert_eq!(visit(&shared, Some("huawei_vrp")).0[0], "display version");
     // A profile that is gone is no reason to fail.
     assert_eq!(visit(&frr, Some("gone")).0, ["show version"]);
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use russh::client::{DisconnectReason, Handler, RemoteDisconnectInfo, Session};
+use russh::client::{DisconnectReason, Handler, Session};
 use russh::keys::{HashAlg, PublicKeyOrCertificate};
 use russh::{ChannelId, ChannelOpenFailure, Disconnect, Error, Names};
 
@@ -68,7 +68,7 @@ impl Handler for Client {
         _: &str,
         _: &mut Session,
     ) -> Result<(), Error> {
-        self.facts.with(|facts| facts.refused_channel = Some(plain(description, 100)));
+        self.facts.with(|facts| facts.refused_channel = Some(facts.quoted(description, 100)));
         Ok(())
     }
 
@@ -77,7 +77,9 @@ impl Handler for Client {
         reason: DisconnectReason<Error>,
     ) -> impl Future<Output = Result<(), Error>> + Send {
         let ended = match reason {
-            DisconnectReason::ReceivedDisconnect(info) => farewell(&info),
+            DisconnectReason::ReceivedDisconnect(info) => {
+                farewell(info.reason_code, &self.facts.quoted(&info.message, 120))
+            }
             DisconnectReason::Error(error) => broken(&error),
         };
         self.facts.with(|facts| facts.ended = Some(ended));
@@ -85,10 +87,9 @@ impl Handler for Client {
     }
 }
 
-fn farewell(info: &RemoteDisconnectInfo) -> Ended {
-    let said = plain(&info.message, 120);
+fn farewell(reason: Disconnect, said: &str) -> Ended {
     let over_auth = said.to_ascii_lowercase().contains("authentication fail");
-    let how = match info.reason_code {
+    let how = match reason {
         Disconnect::NoMoreAuthMethodsAvailable
         | Disconnect::AuthCancelledByUser
         | Disconnect::IllegalUserName => End::TooManyAuthFailures,
@@ -99,7 +100,7 @@ fn farewell(info: &RemoteDisconnectInfo) -> Ended {
         Disconnect::ByApplication => End::Farewell,
         _ => End::ServerGaveUp,
     };
-    Ended { how, detail: format!("the server disconnected ({:?}: \"{said}\")", info.reason_code) }
+    Ended { how, detail: format!("the server disconnected ({reason:?}: \"{said}\")") }
 }
 
 fn broken(error: &Error) -> Ended {

@@ -51,13 +51,13 @@ fn not_our_protocol(facts: &Facts, peer: &Peer<'_>) -> Option<TransportError> {
         Some(server) => format!("{at} speaks only SSH protocol 1 ({server}): enable version 2 on the device"),
         None if begins_with_ssh(&facts.opening) => return None,
         None if turns_away(&facts.opening) => {
-            let said = plain(String::from_utf8_lossy(&facts.opening).trim(), 80);
+            let said = facts.quoted(String::from_utf8_lossy(&facts.opening).trim(), 80);
             let detail =
                 format!("{at} turned the connection away: \"{said}\"; lower the cap on workers, or wait");
             return Some(fail(FailureKind::Disconnected, Stage::Kex, &detail));
         }
         None => {
-            let began = plain(&String::from_utf8_lossy(&facts.opening), 60);
+            let began = facts.quoted(&String::from_utf8_lossy(&facts.opening), 60);
             format!("what answers at {at} is no SSH server, it began with \"{began}\": check the port")
         }
     };

@@ -101,7 +101,8 @@ impl Exec<'_> {
                 ChannelMsg::Failure => return Err(self.refused()),
                 ChannelMsg::ExitStatus { exit_status } => self.exit(exit_status),
                 ChannelMsg::ExitSignal { signal_name, .. } => {
-                    self.note(&format!("ended by signal {signal_name:?}"));
+                    let name = self.facts.quoted(&format!("{signal_name:?}"), 80);
+                    self.note(&format!("ended by signal {name}"));
                 }
                 ChannelMsg::Close => return Ok(()),
                 ChannelMsg::Eof => {
@@ -180,8 +181,9 @@ impl Exec<'_> {
     }
 
     fn partial(&self) -> Option<String> {
-        let kept = self.output.get(..PARTIAL_MAX).unwrap_or(&self.output);
-        (!kept.is_empty()).then(|| String::from_utf8_lossy(kept).into_owned())
+        let mut kept = self.facts.redacted(String::from_utf8_lossy(&self.output).into_owned());
+        kept.truncate(kept.floor_char_boundary(PARTIAL_MAX));
+        (!kept.is_empty()).then_some(kept)
     }
 }
 

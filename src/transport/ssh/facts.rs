@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::dialogue::{GREETING_KEPT, Shown};
+use crate::transport::secrets::Secrets;
 use crate::transport::{Session, Trace, TransportError};
 
 use super::text::plain;
@@ -17,6 +18,21 @@ const OPENING_MAX: usize = 20 * 255;
 pub(super) struct SharedFacts(Arc<Mutex<Facts>>);
 
 impl SharedFacts {
+    /// Nothing is known yet, but what must not be told.
+    pub(super) fn hiding(secrets: Secrets) -> Self {
+        Self(Arc::new(Mutex::new(Facts { secrets, ..Facts::default() })))
+    }
+
+    /// What the server said, without secrets.
+    pub(super) fn redacted(&self, said: String) -> String {
+        self.with(|facts| facts.secrets.redacted(said))
+    }
+
+    /// What the server said, fit to be quoted.
+    pub(super) fn quoted(&self, said: &str, max: usize) -> String {
+        self.with(|facts| facts.quoted(said, max))
+    }
+
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Facts) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -35,7 +51,7 @@ pub(super) struct Facts {
     pub(super) algorithms: Option<String>,
     /// The fingerprint of the host key.
     pub(super) host_key: Option<String>,
-    /// The methods that the server offers for a login, the last time that it named them.
+    /// The methods that the server offers for a login, the first time that it named them.
     pub(super) offered: Option<String>,
     /// The methods that were tried, each with how it went.
     pub(super) tried: Vec<String>,
@@ -51,6 +67,8 @@ pub(super) struct Facts {
     pub(super) notes: Vec<String>,
     /// The words of both sides, where they are recorded.
     pub(super) session: Option<Session>,
+    /// What is sent and must not be told: a server may print it back.
+    secrets: Secrets,
 }
 
 /// How a session ended, seen from this side.
@@ -85,10 +103,15 @@ impl Facts {
         Shown { ident, banner: self.banner.clone(), ..Shown::default() }
     }
 
+    /// What the server said, fit to be quoted: first without secrets, then cut to size, so that half a secret can't stay.
+    pub(super) fn quoted(&self, said: &str, max: usize) -> String {
+        plain(&self.secrets.redacted(said.to_owned()), max)
+    }
+
     /// Takes in a banner: a server may send any number.
     pub(super) fn hear_banner(&mut self, banner: &str) {
         if self.banner.is_empty() {
-            self.notes.push(format!("banner: {}", plain(banner, 200)));
+            self.notes.push(format!("banner: {}", self.quoted(banner, 200)));
         }
         let room = GREETING_KEPT.saturating_sub(self.banner.len());
         self.banner += banner.get(..banner.floor_char_boundary(room)).unwrap_or_default();
@@ -108,7 +131,8 @@ impl Facts {
             return Ok(self.opening.len() < OPENING_MAX);
         };
         let outdated = !(line.starts_with(b"SSH-2.0-") || line.starts_with(b"SSH-1.99-"));
-        self.server = Some(plain(&String::from_utf8_lossy(line), 255));
+        let line = String::from_utf8_lossy(line).into_owned();
+        self.server = Some(self.quoted(&line, 255));
         if outdated {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "ssh protocol 1"));
         }

@@ -31,6 +31,8 @@ impl HostKeyCheck {
         let shown = key.fingerprint(HashAlg::Sha256).to_string();
         match (self.policy, judge(&self.known, key)) {
             (_, Verdict::Known) => Ok(None),
+            // Somebody has said by name that it is in wrong hands: no policy is careless enough.
+            (_, Verdict::Revoked(known)) => Err(self.revoked(&known)),
             (HostKeyPolicy::Off, verdict) => {
                 let note =
                     format!("host key {shown} taken unchecked (host_keys = \"off\"): {}", word(&verdict));
@@ -38,7 +40,6 @@ impl HostKeyCheck {
                 Ok(Some(note))
             }
             (_, Verdict::Changed(known)) => Err(self.changed(&shown, &known)),
-            (_, Verdict::Revoked(known)) => Err(self.revoked(&known)),
             (HostKeyPolicy::Strict, Verdict::Unknown) => Err(refuse(
                 HostKeyTrouble::Unknown,
                 &format!(

@@ -162,8 +162,8 @@ impl SshTransport {
         through: Option<&Arc<Connection>>,
     ) -> Result<Connection, TransportError> {
         let peer = Peer::from(host);
-        let facts = SharedFacts::default();
         let login = self.login(&host.credential)?;
+        let facts = SharedFacts::hiding(login.secrets());
         let (line, wire) = match through {
             None => Line::over(connect::connect(&peer).await?, facts.clone()),
             Some(connection) => connection.tunnel(&peer, &facts).await?,
@@ -217,9 +217,11 @@ async fn close_when_idle(slot: Weak<Slot>, connection: Arc<Connection>) {
     }
 }
 
-/// Whether another try could do harm: the secret was sent, or it would go to the wrong server.
+/// Whether another try could do harm: the secret was sent, or it would go to the wrong server. Where this host was in the
+/// way, as with an ssh-agent that is gone, nothing was sent.
 fn was_refused(error: &TransportError) -> bool {
-    error.stage == Stage::Auth || error.kind == FailureKind::HostKey
+    let may_have_sent = error.stage == Stage::Auth && error.kind != FailureKind::Internal;
+    may_have_sent || error.kind == FailureKind::HostKey
 }
 
 /// A jump host's failure, seen by a device behind it: it can't be reached. It is no failure of the device's own login, so

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::credential::{Credential, KeyMaterial};
 use crate::device::CredentialId;
+use crate::transport::secrets::Secrets;
 
 use super::agent::Agent;
 
@@ -85,6 +86,13 @@ impl fmt::Debug for Login {
 }
 
 impl Login {
+    /// What may be sent and must not be told.
+    pub(super) fn secrets(&self) -> Secrets {
+        let mut secrets = Secrets::default();
+        self.password.iter().chain(&self.enable).for_each(|secret| secrets.hide(secret.clone()));
+        secrets
+    }
+
     /// Decodes the credential's key.
     pub(super) fn prepare(credential: &Credential) -> Result<Self, SshSetupError> {
         let refuse = |problem| SshSetupError::Credential { credential: credential.id.clone(), problem };

@@ -17,7 +17,7 @@ use super::errors::{fail, lost};
 use super::exec::{self, PARTIAL_MAX};
 use super::facts::SharedFacts;
 use super::keys::Login;
-use super::text::plain;
+use super::text::tail;
 
 /// How long a device that was going to write may take for it, before a pause is one. It only counts where a dialogue
 /// stands still; each pause in a row is twice as long as the one before.
@@ -25,6 +25,9 @@ const QUIET: Duration = Duration::from_secs(2);
 
 /// How long after the logout the device's closing of the shell is waited for.
 const CLOSE_WAIT: Duration = Duration::from_millis(500);
+
+/// How much of a device's line is quoted in a failure.
+const QUOTE_MAX: usize = 80;
 
 /// What terminal is asked for: the plainest one that all devices know.
 const TERMINAL: &str = "vt100";
@@ -183,7 +186,13 @@ impl Shell<'_> {
                     self.sent(channel.data_bytes(bytes).await, &next)?;
                 }
                 Action::Done(outputs) => next = Next::Done(outputs),
-                Action::Fail(kind, detail) => return Err(fail(kind, Stage::Command, &detail)),
+                Action::Fail(kind, detail, said) if said.is_empty() => {
+                    return Err(fail(kind, Stage::Command, &detail));
+                }
+                Action::Fail(kind, detail, said) => {
+                    let said = self.facts.quoted(&said, QUOTE_MAX);
+                    return Err(fail(kind, Stage::Command, &format!("{detail}: \"{said}\"")));
+                }
             }
         }
         Ok(next)
@@ -231,8 +240,8 @@ impl Shell<'_> {
     /// The command timeout has passed.
     fn late(&self) -> TransportError {
         let limit = self.device.timeouts.command;
-        let said = self.dialogue.unread(120);
-        let last = plain(said.trim().lines().last().unwrap_or_default(), 80);
+        let said = self.dialogue.unread();
+        let last = self.facts.quoted(said.trim().lines().last().unwrap_or_default(), QUOTE_MAX);
         match self.dialogue.running() {
             Some(command) => {
                 let detail = format!(
@@ -251,7 +260,7 @@ impl Shell<'_> {
 
     fn note(&self) {
         let (prompt, turns) =
-            (self.dialogue.prompt().map(|prompt| plain(prompt, 160)), self.dialogue.pager_turns());
+            (self.dialogue.prompt().map(|p| self.facts.quoted(p, 160)), self.dialogue.pager_turns());
         self.facts.with(|facts| {
             let known = prompt.as_deref().unwrap_or("none");
             facts.notes.push(format!("shell: prompt \"{known}\", {turns} pager turns"));
@@ -263,7 +272,8 @@ impl Shell<'_> {
     }
 
     fn partial(&self) -> Option<String> {
-        let said = self.dialogue.unread(PARTIAL_MAX);
-        (!said.trim().is_empty()).then_some(said)
+        let said = self.facts.redacted(self.dialogue.unread());
+        let kept = tail(&said, PARTIAL_MAX);
+        (!kept.trim().is_empty()).then(|| kept.to_owned())
     }
 }

@@ -7,7 +7,6 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::transport::TransportError;
 
 use super::super::client::Client;
-use super::super::text::plain;
 use super::{Answer, Attempt};
 
 /// The most rounds of questions: one for the password, and a few without a question, in which PAM says something.
@@ -51,8 +50,10 @@ impl Attempt<'_> {
     fn stop(&self, prompts: &[Prompt], after_password: bool) -> TransportError {
         self.facts.with(|facts| facts.waits_for_answer = true);
         let asked = prompts.iter().find(|prompt| prompt.echo).or(prompts.first());
-        let asked = asked
-            .map_or_else(|| "without an end".to_owned(), |p| format!("\"{}\"", plain(p.prompt.trim(), 60)));
+        let asked = asked.map_or_else(
+            || "without an end".to_owned(),
+            |p| format!("\"{}\"", self.facts.quoted(p.prompt.trim(), 60)),
+        );
         let at = self.peer.endpoint;
         self.auth(&if after_password {
             format!(

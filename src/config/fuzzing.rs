@@ -1,0 +1,25 @@
+//! What must hold whatever stands in a configuration: checked by the fuzz target, and by a test with its seeds.
+
+use std::path::Path;
+
+use super::draft_str;
+
+/// Any text is taken, or refused with messages that each fit into one line of a log: nothing panics.
+///
+/// # Panics
+/// When that doesn't hold.
+pub fn config(text: &str) {
+    let draft = draft_str(Path::new("fuzz.toml"), text, &|_| None);
+    let told = draft.problems.to_string();
+    assert_eq!(told.lines().count(), draft.problems.0.len(), "{told:?}");
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::seeds::replay;
+
+    #[test]
+    fn the_seeds_of_configurations_hold() {
+        replay("config", |bytes| super::config(&String::from_utf8_lossy(bytes)));
+    }
+}
