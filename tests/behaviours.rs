@@ -131,6 +131,9 @@ mod login;
 #[path = "behaviours/metrics.rs"]
 mod metrics;
 #[cfg(test)]
+#[path = "behaviours/offers.rs"]
+mod offers;
+#[cfg(test)]
 #[path = "behaviours/parse.rs"]
 mod parse;
 #[cfg(test)]
