@@ -74,7 +74,9 @@ fn configuration(site: &Site) -> String {
     site.config("schedule = 'never'", 8)
         + "[credentials.by_key]\nusername = 'versweep'\nprivate_key = { file = 'id' }\npassphrase = { file = 'passphrase' }\n\
            enable = { file = 'enable' }\n"
-        + &format!("[[inventory]]\ntype = 'http_sd'\nurl = 'https://127.0.0.1:9/sd'\ninterval = '1s'\n{nobody}")
+        + &format!(
+            "[[inventory]]\ntype = 'http_sd'\nurl = 'https://127.0.0.1:9/sd'\ninterval = '1s'\n{nobody}"
+        )
         + &format!("[policies]\nurl = 'https://127.0.0.1:9/policies'\n{nobody}")
         + &format!(
             "[[sink]]\ntype = 'webhook'\nurl = 'https://127.0.0.1:9/hook'\nsecret = {{ file = 'signing' }}\n{nobody}"
