@@ -390,6 +390,11 @@ fn the_demo_is_the_whole_product_and_leaves_nothing_behind() {
         let found = |kind: &str| sample(&page(), &format!("versweep_changes_total{{kind=\"{kind}\"}}"));
         found("upgrade") > Some(0.0) || found("downgrade") > Some(0.0)
     });
+    let results = page();
+    for result in ["preferred", "drifted", "banned"] {
+        let name = format!("versweep_policy_devices{{policy=\"campus\",result=\"{result}\"}}");
+        assert!(sample(&results, &name).is_some(), "{name}");
+    }
     assert_ends_by("-INT", (demo, address, folder));
 }
 
