@@ -28,6 +28,8 @@ pub const NOTES_WAITING: usize = 1024;
 pub enum Note {
     /// The inventory is this from now on, sorted by name.
     Inventory(Vec<Arc<Device>>),
+    /// The same, while some source has never told what it has: a device that is not among these may be one of its.
+    InventorySoFar(Vec<Arc<Device>>),
     /// What observations mean is judged by this from now on: after a reload. Its policies come into force with the next
     /// inventory: judged between the two, a device whose labels change with its policy would seem to break one.
     Judgement(Judgement),

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -38,16 +39,24 @@ mod reload;
 mod requests;
 mod rooms;
 mod shelf;
+mod told;
 mod watchdog;
 mod world;
 
 use couriers::Couriers;
 use live::{HeldOff, read_live, read_platforms};
-use refresh::{Arrival, Lookouts};
-use reload::{Reloader, log_warnings};
+use refresh::Lookouts;
+use reload::Reloader;
 use rooms::{Rooms, Shared};
-pub use shelf::Ask;
+use shelf::Arrival;
+pub use shelf::{Ask, PATIENCE};
 pub use world::{Before, World};
+
+/// How long servers whose devices are not known are waited for at a start: half of what the unit gives for it.
+const ASKED_AT_START: Duration = Duration::from_secs(60);
+
+/// A commit and a flush of the sinks get this much at a stop in any case.
+const LAST: Duration = Duration::from_secs(5);
 
 /// Every room made, sockets bound, state loaded; nothing moves yet.
 pub struct Daemon {
@@ -63,33 +72,37 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Reads the configuration, binds the sockets, opens the store and loads its state.
+    /// Reads the configuration, binds the sockets, opens the store and loads its state; nothing where `stop` comes meanwhile.
     ///
     /// # Errors
     /// Whatever keeps the daemon from starting: [`ConfigErrors`](crate::config::ConfigErrors), a port in use, a store
     /// that can't be opened, too few file descriptors for the worker cap.
-    pub async fn build(path: &Path) -> anyhow::Result<Self> {
+    pub async fn build(path: &Path, stop: &CancellationToken) -> anyhow::Result<Option<Self>> {
         // Before all that takes time: an early SIGHUP would end the process.
         let hangup = signal(SignalKind::hangup()).context("SIGHUP can't be listened for")?;
         tune_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let world = World::load(path, &clock, &Before::Kept)?;
-        log_warnings(&world.warnings);
-        let told = world.warnings.len();
         let config = Arc::clone(&world.config);
         limits::require_open_files(files(&config))
             .with_context(|| format!("{}: workers.max = {}", path.display(), config.workers))?;
         let listeners = bind(&config.listen).await?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let (recorder, couriers) = open_store(&world, &clock)?;
-        let world = world.asked(Ask::Unknown).await;
-        log_warnings(world.warnings.iter().skip(told));
+        let Some(world) = stop.run_until_cancelled(world.asked(Ask::Unknown, ASKED_AT_START)).await else {
+            drop(recorder.notes);
+            recorder.done.await??;
+            couriers.ended(Some(Instant::now() + LAST)).await;
+            return Ok(None);
+        };
+        told::inventory(None, &world);
+        tell_unknown(&world);
         world.keep_lists();
-        recorder.notes.send(Note::Inventory(world.devices.clone())).await?;
+        recorder.notes.send(world.note()).await?;
         flushed(&recorder.notes).await?;
         let engine = Engine::with_rules(world.rules()).on(Lanes::one_per_core()?);
         reopen(&engine, &recorder.snapshot.load().breakers, clock.now());
-        Ok(Self {
+        Ok(Some(Self {
             path: path.to_owned(),
             engine,
             clock,
@@ -99,7 +112,7 @@ impl Daemon {
             listeners,
             addresses,
             hangup,
-        })
+        }))
     }
 
     /// Where the HTTP server listens.
@@ -225,9 +238,9 @@ async fn live(
                     let _ = answer.send(result);
                 }
             }
-            Some((source, answer)) = asked.confirm.recv() => {
+            Some(ConfirmRequest { source, list, answer }) = asked.confirm.recv() => {
                 let at = reloader.clock.now();
-                let confirmed = refresh::confirm(&reloader.world, &reloader.notes, source, at);
+                let confirmed = refresh::confirm(&reloader.world, &reloader.notes, (source, list), at);
                 if let Some(result) = stop.run_until_cancelled(confirmed).await {
                     let _ = answer.send(result);
                 }
@@ -239,6 +252,15 @@ async fn live(
                 }
             }
         }
+    }
+}
+
+/// Sources that have never told what they have: what was known of their devices waits for them.
+fn tell_unknown(world: &World<SshTransport>) {
+    for stock in world.unknown() {
+        let (source, trouble) = (stock.source.name.as_str(), stock.trouble());
+        let trouble = trouble.map(ToString::to_string).unwrap_or_default();
+        error!(source, "inventory not known, and no last good list: its devices are not visited: {trouble}");
     }
 }
 
@@ -295,7 +317,7 @@ fn announce_ready(world: &World<SshTransport>, addresses: &[SocketAddr]) {
     for address in addresses {
         info!(%address, "serving http");
     }
-    let (devices, sweeps) = (world.devices.len(), world.config.sweeps.len());
+    let (devices, sweeps) = (world.inventory.devices.len(), world.config.sweeps.len());
     info!(devices, sweeps, workers = world.config.workers, "ready");
     notify::ready(&format!("{devices} devices, {sweeps} sweeps"));
 }
@@ -316,8 +338,8 @@ async fn wind_down(
         stop.abort.cancel();
         drained.await?;
     }
-    // Most of the grace may be used up; a commit and a flush of the sinks get this much in any case.
-    let last = grace.max(Instant::now() + std::time::Duration::from_secs(5));
+    // Most of the grace may be used up.
+    let last = grace.max(Instant::now() + LAST);
     if let Some(recorder) = recorder {
         let ended = timeout_at(last, recorder).await;
         ended.context("the recorder could not commit the last batch within the grace")???;

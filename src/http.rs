@@ -60,9 +60,16 @@ pub enum Readiness {
 /// A request to reload the configuration, answered with what was wrong when it was not taken.
 pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 
-/// A request to take an inventory list that waits for it: the source's name, answered with how many devices there are then,
-/// or with why there is nothing to take.
-pub type ConfirmRequest = (String, oneshot::Sender<Result<usize, String>>);
+/// A request to take an inventory list that waits for it.
+#[derive(Debug)]
+pub struct ConfirmRequest {
+    /// The source's name.
+    pub source: String,
+    /// Which of its lists, by the token that was shown.
+    pub list: String,
+    /// How many devices there are then, or why there is nothing to take.
+    pub answer: oneshot::Sender<Result<usize, String>>,
+}
 
 /// Reads the present state of the daemon. The sweeps are filled in from the handles.
 pub type ReadLive = Arc<dyn Fn() -> Live + Send + Sync>;

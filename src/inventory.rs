@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::device::{Device, DeviceId, Selector};
+use crate::device::{Device, DeviceId, Route, Selector};
 use crate::document::Problems;
 use crate::settings::{Layers, References};
 use crate::source::Source;
@@ -85,12 +85,27 @@ pub struct Dropped {
     pub place: String,
     /// Why it is not used.
     pub why: String,
+    /// Whether somebody wants it so.
+    pub cause: Cause,
+}
+
+/// Whether somebody wants an entry not to be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Relabelling drops it, or its own source says that nobody shall look at it.
+    Asked,
+    /// It can't be used.
+    Wrong,
 }
 
 impl Dropped {
     fn new(entry: &Entry, why: String) -> Self {
         let why = tamed(&why, 256).into_owned();
-        Self { title: entry.title(), place: entry.place(), why }
+        Self { title: entry.title(), place: entry.place(), why, cause: Cause::Wrong }
+    }
+
+    fn asked(entry: &Entry, why: String) -> Self {
+        Self { cause: Cause::Asked, ..Self::new(entry, why) }
     }
 }
 
@@ -189,19 +204,25 @@ pub fn load(sources: &[Source], layers: &Layers, references: &References<'_>) ->
     if problems.is_empty() { Inventory::assemble(&stocks, layers) } else { Err(problems) }
 }
 
-/// Two names for one address: the device would be visited twice at once, which some refuse.
+/// Two names for one address: the device would be visited twice at once, which some refuse. Behind other jump hosts the
+/// same address is another device's.
 fn shared_endpoints(devices: &[Arc<Device>]) -> Vec<String> {
     let mut seen = BTreeMap::new();
     let mut warnings = Vec::new();
     for device in devices {
+        let way: Vec<Arc<str>> = match &device.route {
+            Route::Direct => Vec::new(),
+            Route::Via(jumps) => jumps.iter().map(|jump| Arc::clone(&jump.name)).collect(),
+        };
         let endpoint = device.endpoint.to_string();
-        if let Some(first) = seen.get(&endpoint) {
+        let place = (endpoint.clone(), way);
+        if let Some(first) = seen.get(&place) {
             warnings.push(format!(
                 "{first} and {} are both at {endpoint}: one device under two names?",
                 device.id
             ));
         } else {
-            seen.insert(endpoint, &device.id);
+            seen.insert(place, &device.id);
         }
     }
     warnings

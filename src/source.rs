@@ -34,6 +34,9 @@ pub struct Source {
     pub key: String,
 }
 
+/// The endings of versweep's own form.
+pub const OWN_FORM: [&str; 5] = ["toml", "csv", "json", "yaml", "yml"];
+
 /// The kinds of sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceKind {

@@ -112,14 +112,23 @@ pub struct SourceStatus {
     pub devices: usize,
     /// Entries of it that are not used.
     pub dropped: usize,
-    /// Devices of a list that waits for a confirmation; absent while none waits.
-    pub pending: Option<usize>,
+    /// A list that waits for a confirmation; absent while none waits.
+    pub pending: Option<PendingList>,
     /// Why the last look brought nothing that could be used; absent when it was good.
     pub failure: Option<RefreshFailure>,
     /// When the source was last looked at; absent before the first time.
     pub looked: Option<Timestamp>,
     /// When a look was last good; absent before the first one since the daemon's start.
     pub good: Option<Timestamp>,
+}
+
+/// An inventory list that waits until somebody says that it is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingList {
+    /// Its devices.
+    pub devices: usize,
+    /// What confirms it: it stands for the devices that are missing from it.
+    pub token: String,
 }
 
 /// Why a look at an inventory source brought nothing that can be used: a closed set, the metric label `reason`.

@@ -41,7 +41,7 @@ impl Args {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let world = World::load(&self.file, &clock, &Before::Nothing)?;
         let mut err = io::stderr().lock();
-        for warning in &world.warnings {
+        for warning in &world.warnings() {
             writeln!(err, "warning: {warning}")?;
         }
         self.summary(&world, &mut io::stdout().lock(), &mut err)?;
@@ -59,7 +59,7 @@ impl Args {
     ) -> io::Result<()> {
         let config = &world.config;
         let counts = [
-            counted(world.devices.len(), "device"),
+            counted(world.inventory.devices.len(), "device"),
             counted(config.sweeps.len(), "sweep"),
             counted(config.sinks.len(), "sink"),
             counted(config.credentials.len(), "credential"),
@@ -77,7 +77,7 @@ impl Args {
             }
         }
         for sweep in &config.sweeps {
-            let devices = world.devices.iter().filter(|device| sweep.select.matches(device)).count();
+            let devices = world.inventory.devices.iter().filter(|device| sweep.select.matches(device)).count();
             let when = match &sweep.timetable {
                 Timetable::Cron(times) => format!("at {times}"),
                 Timetable::Every(period) => format!("every {}", HumanDuration(*period)),

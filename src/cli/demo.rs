@@ -43,7 +43,7 @@ impl Args {
         write_secret(&folder.0.join("password"), PASSWORD)?;
         let config = folder.0.join("versweep.toml");
         fs::write(&config, self.config())?;
-        let daemon = Daemon::build(&config).await?;
+        let Some(daemon) = Daemon::build(&config, &stop).await? else { return Ok(Exit::Done) };
         self.announce(&fleet, daemon.addresses(), &folder.0)?;
         end_with_terminal(&stop)?;
         let ended = daemon.run(stop).await;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{self, line};
 use super::{ConfigFile, Exit};
 use crate::clock::{Clock, SystemClock};
-use crate::daemon::{Ask, Before, World};
+use crate::daemon::{Ask, Before, PATIENCE, World};
 use crate::device::Device;
 use crate::inventory::Stock;
 use crate::text::tamed;
@@ -28,7 +28,7 @@ const TOLD_MAX: usize = 50;
 /// list is used, as the daemon would. With --diff the result is compared with what a running daemon has.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  versweep inventory --config.file versweep.toml --diff\n  versweep inventory --confirm netbox"
+    after_help = "Examples:\n  versweep inventory --config.file versweep.toml --diff\n  versweep inventory --confirm netbox --list 812-3f9a"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -39,8 +39,11 @@ pub(crate) struct Args {
     #[arg(long)]
     diff: bool,
     /// Tell the running daemon to take the list of this source, which waits because so many devices are missing from it
-    #[arg(long, value_name = "SOURCE", conflicts_with_all = ["diff", "device"])]
+    #[arg(long, value_name = "SOURCE", requires = "list", conflicts_with_all = ["diff", "device"])]
     confirm: Option<String>,
+    /// Which list to take, as it is told where it waits: another one by now is not taken
+    #[arg(long, value_name = "LIST", requires = "confirm")]
+    list: Option<String>,
     /// The daemon's address
     #[arg(long, default_value = "http://127.0.0.1:9948", value_name = "URL")]
     url: Uri,
@@ -52,14 +55,14 @@ pub(crate) struct Args {
 impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         let mut out = io::stdout();
-        if let Some(source) = &self.confirm {
-            let answer = client::post(&self.url, "/-/inventory/confirm", &[("source", source)]).await?;
+        if let (Some(source), Some(list)) = (&self.confirm, &self.list) {
+            let answer = client::post(&self.url, "/-/inventory/confirm", &[("source", source), ("list", list)]).await?;
             line(&mut out, &answer)?;
             return Ok(Exit::Done);
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let world = World::load(&self.config.path, &clock, &Before::Kept)?;
-        let Some(world) = stop.run_until_cancelled(world.asked(Ask::All)).await else {
+        let Some(world) = stop.run_until_cancelled(world.asked(Ask::All, PATIENCE)).await else {
             return Ok(Exit::Failed);
         };
         if let Some(name) = &self.device {
@@ -80,7 +83,7 @@ impl Args {
             for stock in &world.stocks {
                 line(out, &source_json(stock).to_string())?;
             }
-            for (device, origins) in world.devices.iter().zip(&inventory.origins) {
+            for (device, origins) in world.inventory.devices.iter().zip(&inventory.origins) {
                 line(out, &device_json(world, device, origins).to_string())?;
             }
             for conflict in &inventory.conflicts {
@@ -88,7 +91,7 @@ impl Args {
                     "by": conflict.winner, "lost": conflict.lost, "of": conflict.loser });
                 line(out, &told.to_string())?;
             }
-            for (source, dropped) in all_dropped(world) {
+            for (source, dropped) in world.dropped() {
                 let told = json!({ "dropped": dropped.title, "source": source, "place": dropped.place, "why": dropped.why });
                 line(out, &told.to_string())?;
             }
@@ -101,16 +104,16 @@ impl Args {
                 || "good".to_owned(),
                 |trouble| format!("{}: {}", trouble.kind.as_str(), tamed(&trouble.to_string(), 300)),
             );
-            let waiting = status.pending.map(|devices| devices.to_string()).unwrap_or_default();
+            let waiting = status.pending.map(|list| list.devices.to_string()).unwrap_or_default();
             let name = tamed(&status.source, 120).into_owned();
             table.add_row([name, status.devices.to_string(), status.dropped.to_string(), waiting, state]);
         }
         line(out, &table.trim_fmt())?;
         let several = inventory.origins.iter().filter(|origins| origins.len() > 1).count();
-        line(out, &format!("{} devices, {several} of them from several sources", world.devices.len()))?;
+        line(out, &format!("{} devices, {several} of them from several sources", world.inventory.devices.len()))?;
         let conflicts = inventory.conflicts.iter().map(|conflict| format!("conflict: {conflict}"));
         told(out, conflicts, inventory.conflicts.len())?;
-        let dropped: Vec<_> = all_dropped(world).collect();
+        let dropped: Vec<_> = world.dropped().collect();
         let count = dropped.len();
         let lines = dropped.into_iter().map(|(source, dropped)| {
             format!("dropped: {source}: {} ({}): {}", dropped.title, dropped.place, dropped.why)
@@ -126,9 +129,9 @@ impl Args {
         name: &str,
         out: &mut impl Write,
     ) -> anyhow::Result<()> {
-        let place = world.devices.iter().position(|device| device.id.as_str() == name);
+        let place = world.inventory.devices.iter().position(|device| device.id.as_str() == name);
         let place = place.with_context(|| format!("no device {name:?} in the inventory"))?;
-        let told = device_json(world, &world.devices[place], &world.inventory.origins[place]);
+        let told = device_json(world, &world.inventory.devices[place], &world.inventory.origins[place]);
         if self.output == client::Output::Json {
             return line(out, &told.to_string());
         }
@@ -156,7 +159,7 @@ impl Args {
                 client::Output::Table => line(out, format!("{sign} {device} {detail}").trim_end()),
             }
         };
-        for device in &world.devices {
+        for device in &world.inventory.devices {
             let (name, address) = (device.id.as_str(), device.endpoint.host.as_str());
             match running.get(name) {
                 None => show(0, name, address)?,
@@ -171,7 +174,7 @@ impl Args {
             }
         }
         let names: std::collections::BTreeSet<&str> =
-            world.devices.iter().map(|device| device.id.as_str()).collect();
+            world.inventory.devices.iter().map(|device| device.id.as_str()).collect();
         for (name, (address, _)) in running.iter().filter(|(name, _)| !names.contains(name.as_str())) {
             show(1, name, address)?;
         }
@@ -198,23 +201,11 @@ fn told(out: &mut impl Write, lines: impl Iterator<Item = String>, count: usize)
     Ok(())
 }
 
-fn all_dropped(world: &World<SshTransport>) -> impl Iterator<Item = (&str, &crate::inventory::Dropped)> {
-    let by_sources = world
-        .stocks
-        .iter()
-        .flat_map(|stock| stock.dropped().map(|dropped| (stock.source.name.as_str(), dropped)));
-    let by_merge = world
-        .inventory
-        .dropped
-        .iter()
-        .filter_map(|(place, dropped)| Some((world.stocks.get(*place)?.source.name.as_str(), dropped)));
-    by_sources.chain(by_merge)
-}
-
 fn source_json(stock: &Stock) -> Value {
     let status = stock.status();
     json!({
-        "source": status.source, "devices": status.devices, "dropped": status.dropped, "waiting": status.pending,
+        "source": status.source, "devices": status.devices, "dropped": status.dropped, "waiting": status.pending.as_ref().map(|list| list.devices),
+        "list": status.pending.as_ref().map(|list| &list.token),
         "good": status.failure.is_none(), "reason": status.failure.map(crate::status::RefreshFailure::as_str),
         "detail": stock.trouble().map(ToString::to_string),
     })

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ConfigFile, Exit};
 use crate::clock::{Clock, SystemClock};
-use crate::daemon::{Ask, Before, World};
+use crate::daemon::{Ask, Before, PATIENCE, World};
 use crate::device::Device;
 use crate::failure::FailureKind;
 use crate::observation::{Outcome, SweepId};
@@ -47,9 +47,11 @@ enum Output {
 impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let kit = World::load(&self.config.path, &clock, &Before::Kept)?.asked(Ask::Unknown).await;
+        let kit = World::load(&self.config.path, &clock, &Before::Kept)?;
+        let asked = stop.run_until_cancelled(kit.asked(Ask::Unknown, PATIENCE)).await;
+        let Some(kit) = asked else { return Ok(Exit::Failed) };
         let device =
-            kit.devices.iter().find(|device| device.id.as_str() == self.device).with_context(|| {
+            kit.inventory.devices.iter().find(|device| device.id.as_str() == self.device).with_context(|| {
                 format!("no device {:?} in the inventory of {}", self.device, self.config.path.display())
             })?;
         let sweep = SweepId::starting(SystemClock.now());

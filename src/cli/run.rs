@@ -15,7 +15,7 @@ pub(crate) struct Args {
 
 impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
-        let daemon = Daemon::build(&self.config.path).await?;
+        let Some(daemon) = Daemon::build(&self.config.path, &stop).await? else { return Ok(Exit::Done) };
         daemon.run(stop).await?;
         Ok(Exit::Done)
     }

@@ -16,7 +16,7 @@ use super::{ConfigFile, Exit, Output};
 use crate::activity::{NOTES_WAITING, Note, Notes, Reason};
 use crate::clock::{Clock, SystemClock};
 use crate::config::ConfigErrors;
-use crate::daemon::{Ask, Before, World, flushed, open_store, reopen};
+use crate::daemon::{Ask, Before, PATIENCE, World, flushed, open_store, reopen};
 use crate::device::{Device, DeviceId, Selector};
 use crate::document::{Problem, Problems};
 use crate::known::{SELECTION, Snapshot};
@@ -73,14 +73,16 @@ impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         tune_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let world = World::load(&self.config.path, &clock, &Before::Kept)?.asked(Ask::All).await;
+        let world = World::load(&self.config.path, &clock, &Before::Kept)?;
+        let asked = stop.run_until_cancelled(world.asked(Ask::All, PATIENCE)).await;
+        let Some(world) = asked else { return Ok(Exit::Failed) };
         limits::require_open_files(world.config.workers + limits::FILES_BESIDE_VISITS)?;
         self.require_policy(&world)?;
         let mut plan = self.plan(&world)?;
         let swept: HashSet<DeviceId> = plan.devices.iter().map(|device| device.id.clone()).collect();
         let (recorder, couriers) = open_store(&world, &clock)?;
         world.keep_lists();
-        recorder.notes.send(Note::Inventory(world.devices.clone())).await?;
+        recorder.notes.send(world.note()).await?;
         flushed(&recorder.notes).await?;
 
         plan.before = recorder.snapshot.load_full();
@@ -138,7 +140,7 @@ impl Args {
             id: SweepId::starting(world.prober.clock.now()),
             name: self.sweep.as_deref().filter(|_| whole).unwrap_or(SELECTION).into(),
             reason: Reason::Command,
-            devices: world.devices.iter().filter(selected).cloned().collect(),
+            devices: world.inventory.devices.iter().filter(selected).cloned().collect(),
             spread: Duration::ZERO,
             prober: Arc::clone(&world.prober),
             before: Arc::default(),

@@ -10,7 +10,7 @@ use super::sweeps::non_empty;
 use super::{Surroundings, peer, secrets};
 use crate::document::{Item, Section};
 use crate::fetch::{Login, Peer};
-use crate::source::{Dialect, Registry, RouterDb, Source, SourceKind, is_pattern};
+use crate::source::{Dialect, OWN_FORM, Registry, RouterDb, Source, SourceKind, is_pattern};
 
 /// The keys of every source.
 const COMMON: [&str; 6] = ["type", "name", "interval", "timeout", "max_shrink", "relabel"];
@@ -41,9 +41,6 @@ const MAX_SHRINK: u8 = 20;
 
 /// Devices a page: as many as NetBox gives at once where nobody changed it.
 const PAGE: usize = 1000;
-
-/// The endings of versweep's own form.
-const OWN_FORM: [&str; 5] = ["toml", "csv", "json", "yaml", "yml"];
 
 /// Each `[[inventory]]`; each name once.
 pub(super) fn sources(

@@ -81,16 +81,33 @@ fn blackout(item: &Item<'_>, zone: chrono_tz::Tz) -> Option<Windows> {
     Some(Windows::new(zone, windows))
 }
 
-/// Whether no run would ever start: the instants of some years are looked at, or as many as there are in some days.
+/// Whether no run would ever start. The first instant of each window is looked at and no other: what comes next is what lies
+/// behind its end.
 fn never_outside(timetable: &Timetable, blackout: &Windows) -> bool {
-    const INSTANTS: usize = 2000;
-    if blackout.is_empty() || !matches!(timetable, Timetable::Cron(_)) {
+    // Windows come back every week, months every year: forty years of weeks have seen all of them meet.
+    const WINDOWS: usize = 2000;
+    // Any beginning will do.
+    let start = chrono::DateTime::UNIX_EPOCH;
+    if blackout.is_empty() || *timetable == Timetable::OnDemand {
         return false;
     }
-    // Any beginning will do: windows come back every week.
-    let start = chrono::DateTime::UNIX_EPOCH;
-    let next = |last: &chrono::DateTime<chrono::Utc>| timetable.next(start, Some(*last), *last);
-    std::iter::successors(next(&start), next).take(INSTANTS).all(|instant| blackout.hold(instant))
+    if blackout.end(start).is_none() {
+        return true;
+    }
+    if !matches!(timetable, Timetable::Cron(_)) {
+        return false;
+    }
+    let mut now = start;
+    for _ in 0..WINDOWS {
+        let Some(instant) = timetable.next(start, Some(now), now) else { break };
+        if !blackout.hold(instant) {
+            return false;
+        }
+        // What is due in the very second of the end is due behind it.
+        let end = blackout.end(instant).map(|end| end - chrono::Duration::seconds(1));
+        now = end.unwrap_or(instant).max(instant);
+    }
+    true
 }
 
 /// The name, unless another table has it already.
@@ -180,4 +197,42 @@ pub(super) fn non_empty<'d>(item: &Item<'d>) -> Option<&'d str> {
         return None;
     }
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn never(schedule: &str, zone: chrono_tz::Tz, blackout: &[&str]) -> bool {
+        let windows = blackout.iter().map(|text| Window::new(text).unwrap()).collect();
+        let times = CronTimes::new(schedule, zone).unwrap();
+        never_outside(&Timetable::Cron(times), &Windows::new(zone, windows))
+    }
+
+    /// As many instants as were looked at lay in one long window, so a good schedule was refused.
+    #[test]
+    fn a_schedule_that_comes_often_is_looked_at_beyond_its_windows() {
+        use chrono_tz::{Europe::Amsterdam, UTC};
+        for (schedule, blackout) in [
+            ("0 * * * * *", &["Mon-Fri"][..]),
+            ("* * * * * *", &["Mon-Sat", "Sun 00:00-23:59"]),
+            ("0 0 * * * *", &["22:00-06:00", "Sat,Sun"]),
+            ("0 30 8 1 1 *", &["Mon-Fri"]),
+        ] {
+            assert!(!never(schedule, UTC, blackout), "{schedule} {blackout:?}");
+            assert!(!never(schedule, Amsterdam, blackout), "{schedule} {blackout:?}");
+        }
+        for (schedule, blackout) in [
+            ("0 * * * * Mon", &["Mon"][..]),
+            ("* * * * * *", &["Mon-Sun"]),
+            ("0 30 8 * * *", &["08:00-09:00"]),
+            ("0 59 23 * * Sun", &["Mon-Sat", "Sun 22:00-24:00"]),
+        ] {
+            assert!(never(schedule, UTC, blackout), "{schedule} {blackout:?}");
+            assert!(never(schedule, Amsterdam, blackout), "{schedule} {blackout:?}");
+        }
+        let all_week = Windows::new(UTC, vec![Window::new("Mon-Sun").unwrap()]);
+        assert!(never_outside(&Timetable::Every(DAY), &all_week));
+        assert!(!never_outside(&Timetable::OnDemand, &all_week), "by hand it runs all the same");
+    }
 }

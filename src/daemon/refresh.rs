@@ -7,25 +7,17 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use tracing::{error, info, warn};
+use tokio::time::Instant;
+use tracing::error;
 
-use super::reload::log_warnings;
+use super::shelf::Arrival;
+use super::told;
 use super::world::World;
-use crate::activity::{Note, Notes};
+use crate::activity::Notes;
 use crate::clock::{Clock, Timestamp};
-use crate::inventory::{Look, Lookout, Stock, Trouble, Verdict};
+use crate::inventory::{Lookout, Stock, Verdict};
 use crate::source::Source;
 use crate::transport::ssh::SshTransport;
-
-/// Conflicts and dropped entries that are told in the log at once; `versweep inventory` tells all.
-const TOLD_MAX: usize = 5;
-
-/// What a look at a source brought.
-pub(super) struct Arrival {
-    source: Arc<Source>,
-    look: Result<Look, Trouble>,
-    at: Timestamp,
-}
 
 /// The tasks that look at the sources.
 pub(super) struct Lookouts {
@@ -55,10 +47,22 @@ impl Lookouts {
             }
             stays
         });
+        self.reap();
         for stock in stocks {
             if !self.running.contains_key(&stock.source.name) {
                 let task = self.tasks.spawn(self.task(stock));
                 self.running.insert(stock.source.name.clone(), (Arc::clone(&stock.source), task));
+            }
+        }
+    }
+
+    /// Lets go of tasks that have ended: aborted ones, and any that a defect has ended, which begins anew.
+    fn reap(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            let Some(broken) = ended.err().filter(|error| error.is_panic()) else { continue };
+            let id = broken.id();
+            if let Some((name, _)) = self.running.extract_if(.., |_, (_, task)| task.id() == id).next() {
+                error!(source = name, "looking at it broke off, a defect of versweep: {broken}");
             }
         }
     }
@@ -76,8 +80,9 @@ impl Lookouts {
             }
             loop {
                 let platforms = Arc::clone(&world.load().config.platforms);
+                let (at, begun) = (clock.now(), Instant::now());
                 let look = lookout.look(&platforms).await;
-                let arrival = Arrival { source: Arc::clone(&source), look, at: clock.now() };
+                let arrival = Arrival { source: Arc::clone(&source), look, at, begun };
                 if arrivals.send(arrival).await.is_err() {
                     return;
                 }
@@ -97,15 +102,16 @@ pub(super) async fn take(
     let before = Arc::clone(&old);
     let name = arrival.source.name.clone();
     let work = move || {
-        let (new, verdict) = before.refreshed(&arrival.source, arrival.look, arrival.at)?;
+        let source = Arc::clone(&arrival.source);
+        let (new, verdict) = before.refreshed(arrival)?;
         if verdict == Verdict::New {
-            new.keep_list(&arrival.source.name);
+            new.keep_list(&source.name);
         }
         Some((new, verdict))
     };
     let done = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
     let Some((new, verdict)) = done else { return Ok(()) };
-    tell(&name, &old, &new, verdict);
+    told::refresh(&name, &old, &new, verdict);
     swap(world, notes, new, verdict).await
 }
 
@@ -116,13 +122,13 @@ pub(super) async fn take(
 pub(super) async fn confirm(
     world: &ArcSwap<World<SshTransport>>,
     notes: &Notes,
-    source: String,
+    (source, token): (String, String),
     at: Timestamp,
 ) -> Result<usize, String> {
     let old = world.load_full();
     let (before, name) = (Arc::clone(&old), source.clone());
     let work = move || {
-        let (new, verdict) = before.confirmed(&name, at)?;
+        let (new, verdict) = before.confirmed(&name, &token, at)?;
         if verdict == Verdict::New {
             new.keep_list(&name);
         }
@@ -130,14 +136,14 @@ pub(super) async fn confirm(
     };
     let done = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
     let (new, verdict) = done?;
-    tell(&source, &old, &new, verdict);
-    let devices = new.devices.len();
+    told::refresh(&source, &old, &new, verdict);
+    let devices = new.inventory.devices.len();
     let refused =
         new.stocks.iter().find(|stock| stock.source.name == source).and_then(Stock::trouble).cloned();
     swap(world, notes, new, verdict).await?;
     match refused {
-        Some(trouble) => Err(trouble.to_string()),
-        None => Ok(devices),
+        Some(trouble) if verdict == Verdict::Refused => Err(trouble.to_string()),
+        _ => Ok(devices),
     }
 }
 
@@ -148,42 +154,9 @@ async fn swap(
     verdict: Verdict,
 ) -> Result<(), String> {
     if verdict == Verdict::New {
-        let told = notes.send(Note::Inventory(new.devices.clone())).await;
+        let told = notes.send(new.note()).await;
         told.map_err(|_| "the recorder has ended".to_owned())?;
     }
     world.store(Arc::new(new));
     Ok(())
-}
-
-/// Tells the log what is new, and a trouble once and not at every look.
-fn tell(source: &str, old: &World<SshTransport>, new: &World<SshTransport>, verdict: Verdict) {
-    let of = |world: &World<SshTransport>| {
-        let stock = world.stocks.iter().find(|stock| stock.source.name == source);
-        stock.map(|stock| (stock.status(), stock.trouble().cloned()))
-    };
-    let (Some((_, before)), Some((status, now))) = (of(old), of(new)) else { return };
-    match (&before, &now) {
-        (before, Some(now)) if before.as_ref() != Some(now) => {
-            let (reason, devices) = (now.kind.as_str(), status.devices);
-            error!(source, reason, devices, "inventory not refreshed, the last good list is used: {now}");
-        }
-        (Some(_), None) => info!(source, devices = status.devices, "inventory refreshed again"),
-        _ => {}
-    }
-    if verdict != Verdict::New {
-        return;
-    }
-    info!(
-        source,
-        devices = status.devices,
-        dropped = status.dropped,
-        all = new.devices.len(),
-        "another inventory"
-    );
-    log_warnings(new.warnings.iter().filter(|warning| !old.warnings.contains(warning)));
-    let known = &old.inventory.conflicts;
-    for conflict in new.inventory.conflicts.iter().filter(|conflict| !known.contains(conflict)).take(TOLD_MAX)
-    {
-        warn!("inventory conflict: {conflict}");
-    }
 }

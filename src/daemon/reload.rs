@@ -10,11 +10,14 @@ use tracing::{error, info, warn};
 use super::couriers::Couriers;
 use super::refresh::Lookouts;
 use super::rooms::Rooms;
+use super::shelf::{Ask, PATIENCE};
 use super::world::{Before, World};
-use super::{exporter, files, notify};
+use super::{exporter, files, notify, told};
 use crate::activity::{Note, Notes};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::document::Problems;
+use crate::inventory::Stock;
 use crate::limits;
 use crate::metrics::Exporter;
 use crate::status::ReloadStatus;
@@ -68,7 +71,9 @@ impl Reloader {
         let loaded =
             tokio::task::spawn_blocking(move || World::load(&path, &clock, &Before::Running(&before)));
         let new = loaded.await.map_err(|error| error.to_string())?.map_err(|errors| errors.to_string())?;
-        log_warnings(&new.warnings);
+        let new = new.asked(Ask::Unknown, PATIENCE).await;
+        require_new_sources(&old, &new)?;
+        told::inventory(None, &new);
         limits::require_open_files(files(&new.config))
             .map_err(|error| format!("{}: workers.max: {error}", self.path.display()))?;
         self.couriers
@@ -83,23 +88,29 @@ impl Reloader {
         tokio::task::spawn_blocking(move || kept.keep_lists()).await.map_err(|error| error.to_string())?;
         let told = async {
             self.notes.send(Note::Judgement(new.judgement())).await?;
-            self.notes.send(Note::Inventory(new.devices.clone())).await
+            self.notes.send(new.note()).await
         };
         told.await.map_err(|_| "the recorder has ended".to_owned())?;
         self.engine.set_rules(new.rules());
         self.exporter.store(Arc::new(exporter(&new.config)));
         let sweeps = new.config.sweeps.clone();
+        self.world.store(Arc::clone(&new));
+        // Their tasks look at the world, and must not see the one before.
         self.lookouts.furnish(&new.stocks);
-        self.world.store(new);
         rooms.furnish(&sweeps);
         Ok(())
     }
 }
 
-pub(super) fn log_warnings<'a>(warnings: impl IntoIterator<Item = &'a String>) {
-    for warning in warnings {
-        warn!("{warning}");
+/// A source that is new, or has another name, must give its devices: without them they would seem to have left the inventory,
+/// and to be back as soon as it answers.
+fn require_new_sources(old: &World<SshTransport>, new: &World<SshTransport>) -> Result<(), String> {
+    let is_new = |stock: &&Stock| old.stocks.iter().all(|before| before.source.name != stock.source.name);
+    let mut problems = Problems::default();
+    for stock in new.unknown().filter(is_new) {
+        problems.extend(stock.trouble().map(|trouble| trouble.problems(&stock.source)).unwrap_or_default());
     }
+    if problems.is_empty() { Ok(()) } else { Err(problems.to_string()) }
 }
 
 /// The keys whose change waits for a restart.

@@ -135,7 +135,7 @@ async fn run<T: Transport>(shared: Arc<Shared<T>>, plan: Plan<T>, slip: Slip) ->
 }
 
 fn devices<T>(world: &World<T>, wanted: impl Fn(&Device) -> bool) -> Vec<Arc<Device>> {
-    world.devices.iter().filter(|device| wanted(device)).cloned().collect()
+    world.inventory.devices.iter().filter(|device| wanted(device)).cloned().collect()
 }
 
 /// The wish in words, for the log.

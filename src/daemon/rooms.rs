@@ -274,7 +274,7 @@ fn plan<T>(
         id: start.slip.as_ref().map_or_else(|| SweepId::starting(now), Slip::id),
         name: Arc::clone(name),
         reason: start.reason,
-        devices: world.devices.iter().filter(visited).cloned().collect(),
+        devices: world.inventory.devices.iter().filter(visited).cloned().collect(),
         // Whoever asks for a sweep wants it now.
         spread: if start.reason == Reason::Schedule { sweep.spread } else { Duration::ZERO },
         blackout: sweep.blackout.clone(),

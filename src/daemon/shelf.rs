@@ -1,14 +1,16 @@
 //! What is held of the inventory sources: put together at a start and at a reload, and exchanged one by one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::world::{Before, World, login_problems, ssh_settings};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::document::Problems;
-use crate::inventory::{self, Inventory, Kept, Look, Lookout, Stock, Trouble, Verdict};
+use crate::inventory::{Inventory, Kept, Look, Lookout, Stock, Trouble, Verdict};
 use crate::probe::Prober;
 use crate::source::Source;
 use crate::status::RefreshFailure;
@@ -19,24 +21,27 @@ use crate::transport::ssh::SshTransport;
 pub(super) fn stocks(
     config: &Config,
     before: &Before<'_>,
-    at: Timestamp,
+    clock: &Arc<dyn Clock>,
     warnings: &mut Vec<String>,
 ) -> (Vec<Stock>, Problems) {
     let mut problems = Problems::default();
     let mut stocks = Vec::new();
     for source in &config.inventory {
-        let held = held(source, config, before, warnings);
+        let mut held = held(source, config, before, warnings);
         let references = config.references();
         // A server is asked once the configuration is known to be good.
         if source.kind.peer().is_some() {
             stocks.push(held);
             continue;
         }
-        let look = inventory::look(source, &config.platforms);
+        let (at, begun) = (clock.now(), Instant::now());
+        let look = held.look_in_time(&config.platforms);
         let (stock, _) = held.take(look, at, &references);
+        let stock = stock.begun(begun);
         if let Some(trouble) = stock.trouble() {
-            let starts_with_kept = matches!(before, Before::Kept) && held.is_known();
-            if starts_with_kept || trouble.kind == RefreshFailure::Shrunk {
+            // A file server that is gone must not keep everything else from being reloaded.
+            let passes = matches!(before, Before::Kept) || trouble.kind == RefreshFailure::Timeout;
+            if held.is_known() && passes || trouble.kind == RefreshFailure::Shrunk {
                 warnings.push(format!("inventory {}: {trouble}; the last good list is used", source.name));
             } else {
                 problems.extend(trouble.problems(source));
@@ -68,6 +73,19 @@ fn held(source: &Source, config: &Config, before: &Before<'_>, warnings: &mut Ve
     }
 }
 
+/// How long servers may take for all of their pages while somebody waits: at a reload, and for commands.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// What a look at a source brought.
+pub(super) struct Arrival {
+    pub(super) source: Arc<Source>,
+    pub(super) look: Result<Look, Trouble>,
+    /// When the look began, by the clock on the wall.
+    pub(super) at: Timestamp,
+    /// The same by a clock that nobody sets.
+    pub(super) begun: Instant,
+}
+
 /// Which servers are asked before anything else happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
@@ -78,52 +96,58 @@ pub enum Ask {
 }
 
 impl World<SshTransport> {
-    /// The same world with what these servers give, asked all at once. One that gives nothing is told by its stock.
-    pub async fn asked(mut self, which: Ask) -> Self {
+    /// The same world with what these servers give, asked all at once, for so long at most. One that gives nothing is told
+    /// by its stock.
+    pub async fn asked(mut self, which: Ask, limit: Duration) -> Self {
         let mut looks = JoinSet::new();
         for stock in &self.stocks {
             if stock.source.kind.peer().is_some() && (which == Ask::All || !stock.is_known()) {
                 let (source, platforms) = (Arc::clone(&stock.source), Arc::clone(&self.config.platforms));
+                let (at, begun) = (self.prober.clock.now(), Instant::now());
                 looks.spawn(async move {
-                    let look = Lookout::new(&source).look(&platforms).await;
-                    (source, look)
+                    let look = Lookout::new(&source).look_within(limit, &platforms).await;
+                    Arrival { source, look, at, begun }
                 });
             }
         }
         while let Some(joined) = looks.join_next().await {
-            let Ok((source, look)) = joined else { continue };
-            if let Some((world, _)) = self.refreshed(&source, look, self.prober.clock.now()) {
+            let Ok(arrival) = joined else { continue };
+            if let Some((world, _)) = self.refreshed(arrival) {
                 self = world;
             }
         }
         self
     }
 
-    /// The world with what a look at one source brought; nothing where that source is another one by now.
-    pub(super) fn refreshed(
-        &self,
-        source: &Source,
-        look: Result<Look, Trouble>,
-        at: Timestamp,
-    ) -> Option<(Self, Verdict)> {
+    /// The world with what a look at one source brought; nothing where that source is another one by now, or was looked at
+    /// since, as a reload does.
+    pub(super) fn refreshed(&self, arrival: Arrival) -> Option<(Self, Verdict)> {
+        let Arrival { source, look, at, begun } = arrival;
         let place = self.stocks.iter().position(|stock| *stock.source == *source)?;
         let held = self.stocks.get(place)?;
+        if held.outdates(begun) {
+            return None;
+        }
         let (stock, verdict) = held.take(look, at, &self.config.references());
-        Some(self.exchanged(place, stock, verdict, at))
+        Some(self.exchanged(place, stock.begun(begun), verdict, at))
     }
 
     /// The world with the list that waits for a confirmation.
     ///
     /// # Errors
     /// Why there is nothing to confirm.
-    pub(super) fn confirmed(&self, source: &str, at: Timestamp) -> Result<(Self, Verdict), String> {
+    pub(super) fn confirmed(
+        &self,
+        source: &str,
+        token: &str,
+        at: Timestamp,
+    ) -> Result<(Self, Verdict), String> {
         let place = self.stocks.iter().position(|stock| stock.source.name == source);
         let place = place.ok_or_else(|| {
             let names: Vec<&str> = self.stocks.iter().map(|stock| stock.source.name.as_str()).collect();
             format!("no inventory source {source:?}; there are: {}", names.join(", "))
         })?;
-        let stock = self.stocks[place].confirm();
-        let stock = stock.ok_or_else(|| format!("no list of {source:?} waits for a confirmation"))?;
+        let stock = self.stocks[place].confirm(token)?;
         Ok(self.exchanged(place, stock, Verdict::New, at))
     }
 
@@ -151,7 +175,7 @@ impl World<SshTransport> {
         let mut config = Config::clone(&self.config);
         let before = config.credentials.len();
         config.take_identities(&inventory.devices)?;
-        self.warnings.append(&mut config.warnings);
+        self.of_config.append(&mut config.warnings);
         if config.credentials.len() > before {
             let transport = self.prober.transport.renew(ssh_settings(&config));
             let transport = transport.map_err(|errors| login_problems(&config.path, &errors))?;
@@ -162,7 +186,6 @@ impl World<SshTransport> {
             });
             self.config = Arc::new(config);
         }
-        self.devices.clone_from(&inventory.devices);
         self.inventory = Arc::new(inventory);
         Ok(())
     }

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::shelf;
-use crate::activity::Judgement;
+use crate::activity::{Judgement, Note};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors};
 use crate::credential::Credential;
 use crate::device::Device;
 use crate::dispatch::{By, Rules};
 use crate::document::{Problem, Problems};
-use crate::inventory::{Inventory, Kept, Stock};
+use crate::inventory::{Dropped, Inventory, Kept, Stock};
 use crate::probe::Prober;
 use crate::sweep::Care;
 use crate::transport::ssh::{SshSettings, SshSetupError, SshTransport};
@@ -20,16 +20,14 @@ use crate::transport::ssh::{SshSettings, SshSetupError, SshTransport};
 pub struct World<T> {
     /// The configuration.
     pub config: Arc<Config>,
-    /// All devices, sorted by name.
-    pub devices: Vec<Arc<Device>>,
-    /// Where they came from, and what was not taken.
+    /// Its devices, where they came from, and what was not taken.
     pub inventory: Arc<Inventory>,
     /// What is held of each inventory source, in the order of the configuration.
     pub stocks: Vec<Stock>,
     /// How devices are visited.
     pub prober: Arc<Prober<T>>,
-    /// What is allowed and yet worth a look, one line each.
-    pub warnings: Vec<String>,
+    /// What is allowed in the configuration and yet worth a look, one line each.
+    pub of_config: Vec<String>,
 }
 
 impl<T> World<T> {
@@ -68,17 +66,52 @@ impl<T> World<T> {
     pub fn care(&self) -> Care {
         Care { retry: true, confirm_after: self.config.confirm_after }
     }
+
+    /// The sources of which no list is known: never answered, and none kept.
+    pub fn unknown(&self) -> impl Iterator<Item = &Stock> {
+        self.stocks.iter().filter(|stock| !stock.is_known())
+    }
+
+    /// What the recorder is to be told of the devices.
+    #[must_use]
+    pub fn note(&self) -> Note {
+        let devices = self.inventory.devices.clone();
+        // What is known of a device must not be lost because its server did not answer at a start.
+        if self.unknown().next().is_some() { Note::InventorySoFar(devices) } else { Note::Inventory(devices) }
+    }
+
+    /// What is allowed and yet worth a look, one line each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.of_config.clone();
+        warnings.extend(self.inventory.warnings.iter().cloned());
+        if self.unknown().next().is_none() {
+            warnings.extend(idle_limits(&self.config, &self.inventory.devices));
+        }
+        warnings
+    }
+
+    /// The entries that are not used, each with the name of its source.
+    pub fn dropped(&self) -> impl Iterator<Item = (&str, &Dropped)> {
+        let by_sources = self.stocks.iter().flat_map(|stock| {
+            let name = stock.source.name.as_str();
+            stock.dropped().map(move |dropped| (name, dropped))
+        });
+        let by_merge = self.inventory.dropped.iter().filter_map(|(place, dropped)| {
+            Some((self.stocks.get(*place)?.source.name.as_str(), dropped))
+        });
+        by_sources.chain(by_merge)
+    }
 }
 
 impl<T> Clone for World<T> {
     fn clone(&self) -> Self {
         Self {
             config: Arc::clone(&self.config),
-            devices: self.devices.clone(),
             inventory: Arc::clone(&self.inventory),
             stocks: self.stocks.clone(),
             prober: Arc::clone(&self.prober),
-            warnings: self.warnings.clone(),
+            of_config: self.of_config.clone(),
         }
     }
 }
@@ -125,7 +158,7 @@ impl World<SshTransport> {
     pub fn load(path: &Path, clock: &Arc<dyn Clock>, before: &Before<'_>) -> Result<Self, ConfigErrors> {
         let mut draft = config::draft(path);
         let mut warnings = std::mem::take(&mut draft.config.warnings);
-        let (stocks, problems) = shelf::stocks(&draft.config, before, clock.now(), &mut warnings);
+        let (stocks, problems) = shelf::stocks(&draft.config, before, clock, &mut warnings);
         if !problems.is_empty() {
             draft.problems.extend(problems);
             draft.problems.extend(Inventory::examine(&stocks, &draft.config.layers));
@@ -139,8 +172,6 @@ impl World<SshTransport> {
         warnings.append(&mut draft.config.warnings);
         draft.problems.0.dedup();
         let config = draft.finish()?;
-        warnings.extend(inventory.warnings.iter().cloned());
-        warnings.extend(idle_limits(&config, &inventory.devices));
         let settings = ssh_settings(&config);
         let transport = match before {
             Before::Running(before) => before.prober.transport.renew(settings),
@@ -154,11 +185,10 @@ impl World<SshTransport> {
         };
         Ok(Self {
             config: Arc::new(config),
-            devices: inventory.devices.clone(),
             inventory: Arc::new(inventory),
             stocks,
             prober: Arc::new(prober),
-            warnings,
+            of_config: warnings,
         })
     }
 }
@@ -169,7 +199,6 @@ fn idle_limits(config: &Config, devices: &[Arc<Device>]) -> Vec<String> {
         By::Label(name) if name != "platform" => Some(name.clone()),
         _ => None,
     };
-    // A server may not have told its devices yet.
     let unknown = |name: &String| {
         !devices.is_empty() && !devices.iter().any(|device| device.labels.get(name).is_some())
     };

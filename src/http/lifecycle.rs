@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::activity::{Reason, SweepHandle};
 use crate::http::problem::Refusal;
-use crate::http::{App, Peer, Readiness};
+use crate::http::{App, ConfirmRequest, Peer, Readiness};
 
 type Answer = (StatusCode, String);
 
@@ -78,13 +78,15 @@ pub(super) async fn reload(State(app): State<App>) -> Answer {
 #[serde(deny_unknown_fields)]
 pub(super) struct WhichSource {
     source: String,
+    list: String,
 }
 
 /// Takes the list of a source that waits because it is so much shorter than the one in force: 200 when it is taken, 409
-/// when none waits or it can't be taken.
+/// when none waits, another one does, or it can't be taken.
 pub(super) async fn confirm(State(app): State<App>, Query(which): Query<WhichSource>) -> Answer {
     let (sender, answer) = oneshot::channel();
-    if app.confirm.try_send((which.source, sender)).is_err() {
+    let request = ConfirmRequest { source: which.source, list: which.list, answer: sender };
+    if app.confirm.try_send(request).is_err() {
         return (
             StatusCode::CONFLICT,
             "a confirmation is under way, or versweep is stopping; try again\n".to_owned(),

@@ -292,5 +292,13 @@ ansible_password=planted
         assert_eq!(with_port("a[1:3]"), ("a[1:3]", None));
         assert_eq!(with_port("a[1:3]:22"), ("a[1:3]", Some("22")));
         assert_eq!(with_port("2001:db8::1"), ("2001:db8::1", None));
+        let ini = "[2001:db8::1]:2222 site=ams\n[2001:db8::2]\n2001:db8::3\n";
+        let yaml = "all: {hosts: {'[2001:db8::1]:2222': {site: ams}, '[2001:db8::2]': , '2001:db8::3': }}";
+        for tree in [read_ini(ini).unwrap(), read_yaml(yaml).unwrap()] {
+            let entries = tree.entries(&Arc::from("hosts")).unwrap();
+            let names: Vec<_> = entries.iter().map(|entry| entry.text("name").unwrap()).collect();
+            assert_eq!(names, ["2001:db8::1", "2001:db8::2", "2001:db8::3"]);
+            assert_eq!(entries[0].text("port").as_deref(), Some("2222"));
+        }
     }
 }

@@ -3,22 +3,23 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Weak};
+use std::thread;
 
 use super::entry::Entry;
 use super::{Dropped, Look, Trouble, ansible, csv_file, relabel, router_db, sd, toml_file, tree_file};
 use crate::document::{Document, Problems};
+use crate::duration::HumanDuration;
 use crate::platform::Platforms;
-use crate::source::{Source, SourceKind, is_pattern};
+use crate::source::{OWN_FORM, Source, SourceKind, is_pattern};
+use crate::status::RefreshFailure;
 
 /// The largest inventory file: a million devices with a handful of labels each.
 const FILE_MAX: u64 = 256 * 1024 * 1024;
 
 /// The most files of one folder: beyond it, it is another folder than was meant.
 const FILES_MAX: usize = 10_000;
-
-/// The endings of versweep's own form.
-pub(super) const ENDINGS: [&str; 5] = ["toml", "csv", "json", "yaml", "yml"];
 
 /// Reads a source that is a file or a folder, and relabels what it finds; one that is a server has nothing here. Blocks.
 ///
@@ -28,7 +29,7 @@ pub fn look(source: &Source, platforms: &Platforms) -> Result<Look, Trouble> {
     let (mut entries, mut dropped, mut problems) = (Vec::new(), Vec::new(), Problems::default());
     match &source.kind {
         SourceKind::File { path } => own_form(std::slice::from_ref(path), &mut entries, &mut problems)?,
-        SourceKind::Folder { path } => own_form(&files(path, "*", &ENDINGS)?, &mut entries, &mut problems)?,
+        SourceKind::Folder { path } => own_form(&files(path, "*", &OWN_FORM)?, &mut entries, &mut problems)?,
         SourceKind::FileSd { path } => file_sd(path, &mut entries)?,
         SourceKind::Ansible { path } => ansible(path, &mut entries)?,
         SourceKind::RouterDb { path, form } => {
@@ -41,18 +42,46 @@ pub fn look(source: &Source, platforms: &Platforms) -> Result<Look, Trouble> {
     Ok(look)
 }
 
+/// The same for as long as the source's timeout at most. A file server that is gone holds a reading for hours, so it has a
+/// thread of its own, which nobody waits for; while it lives, `stuck` does, and no other one begins. Blocks.
+pub(super) fn look_in_time(
+    source: &Arc<Source>,
+    platforms: &Arc<Platforms>,
+    stuck: &mut Weak<()>,
+) -> Result<Look, Trouble> {
+    let late = |what: &str| {
+        let limit = HumanDuration(source.timeout);
+        Trouble::new(RefreshFailure::Timeout, format!("not read within {limit}{what}"))
+    };
+    if stuck.strong_count() > 0 {
+        return Err(late(", and that reading is still held up"));
+    }
+    let broken = |error: &dyn std::fmt::Display| Trouble::unreadable(format!("reading it broke off: {error}"));
+    let (sender, receiver) = sync_channel(1);
+    let (life, of, with) = (Arc::new(()), Arc::clone(source), Arc::clone(platforms));
+    *stuck = Arc::downgrade(&life);
+    let reading = move || {
+        // Whoever asked may have gone on without it.
+        let _gone = sender.send(look(&of, &with));
+        drop(life);
+    };
+    thread::Builder::new().name("inventory".to_owned()).spawn(reading).map_err(|error| broken(&error))?;
+    receiver.recv_timeout(source.timeout).unwrap_or_else(|error| {
+        Err(if error == RecvTimeoutError::Timeout { late("") } else { broken(&error) })
+    })
+}
+
 impl Look {
     /// Relabels entries, and calls platforms as they are called here where another program named them.
     pub(super) fn new(entries: Vec<Entry>, source: &Source, platforms: &Platforms) -> Self {
         let mut look = Self { entries: Vec::with_capacity(entries.len()), ..Self::default() };
         for mut entry in entries {
-            let relabelled = relabel::apply(&source.relabel, &mut entry).and_then(|()| {
-                let reachable = !source.kind.needs_address() || entry.key("address").is_some();
-                reachable.then_some(()).ok_or_else(|| "has no primary address".to_owned())
-            });
-            match relabelled {
+            match relabel::apply(&source.relabel, &mut entry) {
+                Err(why) => look.dropped.push(Dropped::asked(&entry, why)),
+                Ok(()) if source.kind.needs_address() && entry.key("address").is_none() => {
+                    look.dropped.push(Dropped::new(&entry, "has no primary address".to_owned()));
+                }
                 Ok(()) => look.entries.push(entry),
-                Err(why) => look.dropped.push(Dropped::new(&entry, why)),
             }
         }
         if source.kind.is_strict() { look } else { look.translated(platforms) }

@@ -1,14 +1,17 @@
 //! Looks at one source again and again: when its files change, and every so often.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use tracing::warn;
 
 use super::remote::Remote;
 use super::watch::Watch;
 use super::{Look, Trouble, look};
+use crate::duration::HumanDuration;
 use crate::platform::Platforms;
 use crate::source::Source;
 use crate::status::RefreshFailure;
@@ -25,6 +28,8 @@ pub struct Lookout {
     source: Arc<Source>,
     watch: Option<Watch>,
     remote: Option<Remote>,
+    /// Whether it was told already that not all can be watched.
+    told: bool,
     /// A look at files that did not come back in time: a file server that is gone holds it.
     stuck: Option<JoinHandle<Result<Look, Trouble>>>,
 }
@@ -35,12 +40,20 @@ impl Lookout {
     pub fn new(source: &Arc<Source>) -> Self {
         let watch = source.kind.path().filter(|_| source.watch).and_then(|path| {
             let watch = Watch::new(source.kind.folder().unwrap_or(path), source.kind.folder().is_some());
-            watch.inspect_err(|error| {
-                let every = crate::duration::HumanDuration(source.interval).to_string();
-                tracing::warn!(source = source.name, %error, every, "can't be watched, it is only read at its interval");
-            }).ok()
+            watch.inspect_err(|error| unwatched(source, error)).ok()
         });
-        Self { source: Arc::clone(source), watch, remote: None, stuck: None }
+        let mut lookout = Self { source: Arc::clone(source), watch, told: false, remote: None, stuck: None };
+        lookout.tell_unwatched();
+        lookout
+    }
+
+    /// Says it once when the kernel watches no more folders, which it does up to a limit (`fs.inotify.max_user_watches`).
+    fn tell_unwatched(&mut self) {
+        let refused = self.watch.as_ref().and_then(Watch::refused);
+        if let Some(error) = refused.filter(|_| !self.told) {
+            unwatched(&self.source, error);
+        }
+        self.told = refused.is_some();
     }
 
     /// Waits until it is time to look again.
@@ -49,14 +62,28 @@ impl Lookout {
         let interval = self.source.interval.mul_f64(0.95 + 0.1 * fastrand::f64());
         let Some(watch) = &mut self.watch else { return sleep(interval).await };
         if timeout(interval, watch.changed()).await.is_err() {
-            return;
+            // What was refused a watch may have room by now.
+            watch.aim();
+            return self.tell_unwatched();
         }
         for _ in 0..UNSETTLED_MAX {
             watch.aim();
             if timeout(SETTLED, watch.changed()).await.is_err() {
-                return;
+                break;
             }
         }
+        self.tell_unwatched();
+    }
+
+    /// Looks at the source, for so long at most: a server may have many pages, and each of them has its own timeout.
+    ///
+    /// # Errors
+    /// Why nothing of what it gives can be used.
+    pub async fn look_within(&mut self, limit: Duration, platforms: &Arc<Platforms>) -> Result<Look, Trouble> {
+        timeout(limit, self.look(platforms)).await.unwrap_or_else(|_| {
+            let limit = HumanDuration(limit);
+            Err(Trouble::new(RefreshFailure::Timeout, format!("not all of it came within {limit}")))
+        })
     }
 
     /// Looks at the source.
@@ -89,9 +116,14 @@ impl Lookout {
             Ok(Err(error)) => Err(Trouble::unreadable(format!("reading it broke off: {error}"))),
             Err(_) => {
                 self.stuck = Some(reading);
-                let limit = crate::duration::HumanDuration(self.source.timeout);
+                let limit = HumanDuration(self.source.timeout);
                 Err(Trouble::new(RefreshFailure::Timeout, format!("not read within {limit}")))
             }
         }
     }
+}
+
+fn unwatched(source: &Source, error: &io::Error) {
+    let every = HumanDuration(source.interval).to_string();
+    warn!(source = source.name, %error, every, "can't be watched, changes are seen at its interval only");
 }

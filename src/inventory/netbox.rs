@@ -33,8 +33,8 @@ impl Page {
 }
 
 /// The path and query of the page that begins behind so many devices. The next page's address in an answer is not
-/// followed: it is a server's word for where a token shall be sent to. Sorted by identity, so that a device that comes or
-/// goes meanwhile doesn't shift the others between pages.
+/// followed: it is a server's word for where a token shall be sent to. Sorted by identity, so that a device that comes
+/// meanwhile comes last; one that goes still moves those behind it forward.
 pub(super) fn page(registry: Registry, filter: &str, limit: usize, offset: usize) -> (&'static str, String) {
     let own = match registry {
         Registry::NetBox => "ordering=id&exclude=config_context",

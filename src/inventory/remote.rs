@@ -13,6 +13,9 @@ use crate::status::RefreshFailure;
 /// The most devices of one server: beyond it, the pages have no end.
 const DEVICES_MAX: usize = 1_000_000;
 
+/// How often the pages are read from the first one on before the last good list stays.
+const READINGS: usize = 3;
+
 /// A server that is asked again and again; its connections are kept.
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
@@ -63,25 +66,50 @@ impl Remote {
         limit: usize,
         from: &Arc<str>,
     ) -> Result<Vec<Entry>, Trouble> {
+        for _ in 0..READINGS {
+            if let Some(entries) = self.all_pages(registry, filter, limit, from).await? {
+                return Ok(entries);
+            }
+        }
+        let told = format!("{from}: its devices changed between two pages, {READINGS} times in a row");
+        Err(Trouble::garbage(told))
+    }
+
+    /// All pages; nothing where devices went meanwhile, which moves those behind them forward, so that one may lie on none
+    /// of the pages. So each page begins with the last device of the one before, and is good only where that is still so.
+    async fn all_pages(
+        &self,
+        registry: Registry,
+        filter: &str,
+        limit: usize,
+        from: &Arc<str>,
+    ) -> Result<Option<Vec<Entry>>, Trouble> {
         let mut entries = Vec::new();
         let mut seen = HashSet::new();
+        let mut last = None;
         loop {
-            let offset = seen.len();
-            let (path, query) = netbox::page(registry, filter, limit, offset);
+            let offset = seen.len().saturating_sub(1);
+            let (path, query) = netbox::page(registry, filter, limit.max(2), offset);
             let target = self.peer.target.below(path, &query);
             let answer = good(self.client.send(self.get(&target)).await, from)?;
             let page = netbox::Page::read(&answer.body, from)?;
+            let id = |device: &serde_json::Map<_, _>| {
+                let id = device.get("id").map(ToString::to_string);
+                id.ok_or_else(|| Trouble::garbage(format!("{from}: a device without id")))
+            };
+            if last.is_some() && page.results.first().map(id).transpose()? != last {
+                return Ok(None);
+            }
             let before = seen.len();
             for device in &page.results {
-                // A device that comes on two pages, because another one went meanwhile, is one device.
-                let id = device.get("id").map(ToString::to_string);
-                let id = id.ok_or_else(|| Trouble::garbage(format!("{from}: a device without id")))?;
+                let id = id(device)?;
+                last = Some(id.clone());
                 if seen.insert(id) {
                     entries.push(netbox::entry(registry, device, from));
                 }
             }
             if seen.len() >= page.count {
-                return Ok(entries);
+                return Ok(Some(entries));
             }
             if seen.len() == before || seen.len() > DEVICES_MAX {
                 let told = format!("{from}: counts {} devices and gives {}", page.count, seen.len());

@@ -33,7 +33,7 @@ pub(super) fn read(
             (Dialect::Rancid, Some("up")) | (Dialect::Oxidized, _) => entries.push(entry),
             (Dialect::Rancid, state) => {
                 let why = format!("its state is {:?}, not \"up\"", state.unwrap_or_default());
-                dropped.push(Dropped::new(&entry, why));
+                dropped.push(Dropped::asked(&entry, why));
             }
         }
     }

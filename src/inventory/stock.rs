@@ -5,15 +5,19 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+
+use tokio::time::Instant;
 
 use super::check::{Checked, Offer, check};
 use super::entry::Entry;
-use super::{Dropped, Kept, Look, Trouble};
+use super::{Dropped, Kept, Look, Trouble, local};
 use crate::clock::Timestamp;
+use crate::hash::fnv1a;
+use crate::platform::Platforms;
 use crate::settings::References;
 use crate::source::Source;
-use crate::status::{RefreshFailure, SourceStatus};
+use crate::status::{PendingList, RefreshFailure, SourceStatus};
 
 /// A list of one source that is good.
 #[derive(Debug, Clone)]
@@ -26,13 +30,25 @@ pub(super) struct List {
     dropped: Vec<Dropped>,
 }
 
+/// A list that waits until somebody says that it is right.
+#[derive(Debug, Clone)]
+struct Pending {
+    list: Arc<List>,
+    /// When it was found.
+    at: Timestamp,
+    /// Stands for the devices that are missing from it, so that nobody confirms another list than the one that was shown.
+    token: String,
+    /// Why it waits.
+    why: String,
+}
+
 /// What is held of one source. Clones share the lists.
 #[derive(Debug, Clone)]
 pub struct Stock {
     /// The source.
     pub source: Arc<Source>,
     list: Option<Arc<List>>,
-    pending: Option<Arc<List>>,
+    pending: Option<Pending>,
     /// One in which something is wrong: only to tell all that is.
     rejected: Option<Arc<List>>,
     /// When it was last looked at; absent before the first time.
@@ -40,6 +56,10 @@ pub struct Stock {
     /// When a look was last good.
     good: Option<Timestamp>,
     trouble: Option<Trouble>,
+    /// When the look that was taken last began; absent before the first one.
+    begun: Option<Instant>,
+    /// Lives on while a reading of its files is held up, by a file server that is gone.
+    stuck: Weak<()>,
 }
 
 /// What a look came to.
@@ -84,6 +104,8 @@ impl Stock {
             looked: None,
             good: None,
             trouble: None,
+            begun: None,
+            stuck: Weak::new(),
         }
     }
 
@@ -106,7 +128,7 @@ impl Stock {
         };
         Self {
             list: self.list.as_ref().map(again),
-            pending: self.pending.as_ref().map(again),
+            pending: self.pending.clone().map(|waits| Pending { list: again(&waits.list), ..waits }),
             // A server that is asked another way is asked at once.
             looked: self.looked.filter(|_| *self.source == source),
             source: Arc::new(source),
@@ -148,9 +170,9 @@ impl Stock {
             let refused = self.refuse(Trouble::invalid(problems), at);
             return (Self { rejected: Some(list), ..refused }, Verdict::Refused);
         }
-        if let Some(shrink) = self.shrink(&list) {
-            let refused = self.refuse(Trouble::new(RefreshFailure::Shrunk, shrink), at);
-            return (Self { pending: Some(list), ..refused }, Verdict::Refused);
+        if let Some(pending) = self.shrink(&list, at) {
+            let refused = self.refuse(Trouble::new(RefreshFailure::Shrunk, &pending.why), at);
+            return (Self { pending: Some(pending), ..refused }, Verdict::Refused);
         }
         // A list in which only the dropped entries differ needs no new inventory, and is shown all the same.
         let same = self.list.as_ref().is_some_and(|old| old.entries == list.entries);
@@ -163,29 +185,65 @@ impl Stock {
         Self { looked: Some(at), trouble: Some(trouble), rejected: None, ..self.clone() }
     }
 
-    /// Puts the list that waits into force; nothing where none waits.
-    #[must_use]
-    pub fn confirm(&self) -> Option<Self> {
-        let list = self.pending.clone()?;
-        Some(Self { list: Some(list), pending: None, trouble: None, good: self.looked, ..self.clone() })
+    /// Puts the list that waits into force, where it is the one of this token.
+    ///
+    /// # Errors
+    /// Why there is nothing to confirm.
+    pub fn confirm(&self, token: &str) -> Result<Self, String> {
+        let name = &self.source.name;
+        let Some(waits) = self.pending.clone() else {
+            return Err(format!("no list of {name:?} waits for a confirmation"));
+        };
+        if waits.token != token {
+            return Err(format!("another list of {name:?} waits by now: {}", waits.why));
+        }
+        // What a later look ran into is no matter of this list.
+        let trouble = self.trouble.clone().filter(|trouble| trouble.kind != RefreshFailure::Shrunk);
+        Ok(Self { list: Some(waits.list), pending: None, trouble, good: Some(waits.at), ..self.clone() })
     }
 
-    /// Why a list that is shorter than the one in force waits; nothing where it may be taken at once. A single device may
-    /// always go: that is how devices are taken out of service, and in a small list it is a large part.
-    fn shrink(&self, new: &List) -> Option<String> {
+    /// The same, where the look that was taken last began at that time.
+    #[must_use]
+    pub fn begun(self, begun: Instant) -> Self {
+        Self { begun: Some(begun), ..self }
+    }
+
+    /// Whether a look that began at that time is older than the one that was taken last.
+    #[must_use]
+    pub fn outdates(&self, begun: Instant) -> bool {
+        self.begun.is_some_and(|taken| begun < taken)
+    }
+
+    /// Reads the files of the source, for as long as its timeout at most; not at all where an earlier reading is held up
+    /// still. Blocks.
+    ///
+    /// # Errors
+    /// Why nothing of them can be used.
+    pub fn look_in_time(&mut self, platforms: &Arc<Platforms>) -> Result<Look, Trouble> {
+        local::look_in_time(&self.source, platforms, &mut self.stuck)
+    }
+
+    /// A list that is so much shorter than the one in force that it waits; nothing where it may be taken at once. A single
+    /// device may always go: that is how devices are taken out of service, and in a small list it is a large part.
+    fn shrink(&self, new: &Arc<List>, at: Timestamp) -> Option<Pending> {
         let old = self.list.as_ref()?;
         let (before, after) = (old.identities(), new.identities());
-        let gone = before.difference(&after).count();
+        let mut gone: Vec<_> = before.difference(&after).map(AsRef::as_ref).collect();
         let allowed = before.len() * usize::from(self.source.max_shrink) / 100;
-        (gone > allowed.max(1)).then(|| {
-            format!(
-                "{gone} of {} devices are missing from it, more than max_shrink = {}: \
-                 `versweep inventory --confirm {}` takes it",
-                before.len(),
-                self.source.max_shrink,
-                self.source.name
-            )
-        })
+        if gone.len() <= allowed.max(1) {
+            return None;
+        }
+        gone.sort_unstable();
+        let token = format!("{}-{:04x}", gone.len(), fnv1a(gone.join("\n").as_bytes()) & 0xffff);
+        let why = format!(
+            "{} of {} devices are missing from it, more than max_shrink = {}: \
+             `versweep inventory --confirm {} --list {token}` takes it",
+            gone.len(),
+            before.len(),
+            self.source.max_shrink,
+            self.source.name
+        );
+        Some(Pending { list: Arc::clone(new), at, token, why })
     }
 
     pub(super) fn list(&self) -> Option<&List> {
@@ -233,10 +291,11 @@ impl Stock {
         self.list.as_ref().map_or(0, |list| list.offers().len())
     }
 
-    /// How many devices the list that waits offers.
+    /// The list that waits.
     #[must_use]
-    pub fn pending(&self) -> Option<usize> {
-        self.pending.as_ref().map(|list| list.offers().len())
+    pub fn pending(&self) -> Option<PendingList> {
+        let told = |waits: &Pending| PendingList { devices: waits.list.offers().len(), token: waits.token.clone() };
+        self.pending.as_ref().map(told)
     }
 
     /// The source as the outside sees it.

@@ -24,6 +24,8 @@ pub(super) struct Watch {
     names: BTreeSet<OsString>,
     /// Whether every file of an inventory's form counts: those of a folder.
     any_file: bool,
+    /// Why not all of it is watched.
+    refused: Option<io::Error>,
 }
 
 impl Watch {
@@ -38,14 +40,14 @@ impl Watch {
             reason = "what takes its place is unsafe; this descriptor is owned and never replaced"
         )]
         let kernel = AsyncFd::new(kernel)?;
-        let mut watch = Self { path: path.to_owned(), kernel, names: BTreeSet::new(), any_file };
+        let names = BTreeSet::new();
+        let mut watch = Self { path: path.to_owned(), kernel, names, any_file, refused: None };
         watch.aim();
         Ok(watch)
     }
 
     /// Watches the folders that the path leads through now. To watch one twice is to watch it once.
     pub(super) fn aim(&mut self) {
-        let (folders, names) = way(&self.path);
         let flags = WatchFlags::CLOSE_WRITE
             | WatchFlags::MOVED_TO
             | WatchFlags::MOVED_FROM
@@ -53,11 +55,15 @@ impl Watch {
             | WatchFlags::DELETE
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF;
-        for folder in folders {
-            // One that is not there can't be watched; the one above it can, and tells when it comes.
-            let _absent = inotify::add_watch(self.kernel.get_ref(), &folder, flags);
-        }
+        let (folders, names) = way(&self.path);
+        let add = |folder: &Path| inotify::add_watch(self.kernel.get_ref(), folder, flags);
+        self.refused = add_all(&folders, |folder| Ok(add(folder).map(drop)?));
         self.names = names;
+    }
+
+    /// Why not all of it is watched; nothing where it is.
+    pub(super) fn refused(&self) -> Option<&io::Error> {
+        self.refused.as_ref()
     }
 
     /// Waits until something on the way has changed.
@@ -87,9 +93,25 @@ impl Watch {
 
     fn counts(&self, name: &OsStr) -> bool {
         let ending = Path::new(name).extension().and_then(OsStr::to_str);
-        let of_form = ending.is_some_and(|ending| super::local::ENDINGS.contains(&ending));
+        let of_form = ending.is_some_and(|ending| crate::source::OWN_FORM.contains(&ending));
         self.names.contains(name) || self.any_file && of_form
     }
+}
+
+/// Watches all folders that can be, and gives why one can't. One that is not there is no matter: the one above it tells when
+/// it comes.
+fn add_all(
+    folders: &BTreeSet<PathBuf>,
+    mut add: impl FnMut(&Path) -> io::Result<()>,
+) -> Option<io::Error> {
+    let absent = |error: &io::Error| {
+        matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    };
+    let mut refused = None;
+    for folder in folders {
+        refused = add(folder).err().filter(|error| !absent(error)).or(refused);
+    }
+    refused
 }
 
 /// The folders that a path leads through by way of symbolic links, and the names in them that decide where it leads; last
@@ -187,6 +209,19 @@ mod tests {
         while watch.drain() {}
         fs::write(at("v2").join("d.toml"), "through the new link").unwrap();
         assert!(told(&mut watch).await);
+    }
+
+    /// The kernel has a limit on watches, and said so in vain.
+    #[test]
+    fn a_folder_that_the_kernel_does_not_watch_is_told_and_one_that_is_absent_is_not() {
+        let folders: BTreeSet<PathBuf> = ["/a", "/b", "/c"].map(PathBuf::from).into();
+        let full = |folder: &Path| match folder.to_str() {
+            Some("/a") => Ok(()),
+            Some("/b") => Err(io::Error::from(rustix::io::Errno::NOSPC)),
+            _ => Err(io::Error::from(rustix::io::Errno::NOENT)),
+        };
+        assert_eq!(add_all(&folders, full).unwrap().kind(), io::ErrorKind::StorageFull);
+        assert!(add_all(&folders, |_| Err(rustix::io::Errno::NOENT.into())).is_none());
     }
 
     #[tokio::test]

@@ -31,9 +31,8 @@ impl Fleet {
         Self { shown: Vec::new(), places: HashMap::new(), absent: known }
     }
 
-    /// Takes a new inventory and gives the devices that left it and those that are back, of those that were ever
-    /// visited, sorted by name.
-    pub(super) fn set_inventory(&mut self, mut devices: Vec<Arc<Device>>, now: Timestamp) -> Moves {
+    /// Takes a new inventory and gives the devices that are back, of those that were ever visited, sorted by name.
+    pub(super) fn set_inventory(&mut self, mut devices: Vec<Arc<Device>>) -> Moves {
         for state in std::mem::take(&mut self.shown) {
             self.absent.insert(state.device.id.clone(), state.known.clone());
         }
@@ -53,14 +52,20 @@ impl Fleet {
             self.shown.iter().enumerate().map(|(at, state)| (state.device.id.clone(), at)).collect();
         // A device that was never visited has nothing to come back with.
         self.absent.retain(|_, known| *known != Known::default());
+        moves
+    }
+
+    /// Takes it that what the inventory doesn't have is gone, and gives the devices that have left it, sorted by name.
+    pub(super) fn miss(&mut self, now: Timestamp) -> Vec<DeviceId> {
+        let mut removed = Vec::new();
         for (device, known) in &mut self.absent {
             if known.removed.is_none() {
                 known.removed = Some(now);
-                moves.removed.push(device.clone());
+                removed.push(device.clone());
             }
         }
-        moves.removed.sort_unstable();
-        moves
+        removed.sort_unstable();
+        removed
     }
 
     /// What is known of a device; nothing of one never heard of.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Moves};
 use super::moves;
 use super::policies::{Occasion, Policies};
 use crate::activity::{BreakerNews, BreakerTurn, Judgement, Note, SkipReason};
@@ -79,9 +79,14 @@ impl Desk {
         for note in notes {
             match note {
                 Note::Inventory(devices) => {
-                    let moves = self.fleet.set_inventory(devices, now);
-                    self.news(moves::changes(moves, now), &mut batch);
-                    self.enforce(now, &mut batch);
+                    let mut moves = self.fleet.set_inventory(devices);
+                    moves.removed = self.fleet.miss(now);
+                    self.moved(moves, now, &mut batch);
+                    judged.at_once = true;
+                }
+                Note::InventorySoFar(devices) => {
+                    let moves = self.fleet.set_inventory(devices);
+                    self.moved(moves, now, &mut batch);
                     judged.at_once = true;
                 }
                 Note::Judgement(judgement) => self.judgement = judgement,
@@ -156,6 +161,12 @@ impl Desk {
             }
         }
         self.breakers.values().cloned().collect()
+    }
+
+    /// Tells what a new inventory means, and judges it.
+    fn moved(&mut self, moves: Moves, now: Timestamp, batch: &mut Batch) {
+        self.news(moves::changes(moves, now), batch);
+        self.enforce(now, batch);
     }
 
     /// When the fleet is to be judged by its policies though nothing happens.

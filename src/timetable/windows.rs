@@ -126,6 +126,26 @@ impl Windows {
         let minute = local.hour() * 60 + local.minute();
         self.windows.iter().any(|window| window.holds(local.weekday(), minute))
     }
+
+    /// The first minute from that instant on in which none of them holds; nothing where they leave no minute of the week.
+    #[must_use]
+    pub fn end(&self, at: Timestamp) -> Option<Timestamp> {
+        let local = at.with_timezone(&self.zone);
+        let (mut day, mut minute) = (local.weekday(), local.hour() * 60 + local.minute());
+        let held = |day, minute| self.windows.iter().any(|window| window.holds(day, minute));
+        for minutes in 0..=7 * DAY_MINUTES {
+            if !held(day, minute) {
+                let end = at + chrono::Duration::minutes(i64::from(minutes));
+                let whole = end - chrono::Duration::seconds(i64::from(local.second()));
+                return Some(if minutes == 0 { at } else { whole });
+            }
+            minute += 1;
+            if minute == DAY_MINUTES {
+                (day, minute) = (day.succ(), 0);
+            }
+        }
+        None
+    }
 }
 
 #[cfg(test)]

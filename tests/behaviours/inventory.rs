@@ -294,6 +294,13 @@ fn csv_from_a_spreadsheet_is_read() {
 fn two_names_at_one_address_are_a_warning() {
     let inventory = good(NETOPS, &[("d.csv", "name,address\na,192.0.2.1\nb,192.0.2.1\n")]);
     assert_eq!(inventory.warnings, ["a and b are both at 192.0.2.1:22: one device under two names?"]);
+    // Two sites may have the same private addresses, each behind its own jump host.
+    let jumps = format!(
+        "{NETOPS}\n[jump.east]\naddress = '192.0.2.8'\ncredential = 'netops'\n[jump.west]\naddress = '192.0.2.9'\ncredential = 'netops'"
+    );
+    let devices = "name,address,jump\na,10.0.0.1,east\nb,10.0.0.1,west\nc,10.0.0.1,\nd,10.0.0.1,west\n";
+    let inventory = good(&jumps, &[("d.csv", devices)]);
+    assert_eq!(inventory.warnings, ["b and d are both at 10.0.0.1:22: one device under two names?"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::daemon::{Daemon, eventually, sample};
+use crate::daemon::{Daemon, eventually, request, sample};
 use crate::site::Site;
 use crate::source_server::{Reply, SourceServer};
 
@@ -62,14 +62,17 @@ fn a_server_that_is_ill_in_any_way_keeps_the_last_good_list() {
         (Reply::Whole(200, SourceServer::groups(1..=7)), "shrunk"),
         (Reply::Never, "timeout"),
     ] {
+        let told_before = daemon.log().len();
         server.answer(move |_| reply.clone());
+        eventually(reason, || {
+            let is_told = |line: &String| line.contains("inventory not refreshed") && line.contains(reason);
+            daemon.log()[told_before..].iter().any(is_told)
+        });
         eventually(reason, || fails_by(&daemon, "sd", reason));
         assert_eq!(devices(&daemon), 10, "{reason}");
         assert_eq!(of_source(&daemon, "last_refresh_success", "sd"), Some(0.0), "{reason}");
         assert_eq!(of_source(&daemon, "devices", "sd"), Some(10.0), "{reason}");
         assert!(of_source(&daemon, "last_success_timestamp_seconds", "sd") > Some(0.0));
-        let told = daemon.log().iter().filter(|line| line.contains("inventory not refreshed")).count();
-        assert!(told > 0, "{reason} is told in the log");
     }
     // A tenth fewer is what happens every day.
     server.answer(|_| Reply::Whole(200, SourceServer::groups(1..=9)));
@@ -84,21 +87,177 @@ fn a_shrunken_list_waits_for_a_confirmation() {
     let site = site(&http_sd(&server));
     let daemon = site.daemon();
     let url = format!("http://{}", site.web());
-    let confirm = || site.versweep(&["inventory", "--confirm", "sd", "--url", &url]);
-    assert!(!confirm().status.success(), "nothing waits");
+    let confirm =
+        |source: &str, list: &str| site.versweep(&["inventory", "--confirm", source, "--list", list, "--url", &url]);
+    let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said(&confirm("sd", "5-0000")).contains("no list of \"sd\" waits"));
+    // The list that the log shows; behind its command nothing else stands.
+    let mut shown = |gone: &str| {
+        let mut list = String::new();
+        eventually("it is told", || {
+            let line = daemon.log().iter().find(|line| line.contains(&format!("--confirm sd --list {gone}-")));
+            list = line.and_then(|line| line.split("--list ").nth(1)).unwrap_or_default().to_owned();
+            !list.is_empty()
+        });
+        list.split('`').next().unwrap().to_owned()
+    };
 
     server.answer(|_| Reply::Whole(200, SourceServer::groups(1..=5)));
-    eventually("it waits", || of_source(&daemon, "unconfirmed", "sd") == Some(1.0));
+    let first = shown("5");
+    // By the time somebody has read it, another list waits: nobody has seen that one.
+    server.answer(|_| Reply::Whole(200, SourceServer::groups(1..=3)));
+    let second = shown("7");
+    let output = confirm("sd", &first);
+    assert!(said(&output).contains(&format!("another list of \"sd\" waits by now: 7 of 10 devices")), "{}", said(&output));
+    assert!(said(&output).contains(&second));
+    server.answer(|_| Reply::Whole(200, SourceServer::groups(1..=5)));
+    eventually("it waits again", || said(&confirm("sd", "5-0000")).contains(&first));
     assert_eq!(devices(&daemon), 10);
-    let output = confirm();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(of_source(&daemon, "unconfirmed", "sd"), Some(1.0));
+    // What the server is ill with meanwhile is no matter of the list that waits.
+    server.answer(|_| Reply::Whole(500, String::new()));
+    eventually("it is ill", || fails_by(&daemon, "sd", "status"));
+    let output = confirm("sd", &first);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(fails_by(&daemon, "sd", "status"), "a confirmation makes no server well");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "taken; the inventory has 5 devices\n");
     eventually("it is in force", || devices(&daemon) == 5);
     assert_eq!(of_source(&daemon, "unconfirmed", "sd"), Some(0.0));
-    let output = site.versweep(&["inventory", "--confirm", "nobody", "--url", &url]);
-    assert!(
-        String::from_utf8_lossy(&output.stderr).contains("no inventory source \"nobody\"; there are: sd")
-    );
+    let output = confirm("nobody", "1-0000");
+    assert!(said(&output).contains("no inventory source \"nobody\"; there are: sd"), "{}", said(&output));
+}
+
+/// The names of the devices that changes of this kind are told of.
+fn told(site: &Site, kind: &str) -> Vec<String> {
+    let events = crate::site::events(&site.path("events.jsonl"));
+    let of_kind = events.iter().filter(|event| event["type"] == kind);
+    of_kind.map(|event| event["device"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A fleet that a server names, all of it visited once.
+fn fleet_of_a_server(devices: usize) -> (Site, SourceServer, Daemon) {
+    let site = Site::new(devices);
+    let server = SourceServer::start({
+        let groups = groups_of(&site);
+        move |_| Reply::Whole(200, groups.clone())
+    });
+    let config = site.config("every = '1s'", 8);
+    site.write("versweep.toml", &config.replace("[[inventory]]\ntype = 'file'\npath = 'devices.toml'\n", &http_sd(&server)));
+    let daemon = site.daemon();
+    crate::daemon_run::until_all_are_known(&daemon, &site);
+    (site, server, daemon)
+}
+
+/// The site's devices as target groups.
+fn groups_of(site: &Site) -> String {
+    let inventory: toml::Table = fs::read_to_string(site.path("devices.toml")).unwrap().parse().unwrap();
+    let group = |device: &toml::Value| {
+        let text = |key: &str| device[key].to_string().trim_matches('"').to_owned();
+        serde_json::json!({ "targets": [text("address")],
+            "labels": { "name": text("name"), "port": text("port"), "platform": text("platform") } })
+    };
+    serde_json::Value::Array(inventory["device"].as_array().unwrap().iter().map(group).collect()).to_string()
+}
+
+/// A source under another name is a new one of which nothing is known: the whole fleet was told to be removed, and a second
+/// later to have returned.
+#[test]
+fn a_source_that_is_renamed_removes_nobody() {
+    let (site, server, mut daemon) = fleet_of_a_server(3);
+    let config = fs::read_to_string(site.path("versweep.toml")).unwrap();
+    site.write("versweep.toml", &config.replace("name = 'sd'", "name = 'other'"));
+    server.answer(|_| Reply::Whole(500, String::new()));
+    let reload = || request(site.web(), "POST", "/-/reload").unwrap();
+    let refused = reload();
+    assert_eq!(refused.status, 500, "{}", refused.body);
+    assert!(refused.body.contains("\"other\": can't be read: ") && refused.body.contains("answers 500"), "{}", refused.body);
+    assert_eq!(devices(&daemon), 3, "the inventory before it stays in force");
+
+    let groups = groups_of(&site);
+    server.answer(move |_| Reply::Whole(200, groups.clone()));
+    assert_eq!(reload().status, 200);
+    assert_eq!(devices(&daemon), 3, "known as soon as the reload is done");
+    assert_eq!(of_source(&daemon, "devices", "other"), Some(3.0));
+    assert!(daemon.stop().success());
+    assert_eq!((told(&site, "removed"), told(&site, "returned")), (vec![], vec![]));
+}
+
+/// What was known of a server's devices waits for it where its last good list is lost as well.
+#[test]
+fn a_start_without_the_last_good_list_removes_nobody() {
+    let (site, server, mut daemon) = fleet_of_a_server(3);
+    assert!(daemon.stop().success());
+    fs::remove_dir_all(site.path("versweep.db-inventory")).unwrap();
+    server.answer(|_| Reply::Whole(500, String::new()));
+    let mut daemon = site.daemon();
+    assert_eq!(devices(&daemon), 0);
+    let unknown = |line: &String| line.contains("inventory not known") && line.contains("answers 500");
+    assert!(daemon.log().iter().any(unknown));
+
+    // Back with one device fewer: that one is gone, and the two others never were.
+    let groups: serde_json::Value = serde_json::from_str(&groups_of(&site)).unwrap();
+    let two = serde_json::Value::Array(groups.as_array().unwrap()[1..].to_vec()).to_string();
+    server.answer(move |_| Reply::Whole(200, two.clone()));
+    eventually("it is known", || devices(&daemon) == 2);
+    assert!(daemon.stop().success());
+    assert_eq!((told(&site, "removed").len(), told(&site, "returned")), (1, vec![]));
+}
+
+/// A file on a file server that is gone: the reading never comes back. A pipe that nobody writes into does the same.
+#[test]
+fn a_file_that_is_never_read_to_its_end_holds_up_neither_a_reload_nor_a_stop() {
+    let site = site("[[inventory]]\ntype = 'file'\npath = 'list.csv'\ntimeout = '1s'\n");
+    site.write("list.csv", "name,address\na,192.0.2.1\nb,192.0.2.2\n");
+    let mut daemon = site.daemon();
+    assert_eq!(devices(&daemon), 2);
+    fs::remove_file(site.path("list.csv")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(site.path("list.csv")).status().unwrap().success());
+    for _ in 0..2 {
+        let reloaded = request(site.web(), "POST", "/-/reload").unwrap();
+        assert_eq!(reloaded.status, 200, "{}", reloaded.body);
+        assert_eq!(devices(&daemon), 2, "the last good list stays");
+        assert!(fails_by(&daemon, "list.csv", "timeout"));
+    }
+    assert!(daemon.stop().success());
+    let mut daemon = site.daemon();
+    assert_eq!(devices(&daemon), 2, "and at a start as well");
+    assert!(daemon.stop().success());
+}
+
+/// A server that never answers holds up a start, and a stop must not wait for it.
+#[test]
+fn a_stop_during_the_start_waits_for_no_server() {
+    let server = SourceServer::start(|_| Reply::Never);
+    let site = site(&http_sd(&server).replace("timeout = '2s'", "timeout = '5m'"));
+    let mut daemon = Daemon::spawn(&site.path("versweep.toml"), site.web());
+    eventually("it is asked", || server.asked() > 0);
+    assert!(daemon.stop().success());
+}
+
+/// Limits by a label that only a server's devices have: nobody knows yet that they limit nothing.
+#[test]
+fn what_stands_in_an_inventory_is_told_at_a_start_and_at_a_reload() {
+    let server = SourceServer::start(|_| Reply::Whole(500, String::new()));
+    let site = site(&format!(
+        "{}[[inventory]]\ntype = 'router.db'\ndialect = 'oxidized'\ncolumns = ['name', 'site']\npath = 'router.db'\n\
+         relabel = [{{ drop = {{ site = 'lab' }} }}]\n\
+         [[inventory]]\ntype = 'file'\npath = 'list.csv'\n[[workers.limit]]\nby = 'rack'\nmax = 2\n",
+        http_sd(&server)
+    ));
+    site.write("router.db", "r1:ams\nbad name:ams\nr9:lab\n");
+    site.write("list.csv", "name,site\nr1,nyc\n");
+    let mut daemon = site.daemon();
+    let count = |daemon: &mut Daemon, text: &str| daemon.log().iter().filter(|line| line.contains(text)).count();
+    let conflict = "inventory conflict: r1: site is \"nyc\" by list.csv, which goes over \"ams\" by router.db";
+    let dropped = "router.db:2) is dropped: ";
+    let idle = "no device of the inventory has the label \"rack\"";
+    eventually("told at the start", || count(&mut daemon, conflict) == 1);
+    assert_eq!((count(&mut daemon, dropped), count(&mut daemon, idle), count(&mut daemon, "is \"lab\"")), (1, 0, 0));
+    server.answer(|_| Reply::Whole(200, SourceServer::groups(5..=6)));
+    eventually("now it is known", || count(&mut daemon, idle) == 1);
+    assert_eq!(count(&mut daemon, conflict), 1, "told once");
+    assert_eq!(request(site.web(), "POST", "/-/reload").unwrap().status, 200);
+    eventually("told at the reload", || count(&mut daemon, conflict) == 2 && count(&mut daemon, dropped) == 2);
 }
 
 /// The whole of a restart without any source: what is swept are the last good lists.

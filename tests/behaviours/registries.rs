@@ -34,16 +34,20 @@ async fn look(config: &Config, held: &Stock) -> (Stock, Verdict) {
 
 /// A page as both programs give it: never more than their own limit, whatever was asked for.
 fn page(asked: &Asked, most: usize, device: impl Fn(usize) -> Value) -> Reply {
+    page_of(asked, most, &(0..COUNT).collect::<Vec<_>>(), device)
+}
+
+fn page_of(asked: &Asked, most: usize, there: &[usize], device: impl Fn(usize) -> Value) -> Reply {
     let query = asked.path.split_once('?').map_or("", |(_, query)| query);
     let number = |name: &str| {
         let pair = query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
         pair.and_then(|text| text.parse::<usize>().ok()).unwrap()
     };
     let (limit, offset) = (number("limit").min(most), number("offset"));
-    let results: Vec<Value> = (offset..COUNT.min(offset + limit)).map(device).collect();
+    let results: Vec<Value> = there.iter().skip(offset).take(limit).map(|n| device(*n)).collect();
     // The next page's address leads elsewhere: nobody may go there with the token.
     let body =
-        json!({ "count": COUNT, "next": "http://192.0.2.1/steal", "previous": null, "results": results });
+        json!({ "count": there.len(), "next": "http://192.0.2.1/steal", "previous": null, "results": results });
     Reply::Whole(200, body.to_string())
 }
 
@@ -80,7 +84,7 @@ async fn netbox_gives_five_thousand_devices_over_pages() {
     let config = configured(&server, "netbox", "filter = 'status=active'\n");
     let (stock, verdict) = look(&config, &Stock::new(config.inventory[0].clone())).await;
     assert_eq!((verdict, stock.trouble()), (Verdict::New, None));
-    assert_eq!(server.asked(), 10, "its own limit is 500 a page");
+    assert_eq!(server.asked(), 11, "its own limit is 500 a page, of which one is the last of the page before");
     let dropped: Vec<_> =
         stock.dropped().map(|dropped| format!("{}: {}", dropped.title, dropped.why)).collect();
     assert_eq!(dropped.len(), 2, "{dropped:?}");
@@ -147,7 +151,7 @@ async fn nautobot_gives_five_thousand_devices_over_pages() {
     let config = configured(&server, "nautobot", "relabel = [{ rename = { __cf_ring = 'ring' } }]\n");
     let (stock, verdict) = look(&config, &Stock::new(config.inventory[0].clone())).await;
     assert_eq!((verdict, stock.trouble()), (Verdict::New, None));
-    assert_eq!(server.asked(), 5);
+    assert_eq!(server.asked(), 6);
     let inventory = Inventory::assemble(&[stock], &config.layers).unwrap();
     assert_eq!(inventory.devices.len(), COUNT);
     let device = inventory.get("sw4321").unwrap();
@@ -156,6 +160,47 @@ async fn nautobot_gives_five_thousand_devices_over_pages() {
         ("arista_eos", Some("nautobot:9f0c-4321"))
     );
     assert_eq!((device.labels.get("site"), device.labels.get("ring")), (Some("AMS"), Some("3")));
+}
+
+/// Who goes between two pages moves those behind forward: the first of them lay on no page, and was told to be removed.
+#[tokio::test]
+async fn a_device_that_goes_between_two_pages_takes_no_other_with_it() {
+    use std::sync::Mutex;
+    let answering = |gone_before: Arc<Mutex<Vec<usize>>>| {
+        let mut there: Vec<usize> = (0..COUNT).collect();
+        move |asked: &Asked| {
+            // Between any two pages one of the first goes, and as many come behind the last: the count stays.
+            let mut gone = gone_before.lock().unwrap();
+            if let Some(id) = gone.pop() {
+                there.retain(|n| *n != id);
+                there.push(COUNT + id);
+            }
+            page_of(asked, 1000, &there, of_netbox)
+        }
+    };
+    let held = |server: &SourceServer| {
+        let config = configured(server, "netbox", "");
+        let held = Stock::new(config.inventory[0].clone());
+        (config, held)
+    };
+    // The pop at the first page has no page before it; the second one is what shifts.
+    let gone = Arc::new(Mutex::new(vec![21, 20]));
+    let server = SourceServer::start(answering(Arc::clone(&gone)));
+    let (config, nothing) = held(&server);
+    let (stock, verdict) = look(&config, &nothing).await;
+    assert_eq!((verdict, stock.trouble()), (Verdict::New, None));
+    let inventory = Inventory::assemble(std::slice::from_ref(&stock), &config.layers).unwrap();
+    assert!(inventory.get("sw1001").is_some() && inventory.get("sw1000").is_some(), "who lay behind the first page");
+    assert!(inventory.get("sw20").is_none() && inventory.get("sw21").is_none());
+    assert_eq!(inventory.devices.len(), COUNT - 2, "two have no address or no name");
+    assert_eq!(server.asked(), 2 + 6, "from the first page on once more");
+
+    // Where it never rests, the last good list stays.
+    gone.lock().unwrap().extend(100..130);
+    let (after, verdict) = look(&config, &stock).await;
+    assert_eq!(verdict, Verdict::Refused);
+    assert!(after.trouble().unwrap().to_string().ends_with("changed between two pages, 3 times in a row"));
+    assert_eq!(after.devices(), stock.devices());
 }
 
 /// A device that changes its name or its address is the same one to its source: a list in which all have other names is

@@ -6,10 +6,11 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use versweep::clock::{Clock as _, SystemClock};
+use versweep::sim::Fault;
 use versweep::store::{Reader, Store};
 
-use crate::daemon::{Daemon, eventually};
-use crate::site::versweep;
+use crate::daemon::{Daemon, eventually, request};
+use crate::site::{Site, versweep};
 
 /// A folder with a configuration without devices, whose store is at `store`.
 struct Place {
@@ -176,19 +177,27 @@ fn more_workers_than_files() {
     assert_says(&said, 1, &["workers.max = 100000", "256"]);
 }
 
-/// A sweep that a kill cut off is closed at the next start, and the daemon says that it goes on.
+/// A sweep that a kill cut off is closed at the next start, as one that did not come to its end.
 #[test]
 fn a_killed_daemon_starts_again_at_once() {
-    let place = Place::new("versweep.db", false);
-    let config = fs::read_to_string(place.path("versweep.toml")).unwrap();
-    fs::write(place.path("versweep.toml"), config + "[[sweep]]\nname = 'all'\nevery = '1s'\n").unwrap();
-    let mut daemon = Daemon::start(&place.path("versweep.toml"), place.web);
+    let site = Site::new(2);
+    for device in site.devices() {
+        site.set_fault(device, Some(Fault::Hang));
+    }
+    site.write("versweep.toml", &site.config("schedule = 'never'", 8));
+    let mut daemon = site.daemon();
+    assert_eq!(request(site.web(), "POST", "/-/sweep").unwrap().status, 202);
+    let sweeps = || Reader::open(&site.path("versweep.db")).unwrap().sweeps(9).unwrap();
+    eventually("a sweep is on", || sweeps().len() == 1);
+    let cut_off = sweeps().remove(0);
+    assert_eq!(cut_off.ended, None, "the devices never answer");
     daemon.signal("KILL");
     daemon.wait();
-    let mut daemon = Daemon::start(&place.path("versweep.toml"), place.web);
+    let mut daemon = site.daemon();
     assert!(daemon.stop().success());
-    let sweeps = Reader::open(&place.path("versweep.db")).unwrap().sweeps(100).unwrap();
-    assert!(sweeps.iter().all(|sweep| sweep.ended.is_some_and(|ended| ended <= SystemClock.now())));
+    let closed = sweeps();
+    assert_eq!((closed.len(), closed[0].id, closed[0].complete), (1, cut_off.id, false));
+    assert!(closed[0].ended.is_some_and(|ended| ended >= cut_off.started && ended <= SystemClock.now()));
 }
 
 /// A configuration manager writes the file, starts the daemon and sends it a SIGHUP before it is ready.

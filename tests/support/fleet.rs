@@ -250,7 +250,7 @@ pub(crate) fn live(now: Timestamp) -> Live {
                 source: "netbox".to_owned(),
                 devices: 2,
                 dropped: 1,
-                pending: Some(1),
+                pending: Some(versweep::status::PendingList { devices: 1, token: "1-0a0b".to_owned() }),
                 failure: Some(RefreshFailure::Shrunk),
                 looked: Some(now),
                 good: None,

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::Exit;
 use super::{Args, counted};
 use crate::clock::{Clock as _, SystemClock};
-use crate::daemon::{Ask, World};
+use crate::daemon::{Ask, PATIENCE, World};
 use crate::device::{CredentialId, Device, Route};
 use crate::event::clean;
 use crate::failure::{FailureKind, Stage};
@@ -24,7 +24,7 @@ pub(super) async fn run(
     world: World<SshTransport>,
     stop: CancellationToken,
 ) -> anyhow::Result<Exit> {
-    let Some(world) = stop.run_until_cancelled(world.asked(Ask::Unknown)).await else {
+    let Some(world) = stop.run_until_cancelled(world.asked(Ask::Unknown, PATIENCE)).await else {
         return Ok(Exit::Failed);
     };
     let mut out = io::stdout();
@@ -38,7 +38,7 @@ pub(super) async fn run(
             )?;
         }
     }
-    let chosen = choose(&world.devices);
+    let chosen = choose(&world.inventory.devices);
     if chosen.is_empty() {
         writeln!(out, "no device, so there is nothing to log in to")?;
         return Ok(Exit::Done);

@@ -341,10 +341,10 @@ const SOURCES: Table<SourceStatus> = Table {
 
 fn source_state(source: &SourceStatus) -> Markup {
     html! {
-        @match (source.pending, source.failure) {
-            (Some(devices), _) => {
-                (mark("▲", "warn", "a shorter list waits")) ": " (count(devices)) " devices. "
-                code { "versweep inventory --confirm " (text(&source.source)) }
+        @match (&source.pending, source.failure) {
+            (Some(list), _) => {
+                (mark("▲", "warn", "a shorter list waits")) ": " (count(list.devices)) " devices. "
+                code { "versweep inventory --confirm " (text(&source.source)) " --list " (text(&list.token)) }
             }
             (None, Some(failure)) => (mark("▲", "warn", &words(failure.as_str()))),
             (None, None) => (mark("✓", "good", "good")),

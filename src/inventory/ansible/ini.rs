@@ -58,7 +58,7 @@ pub(in super::super) fn read(text: &str) -> Result<Tree, Wrong> {
 fn is_host(header: &str) -> bool {
     header.split_once(']').is_some_and(|(inside, behind)| {
         let behind = behind.split('#').next().unwrap_or_default().trim();
-        !behind.is_empty() && inside.contains(':')
+        !behind.is_empty() && inside.contains(':') || inside.parse::<std::net::Ipv6Addr>().is_ok()
     })
 }
 

@@ -3,11 +3,13 @@
 /// All names that a pattern stands for.
 pub(super) fn expand(pattern: &str, max: usize) -> Result<Vec<String>, String> {
     let bad = || format!("{pattern:?} is no range of hosts");
+    if let Some(address) = ipv6(pattern) {
+        return Ok(vec![address.to_owned()]);
+    }
     let mut names = vec![String::new()];
     let mut rest = pattern;
     while let Some((before, behind)) = rest.split_once('[') {
         let (range, after) = behind.split_once(']').ok_or_else(bad)?;
-        // An IPv6 address in brackets is a name.
         let values = values(range, max).ok_or_else(bad)?;
         let count = names.len().saturating_mul(values.count());
         if count > max {
@@ -24,6 +26,12 @@ pub(super) fn expand(pattern: &str, max: usize) -> Result<Vec<String>, String> {
         name.push_str(rest);
     }
     Ok(names)
+}
+
+/// The address of `[2001:db8::1]`, which names one host.
+pub(super) fn ipv6(pattern: &str) -> Option<&str> {
+    let inside = pattern.strip_prefix('[')?.strip_suffix(']')?;
+    inside.parse::<std::net::Ipv6Addr>().ok().map(|_| inside)
 }
 
 enum Values {
@@ -80,6 +88,7 @@ mod tests {
         assert_eq!(expand("a", 9).unwrap(), ["a"]);
         assert_eq!(expand("a[08:11]b", 9).unwrap(), ["a08b", "a09b", "a10b", "a11b"]);
         assert_eq!(expand("[1:5:2]", 9).unwrap(), ["1", "3", "5"]);
+        assert_eq!(expand("[2001:db8::1]", 9).unwrap(), ["2001:db8::1"]);
         assert_eq!(expand("r[a:b]-[1:2]", 9).unwrap(), ["ra-1", "ra-2", "rb-1", "rb-2"]);
         for bad in ["a[1", "a[1:]", "a[2:1]", "a[1:2:0]", "a[a:10]", "a[1:2:3:4]"] {
             assert!(expand(bad, 9).is_err(), "{bad}");
