@@ -13,6 +13,9 @@ mod events;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[cfg(test)]
+#[path = "support/hostile_fleet.rs"]
+mod hostile_fleet;
+#[cfg(test)]
 #[path = "support/kept.rs"]
 mod kept;
 #[cfg(test)]

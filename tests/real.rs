@@ -4,6 +4,9 @@
 #[path = "support/alertmanager.rs"]
 mod alertmanager;
 #[cfg(test)]
+#[path = "support/browser.rs"]
+mod browser;
+#[cfg(test)]
 #[path = "support/daemon.rs"]
 mod daemon;
 #[cfg(test)]
@@ -12,6 +15,12 @@ mod devices;
 #[cfg(test)]
 #[path = "support/fleet.rs"]
 mod fleet;
+#[cfg(test)]
+#[path = "support/hostile_fleet.rs"]
+mod hostile_fleet;
+#[cfg(test)]
+#[path = "support/kept.rs"]
+mod kept;
 #[cfg(test)]
 #[path = "support/prometheus.rs"]
 mod prometheus_server;
@@ -66,6 +75,9 @@ mod odd_servers;
 #[cfg(test)]
 #[path = "real/packages.rs"]
 mod packages;
+#[cfg(test)]
+#[path = "real/pages.rs"]
+mod pages;
 #[cfg(test)]
 #[path = "real/prometheus.rs"]
 mod prometheus;
