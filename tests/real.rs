@@ -4,6 +4,9 @@
 #[path = "support/alertmanager.rs"]
 mod alertmanager;
 #[cfg(test)]
+#[path = "support/authority.rs"]
+mod authority;
+#[cfg(test)]
 #[path = "support/daemon.rs"]
 mod daemon;
 #[cfg(test)]
@@ -61,6 +64,9 @@ mod legacy;
 #[path = "real/login.rs"]
 mod login;
 #[cfg(test)]
+#[path = "real/mixin.rs"]
+mod mixin;
+#[cfg(test)]
 #[path = "real/odd_servers.rs"]
 mod odd_servers;
 #[cfg(test)]
@@ -82,6 +88,9 @@ mod routers;
 #[path = "real/schema.rs"]
 mod schema;
 #[cfg(test)]
+#[path = "real/scrape.rs"]
+mod scrape;
+#[cfg(test)]
 #[path = "real/shells.rs"]
 mod shells;
 #[cfg(test)]
@@ -90,3 +99,6 @@ mod sshd;
 #[cfg(test)]
 #[path = "real/systemd.rs"]
 mod systemd;
+#[cfg(test)]
+#[path = "real/web_config.rs"]
+mod web_config;
