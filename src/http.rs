@@ -1,12 +1,12 @@
-//! The HTTP server: `/metrics`, health, lifecycle, the JSON API and the landing page. It reads snapshots and pulls
+//! The HTTP server: `/metrics`, health, lifecycle, the JSON API and the pages. It reads snapshots and pulls
 //! triggers; it never writes to the store. Sockets are bound by the caller.
 
 mod api;
 mod entrance;
 mod index;
-mod landing;
 mod lifecycle;
 mod lobby;
+mod pages;
 mod problem;
 mod readers;
 mod scrape;
@@ -135,12 +135,12 @@ impl FromRef<Arc<Desk>> for App {
 fn router(desk: Arc<Desk>) -> Router {
     let app = desk.app.clone();
     let reading = Router::new()
-        .route("/", get(landing::page))
         .route("/metrics", get(scrape::metrics))
         .route("/probe", get(scrape::probe))
         .route("/sd", get(api::discovery))
         .route("/config", get(lifecycle::config))
         .merge(api::reading())
+        .merge(pages::reading())
         .route_layer(middleware::from_fn_with_state(app.clone(), lifecycle::once_loaded));
     let acting = Router::new()
         .route("/-/reload", post(lifecycle::reload))
@@ -151,7 +151,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route_layer(middleware::from_fn_with_state(app, lifecycle::may_act));
     reading
         .merge(acting)
-        .route("/style.css", get(landing::style))
+        .merge(pages::assets())
         .route("/-/healthy", get(lifecycle::healthy))
         .route("/-/ready", get(lifecycle::ready))
         .fallback(unknown)

@@ -19,7 +19,7 @@ mod range;
 
 pub use self::book::{Book, Flip, Judged, SchemeOf, Subject};
 pub use self::model::ModelPattern;
-pub use self::odd::{Majority, majorities};
+pub use self::odd::{Majority, is_majority, majorities};
 pub use self::range::{Answer, BadPattern, Bound, Pattern, Side};
 use crate::known::{PolicyResult, Verdict};
 

@@ -134,6 +134,12 @@ mod login;
 #[path = "behaviours/metrics.rs"]
 mod metrics;
 #[cfg(test)]
+#[path = "behaviours/offers.rs"]
+mod offers;
+#[cfg(test)]
+#[path = "behaviours/pages.rs"]
+mod pages;
+#[cfg(test)]
 #[path = "behaviours/parse.rs"]
 mod parse;
 #[cfg(test)]

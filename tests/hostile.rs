@@ -19,6 +19,9 @@ mod ssh_server;
 #[path = "hostile/cutter.rs"]
 mod cutter;
 #[cfg(test)]
+#[path = "hostile/preacher.rs"]
+mod preacher;
+#[cfg(test)]
 #[path = "hostile/rows.rs"]
 mod rows;
 #[cfg(test)]

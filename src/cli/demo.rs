@@ -86,17 +86,18 @@ password = {{ file = "password" }}
 
 [defaults]
 credential = "demo"
-timeout = "4s"
+timeout = "2s"
 connect_timeout = "1s"
-login_timeout = "2s"
-command_timeout = "3s"
+login_timeout = "1500ms"
+command_timeout = "1500ms"
 
 [changes]
 confirm_after = "1s"
+down_after = 2
 flapping = 0
 
 [holdoff]
-first = "15s"
+first = "5s"
 longest = "1m"
 
 [[inventory]]
@@ -106,6 +107,23 @@ path = "devices.toml"
 [[sweep]]
 name = "all"
 every = "{every}s"
+
+[[policy]]
+name = "campus"
+select = {{ platform = "cisco_xe" }}
+approved = ">=17.6, <17.13"
+preferred = "17.12.4"
+banned = [{{ version = "16.12.*", reason = "no longer supported" }}]
+
+[[policy]]
+name = "backbone"
+select = {{ platform = "juniper_junos", role = ["core", "edge"] }}
+minimum = "21.4R3"
+
+[[policy]]
+name = "data-centre"
+select = {{ platform = "cisco_nxos" }}
+approved = ["9.3.*", ">=10.2(5), <10.4"]
 
 [[sink]]
 type = "jsonl"

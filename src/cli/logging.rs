@@ -12,7 +12,8 @@ const LEVEL: &str = "VERSWEEP_LOG";
 
 /// Starts logging: a daemon tells what it does, a command only what is wrong.
 pub(super) fn start(daemon: bool) {
-    let default = if daemon { "info,russh=error,tokio_cron_scheduler=error" } else { "error" };
+    let default =
+        if daemon { "info,russh=error,rusqlite_migration=warn,tokio_cron_scheduler=error" } else { "error" };
     let filter = EnvFilter::try_from_env(LEVEL).unwrap_or_else(|_| EnvFilter::new(default));
     let registry = tracing_subscriber::registry().with(filter);
     // systemd sets JOURNAL_STREAM where standard error goes to the journal anyway.

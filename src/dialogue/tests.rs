@@ -1,6 +1,7 @@
 //! Scripted peers, every way of cutting what they say.
 
 use proptest::prelude::*;
+use regex::Regex;
 
 use super::*;
 
@@ -119,6 +120,40 @@ fn the_prompt_is_learned_from_the_device() {
     assert_eq!(dialogue.prompt(), Some("r1#"));
 }
 
+/// Without the pattern the first of these lines is answered as a prompt.
+#[test]
+fn the_pattern_of_a_profile_checks_what_looks_like_a_prompt() {
+    let rules = Rules { prompt: Some(Regex::new("^[a-z0-9]+#$").unwrap()), ..Rules::default() };
+    let mut dialogue = Dialogue::new(&Arc::new(rules), &["show version".to_owned()], LIMIT);
+    assert_eq!(dialogue.step(Event::Bytes(b"lab>")), []);
+    assert_eq!(dialogue.step(Event::Bytes(b"\r\nr1#")), [Action::Send(b"show version\n".to_vec())]);
+    let mut dialogue = Dialogue::new(&Arc::default(), &["show version".to_owned()], LIMIT);
+    assert_eq!(dialogue.step(Event::Bytes(b"lab>")), [Action::Send(b"show version\n".to_vec())]);
+}
+
+/// What a profile says of a page goes before what is known of pages: this one is known to want a blank.
+#[test]
+fn a_page_is_answered_as_the_profile_says() {
+    let page = (Regex::new("any key").unwrap(), "q".to_owned());
+    let rules = Rules { pages: vec![page], ..Rules::default() };
+    let mut dialogue = Dialogue::new(&Arc::new(rules), &["show version".to_owned()], LIMIT);
+    let answer = dialogue.step(Event::Bytes(b"notice\r\nPress any key to continue"));
+    assert_eq!(answer, [Action::Send(b"q".to_vec())]);
+}
+
+#[test]
+fn enter_is_what_the_profile_says() {
+    for (submit, bytes) in [
+        (Submit::Lf, &b"show version\n"[..]),
+        (Submit::Cr, b"show version\r"),
+        (Submit::CrLf, b"show version\r\n"),
+    ] {
+        let rules = Rules { submit, ..Rules::default() };
+        let mut dialogue = Dialogue::new(&Arc::new(rules), &["show version".to_owned()], LIMIT);
+        assert_eq!(dialogue.step(Event::Bytes(b"r1#")), [Action::Send(bytes.to_vec())]);
+    }
+}
+
 #[test]
 fn a_prompt_inside_an_output_does_not_cut_it() {
     let text = "a\r\nr1#\r\nr1#reload\r\nb r1#\r\nr1# # c\r\n";
@@ -234,8 +269,8 @@ fn the_logout_is_said_through_its_questions() {
     let rules = Rules {
         logout: "logout".to_owned(),
         confirmations: vec![
-            (regex::Regex::new("log out.*y/n").unwrap(), "y".to_owned()),
-            (regex::Regex::new("save.*y/n").unwrap(), "n".to_owned()),
+            (Regex::new("log out.*y/n").unwrap(), "y".to_owned()),
+            (Regex::new("save.*y/n").unwrap(), "n".to_owned()),
         ],
         ..Rules::default()
     };

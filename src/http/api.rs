@@ -20,7 +20,9 @@ use axum::Router;
 use axum::http::Method;
 use axum::routing::{MethodRouter, get, post};
 
+pub(super) use self::devices::{FILTER, filter, sort};
 pub(super) use self::discovery::discovery;
+pub(super) use self::params::{Name, Params, Query};
 pub(super) use self::sweeps::newest_run;
 use crate::http::Desk;
 

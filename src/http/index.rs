@@ -3,22 +3,22 @@
 
 mod bits;
 mod column;
+mod counts;
 mod filter;
 mod natural;
 mod order;
 mod part;
 mod standings;
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
-pub(super) use self::filter::Filter;
+pub(super) use self::counts::{Odd, VersionCount};
+pub(super) use self::filter::{Chosen, Filter};
+pub(super) use self::natural::compare;
 pub(super) use self::order::{Direction, Key, Order, Sort};
 use self::part::{Facts, Labels};
 use self::standings::Standings;
@@ -36,26 +36,7 @@ pub(super) struct Index {
     orders: [OnceLock<Order>; Sort::ALL.len()],
     versions: OnceLock<Vec<VersionCount>>,
     standings: OnceLock<Standings>,
-}
-
-/// How many devices run one version. It is its own mark in a cursor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct VersionCount {
-    pub(super) devices: usize,
-    pub(super) platform: Arc<str>,
-    /// Empty where the devices don't tell it.
-    pub(super) model: Arc<str>,
-    pub(super) version: Arc<str>,
-}
-
-impl VersionCount {
-    /// What most devices run comes first.
-    pub(super) fn order(&self, other: &Self) -> Ordering {
-        let what = |row: &Self| (Arc::clone(&row.platform), Arc::clone(&row.model));
-        (other.devices.cmp(&self.devices))
-            .then_with(|| what(self).cmp(&what(other)))
-            .then_with(|| natural::compare(&self.version, &other.version))
-    }
+    odd: OnceLock<Vec<Odd>>,
 }
 
 impl Index {
@@ -66,8 +47,8 @@ impl Index {
 
     /// With nothing worked out yet that is worked out when it is first asked for.
     fn made(snapshot: Arc<Snapshot>, tag: Tag, labels: Arc<Labels>, facts: Facts) -> Self {
-        let (orders, versions, standings) = Default::default();
-        Self { snapshot, tag, labels, facts, orders, versions, standings }
+        let (orders, versions, standings, odd) = Default::default();
+        Self { snapshot, tag, labels, facts, orders, versions, standings, odd }
     }
 
     /// The index of a later snapshot.
@@ -102,29 +83,6 @@ impl Index {
     /// How many devices have that result by that policy.
     pub(super) fn standing(&self, policy: &str, result: PolicyResult) -> usize {
         self.standings().count(policy, result)
-    }
-
-    /// How many devices run which version, the most first.
-    pub(super) fn versions(&self) -> &[VersionCount] {
-        self.versions.get_or_init(|| {
-            let facts = &self.facts;
-            let mut counts: BTreeMap<[u32; 3], usize> = BTreeMap::new();
-            for place in (0..self.len()).filter(|&place| facts.version.code(place) != column::ABSENT) {
-                let codes = [&facts.platform, &facts.model, &facts.version].map(|column| column.code(place));
-                *counts.entry(codes).or_default() += 1;
-            }
-            let mut rows: Vec<VersionCount> = counts
-                .into_iter()
-                .map(|([platform, model, version], devices)| VersionCount {
-                    platform: facts.platform.name(platform),
-                    model: facts.model.name(model),
-                    version: facts.version.name(version),
-                    devices,
-                })
-                .collect();
-            rows.sort_by(VersionCount::order);
-            rows
-        })
     }
 }
 

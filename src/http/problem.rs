@@ -60,6 +60,9 @@ pub(super) enum Refusal {
     /// A run that the store doesn't have.
     #[error("the store has no run of this id, or no longer")]
     UnknownRun,
+    /// A change that the store doesn't have. Only pages ask for one.
+    #[error("the store has no change of this number, or no longer")]
+    UnknownChange,
     /// A request for visits that never was, or was done long ago.
     #[error("there is no request of this id, or no longer")]
     UnknownRequest,
@@ -119,6 +122,7 @@ impl Refusal {
             Self::UnknownDevice => (StatusCode::NOT_FOUND, "unknown-device", "No such device"),
             Self::UnknownSweep { .. } => (StatusCode::NOT_FOUND, "unknown-sweep", "No such sweep"),
             Self::UnknownRun => (StatusCode::NOT_FOUND, "unknown-run", "No such run"),
+            Self::UnknownChange => (StatusCode::NOT_FOUND, "unknown-change", "No such change"),
             Self::UnknownRequest => (StatusCode::NOT_FOUND, "unknown-request", "No such request"),
             Self::NothingSelected => (StatusCode::NOT_FOUND, "nothing-selected", "No device matches"),
             Self::TooManyRequests { .. } => {
@@ -134,6 +138,16 @@ impl Refusal {
             }
             Self::Store => (StatusCode::SERVICE_UNAVAILABLE, "store", "The store can't be read"),
         }
+    }
+
+    /// The status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.kind().0
+    }
+
+    /// What happened, for people.
+    pub(super) fn title(&self) -> &'static str {
+        self.kind().2
     }
 
     /// The answer to a request for that path.
@@ -158,7 +172,8 @@ impl Refusal {
         self.with_headers(response)
     }
 
-    fn with_headers(&self, mut response: Response) -> Response {
+    /// The answer with what every refusal of its kind says beside it.
+    pub(super) fn with_headers(&self, mut response: Response) -> Response {
         if matches!(self.kind().0, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
@@ -206,6 +221,7 @@ mod tests {
             Refusal::UnknownDevice,
             Refusal::UnknownSweep { there_are: String::new() },
             Refusal::UnknownRun,
+            Refusal::UnknownChange,
             Refusal::UnknownRequest,
             Refusal::NothingSelected,
             Refusal::TooManyRequests { max: 1 },

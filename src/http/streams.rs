@@ -114,14 +114,21 @@ impl Streams {
         readers: &Arc<Readers>,
         after: i64,
     ) -> Result<Follower, Refusal> {
-        let permit = Arc::clone(&self.permits).try_acquire_owned();
+        let Held { permit, .. } = self.hold()?;
         Ok(Follower {
             passed: self.passed.subscribe(),
             streams: Arc::clone(self),
             readers: Arc::clone(readers),
             after,
-            _permit: permit.map_err(|_| Refusal::TooManyStreams { max: STREAMS_MAX })?,
+            _permit: permit,
         })
+    }
+
+    /// A place among the streams, for one that has its words from elsewhere.
+    pub(super) fn hold(&self) -> Result<Held, Refusal> {
+        let permit = Arc::clone(&self.permits).try_acquire_owned();
+        let permit = permit.map_err(|_| Refusal::TooManyStreams { max: STREAMS_MAX })?;
+        Ok(Held { permit, stop: self.stop.clone() })
     }
 
     /// Events behind that sequence, where memory reaches back so far.
@@ -130,6 +137,12 @@ impl Streams {
         let from = kept.events.partition_point(|event| event.sequence <= after);
         (after >= kept.behind).then(|| kept.events.iter().skip(from).take(HANDFUL).cloned().collect())
     }
+}
+
+/// A place among the streams: whoever has it ends when it is cancelled.
+pub(super) struct Held {
+    permit: OwnedSemaphorePermit,
+    pub(super) stop: CancellationToken,
 }
 
 /// One client's place in the order of events.

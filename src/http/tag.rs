@@ -32,18 +32,28 @@ impl Tag {
         body: impl FnOnce() -> Result<Response, E>,
     ) -> Result<Response, E> {
         let tag = self.text();
-        let mut response = match has(asked, &tag) {
+        let response = match has(asked, &tag) {
             true => StatusCode::NOT_MODIFIED.into_response(),
             false => body()?,
         };
-        let headers = response.headers_mut();
-        if let Ok(tag) = HeaderValue::from_str(&tag) {
-            headers.insert(header::ETAG, tag);
-        }
-        // To be kept, and asked about each time.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-        Ok(response)
+        Ok(tagged(response, &tag))
     }
+}
+
+/// The answer that has this tag, or 304 when the client says that it has it.
+pub(super) fn answer(asked: &HeaderMap, tag: &str, body: impl FnOnce() -> Response) -> Response {
+    let response = if has(asked, tag) { StatusCode::NOT_MODIFIED.into_response() } else { body() };
+    tagged(response, tag)
+}
+
+fn tagged(mut response: Response, tag: &str) -> Response {
+    let headers = response.headers_mut();
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    // To be kept, and asked about each time.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    response
 }
 
 /// Whether `If-None-Match` names the tag (RFC 9110, 13.1.2: the weak comparison).

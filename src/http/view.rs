@@ -1,9 +1,9 @@
-//! What API and page show of a device, and how both choose devices.
+//! What API and pages show of a device, in the same words.
 
 use chrono::TimeDelta;
 
 use crate::clock::Timestamp;
-use crate::known::{DeviceState, Reach};
+use crate::known::DeviceState;
 use crate::text::tamed;
 
 /// The longest text from a device that is shown, in characters.
@@ -20,63 +20,22 @@ pub(super) fn platform(state: &DeviceState) -> &str {
     read.unwrap_or(state.device.platform.as_str())
 }
 
-/// Chooses devices for a reader.
-#[derive(Debug, Default)]
-pub(super) struct Filter {
-    needle: String,
-    reach: Option<Reach>,
-}
-
-impl Filter {
-    /// A filter by a part of any shown text, whatever its case, and by state; empty texts choose all.
-    ///
-    /// # Errors
-    /// Says which states there are.
-    pub(super) fn new(needle: Option<&str>, state: Option<&str>) -> Result<Self, String> {
-        let reach = match state {
-            None | Some("") => None,
-            Some(name) => {
-                Some(Reach::from_name(name).ok_or("unknown state: up, failing, unreachable, unvisited")?)
-            }
-        };
-        Ok(Self { needle: needle.unwrap_or("").trim().to_lowercase(), reach })
-    }
-
-    /// Whether it chooses all devices.
-    pub(super) fn is_empty(&self) -> bool {
-        self.needle.is_empty() && self.reach.is_none()
-    }
-
-    /// Whether it chooses this one.
-    pub(super) fn holds(&self, state: &DeviceState) -> bool {
-        self.reach.is_none_or(|reach| state.known.reach() == reach)
-            && (self.needle.is_empty()
-                || self.texts(state).any(|text| text.to_lowercase().contains(&self.needle)))
-    }
-
-    fn texts<'a>(&self, state: &'a DeviceState) -> impl Iterator<Item = &'a str> {
-        let facts = state.known.facts.as_ref().map(|facts| &facts.reading.facts);
-        let failure = state.known.visit.as_ref().and_then(|visit| visit.failure.as_ref());
-        let own = [state.device.id.as_str(), state.device.endpoint.host.as_str(), platform(state)];
-        own.into_iter()
-            .chain(facts.map(|facts| facts.version.as_str()))
-            .chain(facts.and_then(|facts| facts.model.as_deref()))
-            .chain(failure.map(|failure| failure.kind.as_str()))
-            .chain(state.device.labels.iter().map(|(_, value)| value))
-    }
-}
-
-/// How long ago that was, in the largest unit that fits.
+/// How long ago that was, in the largest unit that fits. `script.js` says the same while time goes on.
 pub(super) fn age(now: Timestamp, at: Timestamp) -> String {
     let span = now - at;
     let (future, span) = if span < TimeDelta::zero() { (true, -span) } else { (false, span) };
-    let text = match span.num_seconds() {
+    let text = lasted(span);
+    if future { format!("in {text}") } else { format!("{text} ago") }
+}
+
+/// How long something took, in the largest unit that fits.
+pub(super) fn lasted(span: TimeDelta) -> String {
+    match span.num_seconds() {
         s @ ..120 => format!("{s} s"),
         s @ ..7200 => format!("{} min", s / 60),
         s @ ..172_800 => format!("{} h", s / 3600),
         s => format!("{} d", s / 86_400),
-    };
-    if future { format!("in {text}") } else { format!("{text} ago") }
+    }
 }
 
 #[cfg(test)]

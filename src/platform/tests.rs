@@ -96,6 +96,34 @@ send = "n"
     }
 }
 
+/// What is sent to a device without being asked for changes nothing there, and agrees to nothing but to go on or to leave.
+#[test]
+fn no_builtin_profile_says_anything_harmful() {
+    const QUESTIONS: [&str; 8] = [
+        "The system has unsaved changes. Would you like to save them now? (y/n)",
+        "Do you want to save current configuration [y/n]?",
+        "Save? [y]/n",
+        "Erase all data? [y/N]",
+        "This will reboot the system. Continue? (y/n)",
+        "Reset to factory defaults (yes or no)?",
+        "The password needs to be changed. Change now? [Y/N]:",
+        "Proceed with reload? [confirm]",
+    ];
+    const CHANGES: [&str; 8] = ["conf", "write", "save", "commit", "copy", "reload", "reboot", "delete"];
+    for profile in Platforms::builtin().iter() {
+        let rules = &profile.errand.rules;
+        for (when, answer) in rules.pages.iter().chain(&rules.confirmations) {
+            let asked = QUESTIONS.iter().find(|question| when.is_match(question));
+            let harmless = asked.is_none() || answer.trim_end() == "n";
+            assert!(harmless, "{}: {when} answers {asked:?} with {answer:?}", profile.key);
+        }
+        for command in rules.setup.iter().chain(&profile.commands) {
+            let changes = CHANGES.iter().any(|word| command.starts_with(word));
+            assert!(!changes, "{}: {command} changes what is kept", profile.key);
+        }
+    }
+}
+
 #[test]
 fn each_error_names_file_line_key_and_what_is_allowed() {
     let expect = |from: &str, to: &str, message: &str| {

@@ -39,6 +39,12 @@ pub fn majorities<'a>(devices: impl IntoIterator<Item = (&'a DeviceId, &'a Known
         .collect()
 }
 
+/// Whether so many among so many devices of one platform and model are what is usual there.
+#[must_use]
+pub fn is_majority(count: usize, of: usize) -> bool {
+    of >= GROUP_MIN && count * 2 > of
+}
+
 fn majority<'a>(
     platform: &'a str,
     model: &'a str,
@@ -49,7 +55,7 @@ fn majority<'a>(
         *counts.entry(version).or_default() += 1;
     }
     let (version, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-    let clear = devices.len() >= GROUP_MIN && count * 2 > devices.len();
+    let clear = is_majority(count, devices.len());
     let odd = || devices.iter().filter(|(_, runs)| *runs != version).copied();
     clear.then(|| Majority { platform, model, version, devices: devices.len(), odd: odd().collect() })
 }

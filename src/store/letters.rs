@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Row, TransactionBehavior, named_params, params};
 
+use super::read::Reader;
 use super::row::{count, device_id, micros, micros_of, optional_time, uncount};
 use super::{StoreError, open, outbox};
 use crate::clock::Timestamp;
@@ -234,22 +235,7 @@ impl MailRoom {
     /// # Errors
     /// When the database can't be read.
     pub fn undelivered(&self, sink: &str, limit: usize) -> Result<Vec<Undelivered>, StoreError> {
-        let sql =
-            "SELECT sequence, outbox.model AS model, outbox.labels AS labels, change.*, device.name AS name,
-                tries, error, dead_at
-            FROM (SELECT * FROM (SELECT sequence, tries, error, dead_at FROM letter WHERE sink = ?1
-                    ORDER BY dead_at IS NOT NULL, sequence LIMIT 2 * ?2)
-                UNION ALL
-                SELECT * FROM (SELECT sequence, NULL AS tries, '' AS error, NULL AS dead_at FROM outbox
-                    WHERE sequence > (SELECT delivered FROM sink WHERE name = ?1) ORDER BY sequence LIMIT ?2))
-            JOIN outbox USING (sequence) JOIN change ON change.id = outbox.change
-            JOIN device ON device.id = change.device ORDER BY sequence";
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = || {
-            let mut statement = self.connection.prepare(sql)?;
-            statement.query_map(params![sink, limit], |row| undelivered(sink, row))?.collect()
-        };
-        self.told("read", rows())
+        self.told("read", undelivered_of(&self.connection, sink, limit))
     }
 
     /// Has a sink told these events again, and says how many they are. The daemon sees it within half a minute.
@@ -264,6 +250,32 @@ impl MailRoom {
     fn told<T>(&self, doing: &'static str, result: rusqlite::Result<T>) -> Result<T, StoreError> {
         result.map_err(|error| StoreError::from_sqlite(&self.path, doing, error))
     }
+}
+
+impl Reader {
+    /// As [`MailRoom::undelivered`], through a connection that can't write.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn undelivered(&self, sink: &str, limit: usize) -> Result<Vec<Undelivered>, StoreError> {
+        self.told(undelivered_of(&self.connection, sink, limit))
+    }
+}
+
+fn undelivered_of(connection: &Connection, sink: &str, limit: usize) -> rusqlite::Result<Vec<Undelivered>> {
+    let sql =
+        "SELECT sequence, outbox.model AS model, outbox.labels AS labels, change.*, device.name AS name,
+            tries, error, dead_at
+        FROM (SELECT * FROM (SELECT sequence, tries, error, dead_at FROM letter WHERE sink = ?1
+                ORDER BY dead_at IS NOT NULL, sequence LIMIT 2 * ?2)
+            UNION ALL
+            SELECT * FROM (SELECT sequence, NULL AS tries, '' AS error, NULL AS dead_at FROM outbox
+                WHERE sequence > (SELECT delivered FROM sink WHERE name = ?1) ORDER BY sequence LIMIT ?2))
+        JOIN outbox USING (sequence) JOIN change ON change.id = outbox.change
+        JOIN device ON device.id = change.device ORDER BY sequence";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare(sql)?;
+    statement.query_map(params![sink, limit], |row| undelivered(sink, row))?.collect()
 }
 
 fn undelivered(sink: &str, row: &Row<'_>) -> rusqlite::Result<Undelivered> {

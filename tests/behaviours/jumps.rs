@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use russh::MethodKind;
 use versweep::credential::{Agent, Credential};
-use versweep::device::{CredentialId, Device, Endpoint, HostKeyPolicy, JumpHost, Route, SshAlgorithms};
+use versweep::device::{
+    CredentialId, Device, Endpoint, HostKeyPolicy, JumpHost, Route, SshAlgorithms, Timeouts,
+};
 use versweep::dialogue::Errand;
 use versweep::failure::{FailureKind, Stage};
 use versweep::transport::ssh::{SshSettings, SshTransport};
@@ -226,6 +228,32 @@ async fn what_the_jump_host_cannot_reach_is_unreachable() {
     let error = visit(&transport, &behind(&[&closed], &usual().await)).await.0.unwrap_err();
     assert_eq!(error.kind, FailureKind::Unreachable);
     assert!(error.detail.contains("AllowTcpForwarding"), "{}", error.detail);
+}
+
+/// 256 devices that connect and say nothing take all channels; the next one is told so, and waits for nobody's login.
+#[tokio::test]
+async fn a_jump_hosts_connection_has_so_many_channels() {
+    const CHANNELS: usize = 256;
+    let folder = tempfile::tempdir().unwrap();
+    let transport = Arc::new(transport(folder.path(), PASSWORD));
+    let bastion = usual().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let there = Device { route: Route::Via(vec![jump(&bastion)]), ..device_at(silent.local_addr().unwrap()) };
+    let mut visits = tokio::task::JoinSet::new();
+    for _ in 0..CHANNELS {
+        let (transport, there) = (Arc::clone(&transport), there.clone());
+        visits.spawn(async move { visit(&transport, &there).await.0 });
+    }
+    let mut held = Vec::new();
+    while held.len() < CHANNELS {
+        held.push(silent.accept().await.unwrap());
+    }
+    let timeouts = Timeouts { connect: Duration::from_millis(300), ..PATIENT };
+    let error = visit(&transport, &Device { timeouts, ..there }).await.0.unwrap_err();
+    assert_eq!((error.kind, error.stage), (FailureKind::Timeout, Stage::Connect), "{}", error.detail);
+    assert!(error.detail.starts_with("all 256 channels of jump host bastion"), "{}", error.detail);
+    assert_eq!((bastion.seen().connections, bastion.seen().tunnels), (1, CHANNELS));
+    visits.shutdown().await;
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Secrets show nowhere (behaviour 16): a planted password and a planted passphrase are searched for in everything that
-//! the daemon and the commands leave behind, at the most talkative level of the log.
+//! Secrets show nowhere (behaviour 16): one planted secret of each use is searched for in everything that the daemon and
+//! the commands leave behind, at the most talkative level of the log.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,10 +16,29 @@ use crate::site::{PASSWORD, Site};
 use crate::ssh_server::fresh_key;
 
 const PASSPHRASE: &str = "planted-Pa55phrase-heron";
+const ENABLE: &str = "planted-En4ble-stork";
+const TOKEN: &str = "planted-T0ken-egret";
+/// Chat services put the key into the path.
+const CHAT_URL: &str = "https://127.0.0.1:9/services/planted-Path-crane";
+/// The key that webhooks are signed with, and the form that it stands in its file in.
+const SIGNING_KEY: &str = "planted webhook key of 32 bytes!";
+const SIGNING_SECRET: &str = "whsec_cGxhbnRlZCB3ZWJob29rIGtleSBvZiAzMiBieXRlcyE=";
+
+/// What is written into files, by the files' names.
+const SECRETS: [(&str, &str); 6] = [
+    ("password", PASSWORD),
+    ("passphrase", PASSPHRASE),
+    ("enable", ENABLE),
+    ("token", TOKEN),
+    ("chat", CHAT_URL),
+    ("signing", SIGNING_SECRET),
+];
 
 /// Panics when one of the secrets stands in the bytes.
 fn search(place: &str, bytes: &[u8]) {
-    for secret in [PASSWORD, PASSPHRASE] {
+    let path = CHAT_URL.rsplit('/').next().unwrap();
+    let encoded = SIGNING_SECRET.trim_start_matches("whsec_");
+    for secret in [PASSWORD, PASSPHRASE, ENABLE, TOKEN, path, SIGNING_KEY, encoded] {
         let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
         assert!(!found, "{secret} stands in {place}");
     }
@@ -38,8 +57,10 @@ fn site() -> Site {
     let site = Site::with(SimConfig { devices: 5, authorized_key, ..SimConfig::default() });
     let locked = key.encrypt(&mut russh::keys::key::safe_rng(), PASSPHRASE).unwrap();
     site.write("id", &locked.to_openssh(LineEnding::LF).unwrap());
-    site.write("passphrase", PASSPHRASE);
-    for secret in ["id", "passphrase", "password"] {
+    for (file, secret) in SECRETS {
+        site.write(file, secret);
+    }
+    for secret in SECRETS.map(|(file, _)| file).iter().chain(&["id"]) {
         fs::set_permissions(site.path(secret), fs::Permissions::from_mode(0o600)).unwrap();
     }
     site.write("versweep.toml", &configuration(&site));
@@ -48,8 +69,19 @@ fn site() -> Site {
 
 fn configuration(site: &Site) -> String {
     let by_key = site.devices()[3].name().to_owned();
+    // Nobody listens at the servers: what they are asked with shows in errors, if anywhere.
+    let nobody = "allow_private = true\nbearer = { file = 'token' }\n";
     site.config("schedule = 'never'", 8)
-        + "[credentials.by_key]\nusername = 'versweep'\nprivate_key = { file = 'id' }\npassphrase = { file = 'passphrase' }\n"
+        + "[credentials.by_key]\nusername = 'versweep'\nprivate_key = { file = 'id' }\npassphrase = { file = 'passphrase' }\n\
+           enable = { file = 'enable' }\n"
+        + &format!(
+            "[[inventory]]\ntype = 'http_sd'\nurl = 'https://127.0.0.1:9/sd'\ninterval = '1s'\n{nobody}"
+        )
+        + &format!("[policies]\nurl = 'https://127.0.0.1:9/policies'\n{nobody}")
+        + &format!(
+            "[[sink]]\ntype = 'webhook'\nurl = 'https://127.0.0.1:9/hook'\nsecret = {{ file = 'signing' }}\n{nobody}"
+        )
+        + "[[sink]]\ntype = 'slack'\nurl = { file = 'chat' }\nallow_private = true\n"
         + &format!("[[group]]\nselect = {{ device = '{by_key}' }}\ncredential = 'by_key'\n")
 }
 
@@ -100,7 +132,7 @@ fn search_pages(site: &Site) {
     }
 }
 
-/// Every file of the site but the three that hold the secrets, and the packed texts inside the database.
+/// Every file of the site but those that hold the secrets, and the packed texts inside the database.
 fn search_files(site: &Site) {
     let mut names = Vec::new();
     for entry in fs::read_dir(site.path("")).unwrap() {
@@ -111,7 +143,7 @@ fn search_files(site: &Site) {
                 search(&name, &fs::read(inside.unwrap().path()).unwrap());
             }
             names.push(name);
-        } else if !["id", "passphrase", "password"].contains(&name.as_str()) {
+        } else if name != "id" && SECRETS.iter().all(|(file, _)| *file != name) {
             search(&name, &fs::read(entry.path()).unwrap());
             names.push(name);
         }
@@ -143,6 +175,11 @@ fn search_commands(site: &Site) {
     }
     let sweep = ["sweep", "--config.file", "versweep.toml", "--output", "json"];
     search_output("sweep", &site.command(&sweep).env("VERSWEEP_LOG", "trace").output().unwrap());
+    let config = ["--config.file", "versweep.toml"];
+    for command in [&["inventory"][..], &["events", "list"], &["report"], &["export", "changes"]] {
+        let command = [command, &config].concat();
+        search_output(command[0], &site.command(&command).env("VERSWEEP_LOG", "trace").output().unwrap());
+    }
 }
 
 #[test]

@@ -74,6 +74,14 @@ async fn a_shell_gives_the_answer_and_is_left_with_a_logout() {
     assert!(trace.notes.iter().any(|note| note.contains("prompt \"r1#\"")), "{:?}", trace.notes);
 }
 
+#[tokio::test]
+async fn a_profile_can_make_the_terminal_smaller() {
+    let rules = Rules { columns: 80, rows: 24, ..Rules::default() };
+    let (result, _, server) = meet(router(), &Errand::by_shell(show_version(), rules), false).await;
+    result.unwrap();
+    assert_eq!(server.heard().terminal, Some((80, 24)));
+}
+
 /// A visit in a shell waits for the channel, for the prompt, and for each answer: for nothing else. This server stands
 /// still unless the terminal and the shell are asked for in one go, and hears no line that only looks for the prompt.
 #[tokio::test]

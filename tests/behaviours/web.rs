@@ -158,7 +158,17 @@ async fn everything_lies_below_the_prefix() {
     assert_eq!(house.get("/metrics").await.status, 404);
     assert_eq!(house.get("/vs/metrics?collect[]=self").await.status, 200);
     let page = house.get("/vs/").await.body;
-    assert!(page.contains("href=\"/tools/vs/metrics\"") && !page.contains("href=\"/metrics\""), "{page}");
+    for link in [
+        "href=\"/tools/vs/devices",
+        "src=\"/tools/vs/script.js\"",
+        "action=\"/tools/vs/devices\"",
+        "data-root=\"/tools/vs/\"",
+    ] {
+        assert!(page.contains(link), "{link}: {page}");
+    }
+    for own in ["href=\"/d", "src=\"/s", "data-root=\"/\""] {
+        assert!(!page.contains(own), "{own}: {page}");
+    }
 }
 
 /// A TLS client that trusts this authority; with what it shows.

@@ -6,14 +6,17 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use versweep::device::{Device, Timeouts};
 use versweep::dialogue::{Errand, Rules};
 use versweep::failure::{FailureKind, Stage};
 use versweep::transport::TransportError;
 
 use crate::cutter::{Then, cutter};
+use crate::devices::device_at;
+use crate::preacher::preach;
 use crate::shell_server::{ShellServer, ShellSetup};
 use crate::ssh_server::{Manner, Server, Setup};
-use crate::visitor::{OUTPUT_MAX, Turn};
+use crate::visitor::{HASTY, OUTPUT_MAX, Turn};
 
 /// The packets of a whole visit, good-bye included, are fewer; more than are said are no harm.
 const PACKETS: usize = 20;
@@ -187,6 +190,26 @@ fn a_byte_at_a_time_after_each_packet() {
 #[test]
 fn a_packet_of_2_31_bytes_after_each_packet() {
     cut_everywhere(Then::Length(1 << 31), &[FailureKind::Kex, FailureKind::Disconnected, FailureKind::Auth]);
+}
+
+/// Banners that never end, in place of an answer to the login (RFC 4252, section 5.4, sets no limit to them).
+fn endless_banners(banner: &'static str) {
+    let turn = Turn::take();
+    let address = peer(move |tcp| preach(tcp, banner));
+    // Keys are exchanged within the same limit.
+    let timeouts = Timeouts { visit: Duration::from_secs(30), login: Duration::from_secs(3), ..HASTY };
+    let result = turn.visit_device(&Device { timeouts, ..device_at(address) }, &by_exec());
+    expect(result, FailureKind::Timeout, Stage::Auth);
+}
+
+#[test]
+fn banners_without_end_during_the_login() {
+    endless_banners("all work and no play\r\n");
+}
+
+#[test]
+fn empty_banners_without_end_during_the_login() {
+    endless_banners("");
 }
 
 #[test]

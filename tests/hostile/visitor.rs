@@ -61,7 +61,11 @@ impl Turn {
     }
 
     /// As the prober does: the visit's deadline drops it wherever it is.
-    fn visit_device(&self, device: &Device, errand: &Errand) -> Result<Vec<String>, TransportError> {
+    pub(crate) fn visit_device(
+        &self,
+        device: &Device,
+        errand: &Errand,
+    ) -> Result<Vec<String>, TransportError> {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(credential(Some(PASSWORD), None), folder.path());
         let transport = SshTransport::new(SshSettings { output_limit: OUTPUT_MAX, ..settings }).unwrap();

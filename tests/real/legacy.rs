@@ -2,6 +2,7 @@
 //! out of reach. One row, one test.
 
 use std::path::Path;
+use std::process::Command;
 
 use versweep::device::{Device, SshAlgorithms};
 use versweep::dialogue::Errand;
@@ -27,9 +28,9 @@ enum Reach {
 async fn row(lines: &[&str], name: &str, reach: Reach) {
     let folder = tempfile::tempdir().unwrap();
     let mut options: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
-    if let Some(kind) = host_key(name) {
+    if let Some((kind, bits)) = host_key(name) {
         let path = folder.path().join("host");
-        keygen(&path, kind, "");
+        make_key(&path, kind, bits);
         options.push(format!("HostKey {}", path.display()));
     }
     let id = folder.path().join("id");
@@ -64,13 +65,22 @@ async fn row(lines: &[&str], name: &str, reach: Reach) {
     }
 }
 
-fn host_key(name: &str) -> Option<&'static str> {
+/// The type of key that the server needs for it, and of how many bits.
+fn host_key(name: &str) -> Option<(&'static str, &'static str)> {
     match name {
-        "ssh-rsa" | "rsa-sha2-256" | "rsa-sha2-512" => Some("rsa"),
-        "ssh-dss" => Some("dsa"),
-        "ecdsa-sha2-nistp256" => Some("ecdsa"),
+        "ssh-rsa" | "rsa-sha2-256" | "rsa-sha2-512" => Some(("rsa", "2048")),
+        "ssh-dss" => Some(("dsa", "1024")),
+        "ecdsa-sha2-nistp256" => Some(("ecdsa", "256")),
+        "ecdsa-sha2-nistp384" => Some(("ecdsa", "384")),
+        "ecdsa-sha2-nistp521" => Some(("ecdsa", "521")),
         _ => None,
     }
+}
+
+fn make_key(path: &Path, kind: &str, bits: &str) {
+    let mut ssh_keygen = Command::new("ssh-keygen");
+    let status = ssh_keygen.args(["-q", "-t", kind, "-b", bits, "-N", "", "-f"]).arg(path).status();
+    assert!(status.unwrap().success());
 }
 
 /// A login and a command; the failure's detail otherwise.
@@ -108,6 +118,7 @@ macro_rules! rows {
 
 rows! {
     kex_curve25519: "curve25519-sha256", ["KexAlgorithms curve25519-sha256"], Modern;
+    kex_curve25519_of_libssh: "curve25519-sha256@libssh.org", ["KexAlgorithms curve25519-sha256@libssh.org"], Modern;
     kex_nistp256: "ecdh-sha2-nistp256", ["KexAlgorithms ecdh-sha2-nistp256"], Modern;
     kex_nistp384: "ecdh-sha2-nistp384", ["KexAlgorithms ecdh-sha2-nistp384"], Modern;
     kex_group16_sha512: "diffie-hellman-group16-sha512", ["KexAlgorithms diffie-hellman-group16-sha512"], Modern;
@@ -123,6 +134,8 @@ rows! {
     kex_sntrup: "sntrup761x25519-sha512", ["KexAlgorithms sntrup761x25519-sha512"], Out;
     host_key_ed25519: "ssh-ed25519", ["HostKeyAlgorithms ssh-ed25519"], Modern;
     host_key_ecdsa: "ecdsa-sha2-nistp256", ["HostKeyAlgorithms ecdsa-sha2-nistp256"], Modern;
+    host_key_ecdsa_384: "ecdsa-sha2-nistp384", ["HostKeyAlgorithms ecdsa-sha2-nistp384"], Modern;
+    host_key_ecdsa_521: "ecdsa-sha2-nistp521", ["HostKeyAlgorithms ecdsa-sha2-nistp521"], Modern;
     host_key_rsa_sha2_512: "rsa-sha2-512", ["HostKeyAlgorithms rsa-sha2-512"], Modern;
     host_key_rsa_sha2_256: "rsa-sha2-256", ["HostKeyAlgorithms rsa-sha2-256"], Modern;
     host_key_ssh_rsa: "ssh-rsa", ["HostKeyAlgorithms ssh-rsa"], Legacy;
@@ -156,12 +169,7 @@ rows! {
 async fn a_switch_of_2005_answers() {
     let folder = tempfile::tempdir().unwrap();
     let host = folder.path().join("host");
-    let status = std::process::Command::new("ssh-keygen")
-        .args(["-q", "-t", "rsa", "-b", "1024", "-N", "", "-f"])
-        .arg(&host)
-        .status()
-        .unwrap();
-    assert!(status.success());
+    make_key(&host, "rsa", "1024");
     let id = folder.path().join("id");
     keygen(&id, "rsa", "");
     let authorized = authorize(&id.with_extension("pub"), folder.path());

@@ -18,7 +18,7 @@ use crate::http::problem::Refusal;
 use crate::known::{PolicyResult, Reach};
 
 /// The keys that [`filter`] reads.
-pub(super) const FILTER: [&str; 9] =
+pub(in crate::http) const FILTER: [&str; 9] =
     ["q", "state", "platform", "model", "version", "failure", "policy", "result", "label"];
 
 /// What is asked for.
@@ -95,7 +95,7 @@ impl Asked {
 }
 
 /// The filter that a query describes.
-pub(super) fn filter(params: &Params) -> Result<Filter, Refusal> {
+pub(in crate::http) fn filter(params: &Params) -> Result<Filter, Refusal> {
     let mut filter = Filter {
         search: params.all("q"),
         state: params.among("state", &Reach::ALL.map(Reach::as_str))?,
@@ -116,7 +116,8 @@ pub(super) fn filter(params: &Params) -> Result<Filter, Refusal> {
     Ok(filter)
 }
 
-fn sort(text: Option<&str>) -> Result<(Sort, Direction), Refusal> {
+/// The order that a query asks for; `-` before its name turns it round.
+pub(in crate::http) fn sort(text: Option<&str>) -> Result<(Sort, Direction), Refusal> {
     let Some(text) = text else { return Ok((Sort::Name, Direction::Ascending)) };
     let (name, direction) = match text.strip_prefix('-') {
         Some(name) => (name, Direction::Descending),

@@ -21,10 +21,24 @@ pub(super) const LIMIT_MAX: usize = 5000;
 const VALUES_MAX: usize = 20;
 
 /// The decoded pairs of a query, all of which must be known.
-pub(super) struct Params(Vec<(String, String)>);
+pub(in crate::http) struct Params(Vec<(String, String)>);
 
 /// The query of a request as it came, decoded.
+#[derive(Clone)]
 pub(in crate::http) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// The pairs in their order.
+    pub(in crate::http) fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    /// Without those of these fields that a form sent empty.
+    pub(in crate::http) fn without_empty(mut self, fields: &[&str]) -> Self {
+        self.0.retain(|(key, value)| !value.trim().is_empty() || !fields.contains(&key.as_str()));
+        self
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Refusal;
@@ -36,7 +50,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 }
 
 /// The one name in a request's path, decoded.
-pub(super) struct Name(pub(super) String);
+pub(in crate::http) struct Name(pub(in crate::http) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Name {
     type Rejection = Refusal;
@@ -50,7 +64,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
 
 impl Params {
     /// Takes the query when it has known keys only.
-    pub(super) fn known(Query(pairs): Query, keys: &[&str]) -> Result<Self, Refusal> {
+    pub(in crate::http) fn known(Query(pairs): Query, keys: &[&str]) -> Result<Self, Refusal> {
         let times = |key: &str| pairs.iter().filter(|(name, _)| name == key).count();
         if let Some(key) = keys.iter().find(|key| times(key) > VALUES_MAX) {
             return Err(Refusal::BadQuery(format!("{key} has at most {VALUES_MAX} values")));
@@ -63,12 +77,12 @@ impl Params {
     }
 
     /// All values of a key, in their order.
-    pub(super) fn all(&self, key: &str) -> Vec<String> {
+    pub(in crate::http) fn all(&self, key: &str) -> Vec<String> {
         self.0.iter().filter(|(name, _)| name == key).map(|(_, value)| value.clone()).collect()
     }
 
     /// The value of a key that is given at most once.
-    pub(super) fn one(&self, key: &str) -> Result<Option<&str>, Refusal> {
+    pub(in crate::http) fn one(&self, key: &str) -> Result<Option<&str>, Refusal> {
         let mut values = self.0.iter().filter(|(name, _)| name == key).map(|(_, value)| value.as_str());
         match (values.next(), values.next()) {
             (value, None) => Ok(value),
@@ -77,13 +91,17 @@ impl Params {
     }
 
     /// The value of a key, read.
-    pub(super) fn read<T: FromStr>(&self, key: &str, what: impl Display) -> Result<Option<T>, Refusal> {
+    pub(in crate::http) fn read<T: FromStr>(
+        &self,
+        key: &str,
+        what: impl Display,
+    ) -> Result<Option<T>, Refusal> {
         let read = |text: &str| text.parse().map_err(|_| Refusal::BadQuery(format!("{key} is {what}")));
         self.one(key)?.map(read).transpose()
     }
 
     /// All values of a key, each one of a closed set.
-    pub(super) fn among(&self, key: &str, names: &[&str]) -> Result<Vec<String>, Refusal> {
+    pub(in crate::http) fn among(&self, key: &str, names: &[&str]) -> Result<Vec<String>, Refusal> {
         let values = self.all(key);
         match values.iter().all(|value| names.contains(&value.as_str())) {
             true => Ok(values),
@@ -101,7 +119,7 @@ impl Params {
     }
 
     /// An instant.
-    pub(super) fn instant(&self, key: &str) -> Result<Option<Timestamp>, Refusal> {
+    pub(in crate::http) fn instant(&self, key: &str) -> Result<Option<Timestamp>, Refusal> {
         self.read(key, "an instant of RFC 3339, such as 2026-11-25T14:00:00Z")
     }
 

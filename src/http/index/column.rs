@@ -59,6 +59,20 @@ impl Column {
         texts.iter().filter_map(|text| self.code_of.get(text.as_str()).copied()).collect()
     }
 
+    /// Which texts the devices for which it holds have, and how many have each; not those without one. In natural order.
+    pub(super) fn tally(&self, holds: impl Fn(usize) -> bool) -> Vec<(Arc<str>, usize)> {
+        let mut counts = vec![0; self.names.len()];
+        for (place, &code) in self.codes.iter().enumerate() {
+            if holds(place) {
+                counts[code as usize] += 1;
+            }
+        }
+        let mut rows: Vec<(Arc<str>, usize)> =
+            (self.names.iter().cloned().zip(counts).skip(1)).filter(|(_, count)| *count > 0).collect();
+        rows.sort_by(|(a, _), (b, _)| natural::compare(a, b));
+        rows
+    }
+
     /// Whether so many texts went by that it is better made anew.
     pub(super) fn is_worn(&self) -> bool {
         self.names.len() > 2 * self.codes.len() + 1024

@@ -41,6 +41,11 @@ impl Chosen {
         self.some.as_ref().map_or(self.of, Bits::count)
     }
 
+    /// Whether the filter leaves nothing out, as far as it is known without counting.
+    pub(in crate::http) fn is_all(&self) -> bool {
+        self.some.is_none()
+    }
+
     fn keep(&mut self, bits: Bits) {
         match &mut self.some {
             None => self.some = Some(bits),

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 /// Compares two texts. A total order: texts that differ in leading zeros only are told apart by their bytes.
-pub(super) fn compare(a: &str, b: &str) -> Ordering {
+pub(in crate::http) fn compare(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a.as_bytes(), b.as_bytes());
     loop {
         let (digits_left, digits_right) = (digits(left), digits(right));

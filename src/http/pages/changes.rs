@@ -1,0 +1,229 @@
+//! `/changes`: what changed, newest first, and `/changes/{number}`: one change with what the device said before and after.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+
+use super::form;
+use super::frame::{Frame, Refused, Tab};
+use super::here::Here;
+use super::marks::{device, kind, mark, moment, none, text};
+use super::said;
+use super::table::{Column, Kind, Table};
+use crate::change::{Change, ChangeKind};
+use crate::clock::Timestamp;
+use crate::device::DeviceId;
+use crate::http::Desk;
+use crate::http::api::{Name, Params, Query};
+use crate::http::index::compare;
+use crate::http::problem::Refusal;
+use crate::http::view::shown;
+use crate::store::{ChangeFilter, ChangeRow, StoredChange};
+use crate::textdiff;
+
+/// Rows on a page.
+const ROWS: usize = 100;
+
+const FIELDS: [&str; 4] = ["device", "kind", "since", "until"];
+
+const CHANGES: Table<ChangeRow> = Table {
+    id: "changes",
+    caption: "Changes",
+    sort: "sort",
+    key: |row| row.stored.number.to_string(),
+    columns: &[
+        Column {
+            key: "at",
+            title: "when",
+            kind: Kind::Number,
+            order: |a, b| a.stored.number.cmp(&b.stored.number),
+            cell: |row, now| moment(now, row.stored.change.at),
+        },
+        Column {
+            key: "device",
+            title: "device",
+            kind: Kind::Text,
+            order: |a, b| compare(a.stored.change.device.as_str(), b.stored.change.device.as_str()),
+            cell: |row, _| device(row.stored.change.device.as_str()),
+        },
+        Column {
+            key: "kind",
+            title: "change",
+            kind: Kind::Text,
+            order: |a, b| a.stored.change.kind.as_str().cmp(b.stored.change.kind.as_str()),
+            cell: |row, _| {
+                let href = format!("/changes/{}", row.stored.number);
+                html! { a href=(href) { (kind(row.stored.change.kind)) } }
+            },
+        },
+        Column {
+            key: "before",
+            title: "before",
+            kind: Kind::Aside,
+            order: |a, b| compare(&a.stored.change.before, &b.stored.change.before),
+            cell: |row, _| text(&row.stored.change.before),
+        },
+        Column {
+            key: "after",
+            title: "after",
+            kind: Kind::Text,
+            order: |a, b| compare(&a.stored.change.after, &b.stored.change.after),
+            cell: |row, _| text(&row.stored.change.after),
+        },
+        Column {
+            key: "why",
+            title: "why",
+            kind: Kind::Aside,
+            order: |a, b| a.stored.change.why.cmp(&b.stored.change.why),
+            cell: |row, _| text(&row.stored.change.why),
+        },
+    ],
+};
+
+/// The changes that the query chooses.
+pub(super) async fn page(
+    State(desk): State<Arc<Desk>>,
+    query: Result<Query, Refusal>,
+) -> Result<Response, Refused> {
+    let query = query?.without_empty(&FIELDS);
+    let here = Here::new("/changes", &query);
+    let params = Params::known(query, &[&FIELDS[..], &["sort", "before"]].concat())?;
+    let kinds = params.among("kind", &ChangeKind::ALL.map(ChangeKind::as_str))?;
+    let name = |text: &str| {
+        DeviceId::new(text).map_err(|error| Refusal::BadQuery(format!("device is no device's name: {error}")))
+    };
+    let filter = ChangeFilter {
+        device: params.one("device")?.map(name).transpose()?,
+        kinds: kinds.iter().filter_map(|kind| ChangeKind::from_name(kind)).collect(),
+        since: params.instant("since")?,
+        until: params.instant("until")?,
+        ..ChangeFilter::default()
+    };
+    let before = params.read("before", "the number of a change")?;
+    let mut rows = desk.readers.read(move |reader| reader.changes_where(&filter, before, ROWS + 1)).await?;
+    let more = rows.len() > ROWS;
+    rows.truncate(ROWS);
+    let last = rows.last().filter(|_| more).map(|row| row.stored.number.to_string());
+    CHANGES.sort(&mut rows, &here)?;
+    let frame = Frame::new(&desk, "Changes", Tab::Changes, 5).await?;
+    let inside = html! {
+        (form::search(&here, "device", "device", "its whole name"))
+        (form::choice(&here, "kind", "kind", ChangeKind::ALL.map(ChangeKind::as_str)))
+        (form::search(&here, "since", "since", "2026-11-25T14:00:00Z"))
+        (form::search(&here, "until", "until", "2026-11-26T00:00:00Z"))
+    };
+    let main = html! {
+        h1 { "Changes" }
+        (form::form(&here, "/changes", &FIELDS, &inside))
+        (form::chosen(&here.without(&["before"])))
+        (turn(&here, before.is_some(), last, "changes"))
+        @if rows.is_empty() { p.note { "No change was seen here." } }
+        @else { (CHANGES.draw(&rows, &here, frame.now)) }
+    };
+    Ok(frame.around(&main))
+}
+
+/// The way back to the newest rows, and on to those before the number of the last one here.
+pub(super) fn turn(here: &Here, behind: bool, last: Option<String>, what: &str) -> Markup {
+    html! {
+        nav.pages #turn data-live aria-label={ "Pages of " (what) } {
+            span { "newest first; sorting is within the page" }
+            @if behind { a href=(here.without(&["before"]).href()) rel="prev" { "« newest" } }
+            @if let Some(last) = last { a href=(here.with("before", &last).href()) rel="next" { "older ›" } }
+        }
+    }
+}
+
+/// A few changes in a line each, for a corner of another page.
+pub(super) fn few<'a>(changes: impl Iterator<Item = &'a Arc<Change>>, now: Timestamp) -> Markup {
+    let lines: Vec<Markup> = changes
+        .map(|change| {
+            html! {
+                tr data-key=(shown(&change.id())) {
+                    td { (kind(change.kind)) }
+                    td { (device(change.device.as_str())) }
+                    td { (step(change)) }
+                    td.number { (moment(now, change.at)) }
+                }
+            }
+        })
+        .collect();
+    html! {
+        div #latest data-live {
+            @if lines.is_empty() { p.note { "No change has been seen yet." } }
+            @else { table.plain { caption.hidden { "Latest changes" } tbody { @for line in &lines { (line) } } } }
+        }
+    }
+}
+
+/// What was and what is, as far as there is either.
+fn step(change: &Change) -> Markup {
+    html! {
+        @match (change.before.as_str(), change.after.as_str()) {
+            ("", after) => (text(after)),
+            (before, "") => { (text(before)) " → " (none()) }
+            (before, after) => { (text(before)) " → " (text(after)) }
+        }
+    }
+}
+
+/// One change.
+pub(super) async fn one(
+    State(desk): State<Arc<Desk>>,
+    name: Result<Name, Refusal>,
+    query: Result<Query, Refusal>,
+) -> Result<Response, Refused> {
+    Params::known(query?, &[])?;
+    let number: i64 = name?.0.parse().map_err(|_| Refusal::UnknownChange)?;
+    let read = desk.readers.read(move |reader| {
+        let filter = ChangeFilter::default();
+        let row = reader.changes_where(&filter, number.checked_add(1), 1)?.pop();
+        let Some(row) = row.filter(|row| row.stored.number == number) else { return Ok(None) };
+        let (then, now) = (reader.raw_before_change(number)?, reader.raw_of_change(number)?);
+        // Here, where it may take its time: two long answers without a common line take half a second.
+        let difference = match (&then, &now) {
+            (Some(then), Some(now)) => Some(textdiff::unified(&then.text, &now.text, ["before", "after"])),
+            _ => None,
+        };
+        Ok(Some((row.stored, difference, now)))
+    });
+    let (stored, difference, now) = read.await?.ok_or(Refusal::UnknownChange)?;
+    let title = format!("{} of {}", stored.change.kind, stored.change.device);
+    let frame = Frame::new(&desk, shown(&title), Tab::Changes, 60).await?;
+    let main = html! {
+        h1 { (kind(stored.change.kind)) " " (device(stored.change.device.as_str())) }
+        (facts(&stored, frame.now))
+        h2 { "What the device said" }
+        @match (difference.as_deref(), now) {
+            (Some(""), _) => p.note { "It said the same as before." },
+            (Some(difference), _) => (said::difference(difference)),
+            (None, Some(now)) => {
+                p.note { "Nothing that it had said before is kept, so this is all of it." }
+                (said::whole("said", &now))
+            }
+            (None, None) => p.note { "Nothing is kept of what it said, if it said anything." },
+        }
+    };
+    Ok(frame.around(&main))
+}
+
+fn facts(stored: &StoredChange, now: Timestamp) -> Markup {
+    let change = &stored.change;
+    let all = Here::at("/changes").with("device", change.device.as_str());
+    html! {
+        dl.facts {
+            div { dt { "when" } dd { (moment(now, change.at)) " (" (change.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)) ")" } }
+            div { dt { "before" } dd { (text(&change.before)) } }
+            div { dt { "after" } dd { (text(&change.after)) } }
+            @if !change.subject.is_empty() { div { dt { "about" } dd { (text(&change.subject)) } } }
+            div { dt { "why" } dd { (text(&change.why)) } }
+            div { dt { "platform" } dd { @match &stored.platform { Some(platform) => (text(platform.as_str())), None => (none()) } } }
+            div { dt { "confirmed" } dd {
+                @if change.confirmed { (mark("✓", "good", "yes")) } @else { (mark("?", "dim", "read once only")) }
+            } }
+            div { dt { "more" } dd { a href=(all.href()) { "all changes of this device" } } }
+        }
+    }
+}

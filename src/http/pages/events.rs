@@ -1,0 +1,271 @@
+//! `/events`: how far each sink has come, what it doesn't have, and what is told.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::html;
+
+use super::changes::turn;
+use super::frame::{Frame, Refused, Tab};
+use super::here::Here;
+use super::marks::{count, device, kind, mark, moment, moment_or, none, text};
+use super::table::{Column, Kind, Table};
+use crate::event::{Event, Severity};
+use crate::http::Desk;
+use crate::http::api::{Params, Query};
+use crate::http::index::compare;
+use crate::http::problem::Refusal;
+use crate::http::view::shown;
+use crate::status::SinkStatus;
+use crate::store::{LetterState, Undelivered};
+
+/// Rows on a page.
+const ROWS: i64 = 100;
+/// Of what a sink doesn't have, so much of each state.
+const LETTERS: usize = 50;
+
+type Sink = (String, SinkStatus);
+
+const SINKS: Table<Sink> = Table {
+    id: "sinks",
+    caption: "Sinks",
+    sort: "sinks",
+    key: |(name, _)| name.clone(),
+    columns: &[
+        Column {
+            key: "sink",
+            title: "sink",
+            kind: Kind::Text,
+            order: |a, b| compare(&a.0, &b.0),
+            cell: |(name, _), _| {
+                let href = Here::at("/events").with("sink", name).href();
+                html! { a href=(href) { (text(name)) } }
+            },
+        },
+        Column {
+            key: "state",
+            title: "state",
+            kind: Kind::Text,
+            order: |a, b| trouble(&a.1).cmp(&trouble(&b.1)),
+            cell: |(_, sink), _| match trouble(sink) {
+                2 => mark("✕", "bad", "gave up on events"),
+                1 => mark("▲", "warn", "holds events back"),
+                _ => mark("✓", "good", "delivers"),
+            },
+        },
+        Column {
+            key: "delivered",
+            title: "delivered",
+            kind: Kind::NumberAside,
+            order: |a, b| a.1.deliveries.cmp(&b.1.deliveries),
+            cell: |(_, sink), _| html! { (count(sink.deliveries)) },
+        },
+        Column {
+            key: "pending",
+            title: "backlog",
+            kind: Kind::Number,
+            order: |a, b| a.1.pending.cmp(&b.1.pending),
+            cell: |(_, sink), _| html! { (count(sink.pending)) },
+        },
+        Column {
+            key: "oldest",
+            title: "oldest",
+            kind: Kind::NumberAside,
+            order: |a, b| a.1.oldest_pending.cmp(&b.1.oldest_pending),
+            cell: |(_, sink), now| match sink.oldest_pending {
+                Some(at) => moment(now, at),
+                None => none(),
+            },
+        },
+        Column {
+            key: "held",
+            title: "devices held",
+            kind: Kind::NumberAside,
+            order: |a, b| a.1.held_devices.cmp(&b.1.held_devices),
+            cell: |(_, sink), _| html! { (count(sink.held_devices)) },
+        },
+        Column {
+            key: "failed",
+            title: "failed tries",
+            kind: Kind::NumberAside,
+            order: |a, b| a.1.failures.cmp(&b.1.failures),
+            cell: |(_, sink), _| html! { (count(sink.failures)) },
+        },
+        Column {
+            key: "dead",
+            title: "dead letters",
+            kind: Kind::Number,
+            order: |a, b| a.1.kept.cmp(&b.1.kept),
+            cell: |(_, sink), _| {
+                html! { (count(sink.kept)) @if sink.dropped > 0 { span.dim { " (" (count(sink.dropped)) " no longer kept)" } } }
+            },
+        },
+    ],
+};
+
+/// How bad it is: nothing, events that wait for another try, events given up.
+fn trouble(sink: &SinkStatus) -> u8 {
+    match (sink.kept, sink.held_devices) {
+        (1.., _) => 2,
+        (0, 1..) => 1,
+        (0, 0) => 0,
+    }
+}
+
+const LETTERS_TABLE: Table<Undelivered> = Table {
+    id: "letters",
+    caption: "What the sink doesn't have",
+    sort: "letters",
+    key: |letter| letter.event.sequence.to_string(),
+    columns: &[
+        Column {
+            key: "sequence",
+            title: "number",
+            kind: Kind::Number,
+            order: |a, b| a.event.sequence.cmp(&b.event.sequence),
+            cell: |letter, _| html! { (letter.event.sequence) },
+        },
+        Column {
+            key: "state",
+            title: "state",
+            kind: Kind::Text,
+            order: |a, b| a.state.as_str().cmp(b.state.as_str()),
+            cell: |letter, _| match letter.state {
+                LetterState::Pending => mark("…", "dim", "pending"),
+                LetterState::Held => mark("▲", "warn", "held"),
+                LetterState::Dead => mark("✕", "bad", "dead"),
+            },
+        },
+        Column {
+            key: "event",
+            title: "event",
+            kind: Kind::Text,
+            order: |a, b| a.event.change.device.as_str().cmp(b.event.change.device.as_str()),
+            cell: |letter, _| html! { (shown(&letter.event.message())) },
+        },
+        Column {
+            key: "tries",
+            title: "tries",
+            kind: Kind::Number,
+            order: |a, b| a.tries.cmp(&b.tries),
+            cell: |letter, _| html! { (letter.tries) },
+        },
+        Column {
+            key: "dead",
+            title: "given up",
+            kind: Kind::NumberAside,
+            order: |a, b| a.dead_at.cmp(&b.dead_at),
+            cell: |letter, now| moment_or(now, letter.dead_at, "–"),
+        },
+        Column {
+            key: "error",
+            title: "last answer",
+            kind: Kind::Aside,
+            order: |a, b| a.error.cmp(&b.error),
+            cell: |letter, _| text(&letter.error),
+        },
+    ],
+};
+
+const EVENTS: Table<Event> = Table {
+    id: "events",
+    caption: "Events",
+    sort: "sort",
+    key: |event| event.sequence.to_string(),
+    columns: &[
+        Column {
+            key: "sequence",
+            title: "number",
+            kind: Kind::Number,
+            order: |a, b| a.sequence.cmp(&b.sequence),
+            cell: |event, _| html! { (event.sequence) },
+        },
+        Column {
+            key: "at",
+            title: "when",
+            kind: Kind::Number,
+            order: |a, b| a.change.at.cmp(&b.change.at),
+            cell: |event, now| moment(now, event.change.at),
+        },
+        Column {
+            key: "severity",
+            title: "severity",
+            kind: Kind::Aside,
+            order: |a, b| Severity::of(a.change.kind).cmp(&Severity::of(b.change.kind)),
+            cell: |event, _| html! { (Severity::of(event.change.kind)) },
+        },
+        Column {
+            key: "kind",
+            title: "kind",
+            kind: Kind::Text,
+            order: |a, b| a.change.kind.as_str().cmp(b.change.kind.as_str()),
+            cell: |event, _| kind(event.change.kind),
+        },
+        Column {
+            key: "device",
+            title: "device",
+            kind: Kind::Text,
+            order: |a, b| compare(a.change.device.as_str(), b.change.device.as_str()),
+            cell: |event, _| device(event.change.device.as_str()),
+        },
+        Column {
+            key: "message",
+            title: "told as",
+            kind: Kind::Aside,
+            order: |a, b| a.change.why.cmp(&b.change.why),
+            cell: |event, _| html! { (shown(&event.message())) },
+        },
+    ],
+};
+
+/// The sinks, what one of them doesn't have, and the latest events.
+pub(super) async fn page(
+    State(desk): State<Arc<Desk>>,
+    query: Result<Query, Refusal>,
+) -> Result<Response, Refused> {
+    let query = query?;
+    let here = Here::new("/events", &query);
+    let params = Params::known(query, &["sink", "sinks", "letters", "sort", "before"])?;
+    let sink = params.one("sink")?.map(str::to_owned);
+    let before: Option<i64> = params.read("before", "the number of an event")?;
+    let asked = sink.clone();
+    let read = desk.readers.read(move |reader| {
+        let to = before.map_or(reader.last_sequence()?, |before| before.saturating_sub(1));
+        let from = to.saturating_sub(ROWS).max(0);
+        // Numbers have few gaps, so that a page of them is about a page of events.
+        let mut events = reader.events_after(from, usize::try_from(ROWS).unwrap_or(0))?;
+        events.retain(|event| event.sequence <= to);
+        let letters = asked.map(|sink| reader.undelivered(&sink, LETTERS)).transpose()?;
+        Ok((events, from, letters.unwrap_or_default()))
+    });
+    let (mut events, from, mut letters) = read.await?;
+    events.reverse();
+    EVENTS.sort(&mut events, &here)?;
+    LETTERS_TABLE.sort(&mut letters, &here)?;
+    let frame = Frame::new(&desk, "Events", Tab::Events, 5).await?;
+    let mut sinks = (desk.app.live)().sinks;
+    SINKS.sort(&mut sinks, &here)?;
+    let last = (from > 0).then(|| (from + 1).to_string());
+    let main = html! {
+        h1 { "Events" }
+        section { h2 { "Sinks" }
+            @if sinks.is_empty() { p.note { "No sink is configured: docs/events.md shows how to add one." } }
+            @else { (SINKS.draw(&sinks, &here, frame.now)) }
+        }
+        @if let Some(sink) = &sink {
+            section { h2 { "What " (text(sink)) " doesn't have · " a href=(here.without(&["sink", "letters"]).href()) { "close" } }
+                @if letters.is_empty() { p.note { "It has all of them." } }
+                @else {
+                    (LETTERS_TABLE.draw(&letters, &here, frame.now))
+                    p.note { "Told again by " code { "versweep events replay --sink " (text(sink)) } "." }
+                }
+            }
+        }
+        section { h2 { "Latest events" }
+            (turn(&here, before.is_some(), last, "events"))
+            @if events.is_empty() { p.note { "Nothing has been told yet." } } @else { (EVENTS.draw(&events, &here, frame.now)) }
+        }
+    };
+    Ok(frame.around(&main))
+}
