@@ -30,6 +30,7 @@ use crate::sweep::{Engine, Lanes, Stop};
 use crate::transport::ssh::{SshTransport, tune_process};
 
 mod couriers;
+mod forecasts;
 mod live;
 mod notify;
 mod policies;

@@ -26,6 +26,7 @@ pub mod dialogue;
 pub mod diff;
 pub mod dispatch;
 pub mod document;
+pub mod forecast;
 pub mod holdoff;
 pub mod parse;
 pub mod platform;

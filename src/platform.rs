@@ -133,6 +133,8 @@ pub(crate) struct Pattern {
     pub(crate) name: String,
     pub(crate) regex: Regex,
     pub(crate) reject: Option<Regex>,
+    /// Whether a value is whole even where the answer ends with it, without a line end.
+    pub(crate) unterminated: bool,
     pub(crate) fields: Vec<Field>,
 }
 

@@ -143,6 +143,9 @@ mod pages;
 #[path = "behaviours/parse.rs"]
 mod parse;
 #[cfg(test)]
+#[path = "behaviours/plan.rs"]
+mod plan;
+#[cfg(test)]
 #[path = "behaviours/policy.rs"]
 mod policy;
 #[cfg(test)]

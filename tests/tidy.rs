@@ -33,6 +33,7 @@ mod tests {
             "diff",
             "dispatch",
             "document",
+            "forecast",
             "holdoff",
             "parse",
             "platform",
@@ -59,7 +60,7 @@ mod tests {
 
     /// Who may name whom on one floor. Floor-3 rooms meet only in the corridor, and the sweep calls the probe. On floor 2
     /// all who ask the web knock at one door.
-    const NEIGHBOURS: [(&str, &[&str]); 12] = [
+    const NEIGHBOURS: [(&str, &[&str]); 13] = [
         ("sweep", &["activity", "probe"]),
         ("schedule", &["activity"]),
         ("recorder", &["activity"]),
@@ -68,8 +69,10 @@ mod tests {
         ("parse", &["platform"]),
         ("platform", &["dialogue", "parse"]),
         ("settings", &["document", "platform", "ssh_config"]),
-        // The queue keeps to budgets and breakers.
-        ("dispatch", &["breaker", "budget"]),
+        // The queue keeps to budgets and breakers; the week that it is tested with, to hold-offs.
+        ("dispatch", &["breaker", "budget", "holdoff"]),
+        // It plays the dispatch through.
+        ("forecast", &["breaker", "dispatch"]),
         ("config", &["fetch", "source", "web_config"]),
         ("inventory", &["fetch", "source"]),
         ("source", &["fetch"]),
