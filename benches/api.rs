@@ -21,6 +21,7 @@ use versweep::http::{App, Readiness, serve};
 use versweep::known::{DeviceState, Snapshot};
 use versweep::metrics::{Exporter, Live};
 use versweep::version::Version;
+use versweep::web_config::{Keeper, WebConfig};
 
 #[path = "support/fleet.rs"]
 mod fleet;
@@ -74,6 +75,9 @@ async fn client(snapshot: Arc<ArcSwap<Snapshot>>) -> Client {
         store: PathBuf::from("/nonexistent"),
         outbox: watch::channel(0).1,
         platforms: Arc::new(Arc::default),
+        config: Arc::new(|| "".into()),
+        web: Arc::default(),
+        keeper: Arc::new(Keeper::new(None, WebConfig::default()).expect("random numbers")),
     };
     tokio::spawn(serve(vec![listener], app, CancellationToken::new()));
     Client(BufReader::new(TcpStream::connect(address).await.expect("a connection")))

@@ -46,6 +46,7 @@ pub mod sink;
 pub mod source;
 pub mod store;
 pub mod transport;
+pub mod web_config;
 
 // floor 3: motion
 pub mod activity;

@@ -1,6 +1,9 @@
 //! How versweep behaves, one file per behaviour; nothing here needs an installed server.
 
 #[cfg(test)]
+#[path = "support/authority.rs"]
+mod authority;
+#[cfg(test)]
 #[path = "support/daemon.rs"]
 mod daemon;
 #[cfg(test)]
@@ -211,3 +214,9 @@ mod sweep;
 #[cfg(test)]
 #[path = "behaviours/transport_conformance.rs"]
 mod transport_conformance;
+#[cfg(test)]
+#[path = "behaviours/web.rs"]
+mod web;
+#[cfg(test)]
+#[path = "behaviours/web_daemon.rs"]
+mod web_daemon;

@@ -4,6 +4,9 @@
 #[path = "support/alertmanager.rs"]
 mod alertmanager;
 #[cfg(test)]
+#[path = "support/authority.rs"]
+mod authority;
+#[cfg(test)]
 #[path = "support/browser.rs"]
 mod browser;
 #[cfg(test)]
@@ -70,6 +73,9 @@ mod legacy;
 #[path = "real/login.rs"]
 mod login;
 #[cfg(test)]
+#[path = "real/mixin.rs"]
+mod mixin;
+#[cfg(test)]
 #[path = "real/odd_servers.rs"]
 mod odd_servers;
 #[cfg(test)]
@@ -94,6 +100,9 @@ mod routers;
 #[path = "real/schema.rs"]
 mod schema;
 #[cfg(test)]
+#[path = "real/scrape.rs"]
+mod scrape;
+#[cfg(test)]
 #[path = "real/shells.rs"]
 mod shells;
 #[cfg(test)]
@@ -102,3 +111,6 @@ mod sshd;
 #[cfg(test)]
 #[path = "real/systemd.rs"]
 mod systemd;
+#[cfg(test)]
+#[path = "real/web_config.rs"]
+mod web_config;

@@ -64,6 +64,11 @@ pub(super) fn read_platforms(world: &Arc<ArcSwap<World<SshTransport>>>) -> http:
     Arc::new(move || Arc::clone(&world.load().config.platforms))
 }
 
+pub(super) fn read_config(world: &Arc<ArcSwap<World<SshTransport>>>) -> http::ReadConfig {
+    let world = Arc::clone(world);
+    Arc::new(move || Arc::clone(&world.load().config.shown))
+}
+
 /// Counts the devices that are held off now.
 pub(super) struct HeldOff {
     snapshot: Arc<ArcSwap<Snapshot>>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::shelf;
 use crate::activity::Judgement;
 use crate::clock::Clock;
-use crate::config::{self, Config, ConfigErrors};
+use crate::config::{self, Config, ConfigErrors, WebFlags};
 use crate::credential::Credential;
 use crate::device::Device;
 use crate::dispatch::{By, Rules};
@@ -123,7 +123,20 @@ impl World<SshTransport> {
     /// # Errors
     /// Everything that is wrong, all at once.
     pub fn load(path: &Path, clock: &Arc<dyn Clock>, before: &Before<'_>) -> Result<Self, ConfigErrors> {
-        let mut draft = config::draft(path);
+        Self::load_with(path, &WebFlags::default(), clock, before)
+    }
+
+    /// Like [`World::load`], with what the command line says over the file.
+    ///
+    /// # Errors
+    /// Everything that is wrong, all at once.
+    pub fn load_with(
+        path: &Path,
+        flags: &WebFlags,
+        clock: &Arc<dyn Clock>,
+        before: &Before<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut draft = config::draft_with(path, flags);
         let mut warnings = std::mem::take(&mut draft.config.warnings);
         let (stocks, problems) = shelf::stocks(&draft.config, before, clock.now(), &mut warnings);
         if !problems.is_empty() {

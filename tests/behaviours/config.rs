@@ -105,7 +105,11 @@ fn sample() -> Config {
 fn the_shipped_sample_shows_the_defaults() {
     let (sample, plain) = (sample(), good(""));
     assert_eq!(sample.warnings, Vec::<String>::new());
-    assert_eq!(sample.listen, plain.listen);
+    assert_eq!(sample.web.listen, plain.web.listen);
+    let limits = |config: &Config| (config.web.connections, config.web.connections_per_client);
+    assert_eq!(limits(&sample), limits(&plain));
+    assert_eq!(sample.web.lifecycle, plain.web.lifecycle);
+    assert_eq!(sample.web.route_prefix, plain.web.route_prefix);
     assert_eq!(sample.store, plain.store);
     assert_eq!(sample.keep_history, plain.keep_history);
     assert_eq!(sample.workers, plain.workers);
@@ -133,6 +137,13 @@ fn the_shipped_sample_names_every_key() {
     let text = fs::read_to_string("etc/versweep.toml").unwrap();
     let keys = versweep::settings::DEVICE_KEYS.into_iter().chain([
         "listen",
+        "systemd_socket",
+        "web_config",
+        "external_url",
+        "route_prefix",
+        "enable_lifecycle",
+        "max_connections",
+        "max_connections_per_client",
         "path",
         "keep_history",
         "max",

@@ -19,6 +19,7 @@ use versweep::http::{App, Readiness, serve};
 use versweep::metrics::Exporter;
 use versweep::platform::Platforms;
 use versweep::sim::{Faults, SimConfig, SimPlatform};
+use versweep::web_config::{Keeper, WebConfig};
 
 use crate::browser::{Browser, ENTER, TAB};
 use crate::daemon::{eventually, request};
@@ -283,6 +284,9 @@ fn hostile_house(runtime: &Runtime, folder: &TempDir) -> String {
         store: kept::path_in(folder),
         outbox: watch::channel(kept::last_sequence(folder)).1,
         platforms: Arc::new(move || Arc::clone(&platforms)),
+        config: Arc::new(|| "".into()),
+        web: Arc::default(),
+        keeper: Arc::new(Keeper::new(None, WebConfig::default()).unwrap()),
     };
     let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).unwrap();
     runtime.spawn(serve(vec![listener], app, CancellationToken::new()));

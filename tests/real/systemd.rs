@@ -30,4 +30,10 @@ fn the_unit_is_valid_and_hardened() {
             String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "systemd-analyze {arguments:?}:\n{said}");
     }
+    let socket = folder.path().join("versweep.socket");
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/samples/versweep.socket"), &socket)
+        .expect("a copy of the socket");
+    let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).args([&socket, &unit]).output();
+    let output = output.expect("systemd-analyze");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

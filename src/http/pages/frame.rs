@@ -118,7 +118,8 @@ impl IntoResponse for Refused {
 fn answer(status: StatusCode, title: &str, body: &Markup) -> Response {
     let page = html! {
         (DOCTYPE)
-        html lang="en" {
+        // Behind a prefix the script finds the way from here.
+        html lang="en" data-root="/" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
