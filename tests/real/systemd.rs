@@ -13,6 +13,14 @@ fn unit_for_this_machine(folder: &Path) -> std::path::PathBuf {
     let text = text.replace("/usr/bin/versweep", env!("CARGO_BIN_EXE_versweep"));
     let path = folder.join("versweep.service");
     std::fs::write(&path, text).expect("a copy of the unit");
+    // The samples of drop-ins are read with it.
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/versweep.service.d");
+    let drop_ins = folder.join("versweep.service.d");
+    std::fs::create_dir(&drop_ins).expect("a folder");
+    for sample in std::fs::read_dir(samples).expect("the samples") {
+        let sample = sample.expect("a sample").path();
+        std::fs::copy(&sample, drop_ins.join(sample.file_stem().expect("a name"))).expect("a copy");
+    }
     path
 }
 
