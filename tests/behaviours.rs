@@ -205,3 +205,6 @@ mod sweep;
 #[cfg(test)]
 #[path = "behaviours/transport_conformance.rs"]
 mod transport_conformance;
+#[cfg(test)]
+#[path = "behaviours/trouble.rs"]
+mod trouble;

@@ -289,6 +289,30 @@ fn tell(line: &str) {
     println!("{line}");
 }
 
+/// Holds what each sink took against the store, and tells the numbers.
+fn check_sinks(site: &Site, receiver: &Receiver, changes: &[StoredChange]) {
+    let taken = [
+        lines(&[site.path("events.jsonl")]),
+        lines(&with_rotated(site, "rotated.jsonl")),
+        receiver.taken(),
+        lines(&[site.path("program.jsonl")]),
+    ];
+    for (sink, taken) in SINKS.into_iter().zip(taken) {
+        let count = taken.len();
+        let again = check_taken(sink, taken, changes);
+        tell(&format!("{sink}: {count} taken, {again} of them again"));
+    }
+    let posts = receiver.all();
+    let failed = posts.iter().filter(|post| post.status >= 300).count();
+    let is_of_policy = |kind| matches!(kind, ChangeKind::PolicyLost | ChangeKind::PolicyRegained);
+    let of_policies = changes.iter().filter(|stored| is_of_policy(stored.change.kind)).count();
+    tell(&format!(
+        "{} changes, {of_policies} of them of policies, {} posts, {failed} failed",
+        changes.len(),
+        posts.len()
+    ));
+}
+
 #[test]
 fn a_daemon_killed_at_any_instant_loses_nothing_and_invents_nothing() {
     let rounds = number("VERSWEEP_KILL_ROUNDS").unwrap_or(12);
@@ -348,32 +372,11 @@ fn a_daemon_killed_at_any_instant_loses_nothing_and_invents_nothing() {
     }
     assert!(daemon.stop().success());
     check(&site, &seen, &first);
-    check_policy(&site);
     let changes = all_changes(&site);
     assert!(changes.len() as u64 >= rounds, "{} changes: the test did not do its work", changes.len());
-    let taken = [
-        lines(&[site.path("events.jsonl")]),
-        lines(&with_rotated(&site, "rotated.jsonl")),
-        receiver.taken(),
-        lines(&[site.path("program.jsonl")]),
-    ];
-    for (sink, taken) in SINKS.into_iter().zip(taken) {
-        let count = taken.len();
-        let again = check_taken(sink, taken, &changes);
-        tell(&format!("{sink}: {count} taken, {again} of them again"));
-    }
-    let posts = receiver.all();
-    let failed = posts.iter().filter(|post| post.status >= 300).count();
-    let of_policies = changes
-        .iter()
-        .filter(|stored| matches!(stored.change.kind, ChangeKind::PolicyLost | ChangeKind::PolicyRegained))
-        .count();
-    tell(&format!(
-        "{rounds} kills, {} upgrades of the fleet, {} changes ({of_policies} of policies), {} posts, {failed} failed",
-        site.fleet().upgrades().len(),
-        changes.len(),
-        posts.len()
-    ));
+    check_policy(&site);
+    check_sinks(&site, &receiver, &changes);
+    tell(&format!("{rounds} kills, {} upgrades of the fleet", site.fleet().upgrades().len()));
 
     // The counters outlived every kill, too.
     site.write("versweep.toml", &site.config("schedule = 'never'", 8));
