@@ -59,5 +59,5 @@ fn a_second_daemon_on_a_store_refuses_and_the_first_goes_on() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     let holder = format!("is in use by another versweep (process {}): stop that one", daemon.pid());
     assert!(said.contains(&holder), "{said}");
-    assert_eq!(daemon.page("/-/ready").trim_end(), "ready");
+    assert!(daemon.page("/-/ready").contains("ready"), "the first one goes on");
 }
