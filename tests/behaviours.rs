@@ -220,3 +220,5 @@ mod web;
 #[cfg(test)]
 #[path = "behaviours/web_daemon.rs"]
 mod web_daemon;
+#[path = "behaviours/trouble.rs"]
+mod trouble;
