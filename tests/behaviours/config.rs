@@ -403,6 +403,26 @@ fn profiles_of_the_users_folder_are_known_platforms() {
 }
 
 #[test]
+fn an_example_that_does_not_hold_is_told_with_file_profile_and_both_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let frr = fs::read_to_string("src/platform/frr.toml").unwrap();
+    let wrong = frr.replacen("version = \"", "version = \"0", 1);
+    assert_ne!(frr, wrong);
+    fs::create_dir(folder.path().join("platforms")).unwrap();
+    let path = folder.path().join("platforms/mine.toml");
+    fs::write(&path, wrong).unwrap();
+    let text = "[platforms]\npath = 'platforms'";
+    let errors = config::draft_str(&folder.path().join("versweep.toml"), text, NO_ENVIRONMENT)
+        .finish()
+        .unwrap_err()
+        .to_string();
+    let (before, after) =
+        errors.split_once(": example: `version` should be 0").unwrap_or_else(|| panic!("{errors}"));
+    assert!(before.starts_with(&format!("{}:", path.display())), "{errors}");
+    assert!(after.contains(", but ") && after.contains(" is read"), "{errors}");
+}
+
+#[test]
 fn an_alias_means_its_platform() {
     let config = good(
         "[defaults]\nplatform = 'IOS_XR'\n[[sweep]]\nname = 'a'\nevery = '1m'\nselect.platform = 'iosxr'",
