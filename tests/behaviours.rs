@@ -215,10 +215,11 @@ mod sweep;
 #[path = "behaviours/transport_conformance.rs"]
 mod transport_conformance;
 #[cfg(test)]
+#[path = "behaviours/trouble.rs"]
+mod trouble;
+#[cfg(test)]
 #[path = "behaviours/web.rs"]
 mod web;
 #[cfg(test)]
 #[path = "behaviours/web_daemon.rs"]
 mod web_daemon;
-#[path = "behaviours/trouble.rs"]
-mod trouble;
