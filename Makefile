@@ -10,9 +10,10 @@ TOOLS := target/tools
 # How long each fuzz target runs, and which.
 FUZZ_SECONDS := 300
 FUZZ_TARGETS := screen prompt chatter manners known_hosts ssh_config parse config
-# Real servers that the tests talk to, and what the boot test boots in. The browser comes with the tests that look.
+# Real servers that the tests talk to, what the boot test boots in, and the browser that looks at the pages.
 PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server openssl prometheus \
-  prometheus-alertmanager python3-venv systemd systemd-container fish groff lintian man-db zsh
+  prometheus-alertmanager python3-venv systemd systemd-container fish groff lintian man-db zsh chromium chromium-driver \
+  fonts-dejavu-core
 
 .PHONY: help
 help: ## lists the targets
@@ -38,8 +39,15 @@ unit: ## all tests that need nothing but a compiler
 	cargo test --locked
 
 .PHONY: real
-real: packages target/venv/.made $(TOOLS)/bin/cargo-deb ## all tests against real servers
+real: packages target/venv/.made target/pages/node_modules/.package-lock.json $(TOOLS)/bin/cargo-deb ## all tests against real servers
 	cargo test --locked --test real -- --ignored --test-threads=2
+
+# The rules of accessibility that the pages are held against; the pictures of them lie beside it.
+target/pages/node_modules/.package-lock.json: tests/pages/package-lock.json
+	@command -v npm >/dev/null || bash tests/support/packages.sh nodejs npm
+	mkdir -p target/pages && cp tests/pages/package*.json target/pages/
+	cd target/pages && npm ci --silent --ignore-scripts --no-audit --no-fund
+	touch $@
 
 # Python programs that the tests talk to, by others; they touch nothing outside this folder.
 target/venv/.made: tests/support/requirements.txt

@@ -1,4 +1,4 @@
-//! What a page of `/api/v1/devices` costs with 50,000 devices: server and client in one thread, so that the time is the
+//! What a page of `/api/v1/devices` costs with 50,000 devices, and the pages that people look at: server and client in one thread, so that the time is the
 //! CPU of both. Only the index of a new snapshot is made by a thread beside it, which the request waits for.
 
 #![expect(clippy::expect_used, reason = "a bench that can't be set up can only end")]
@@ -20,6 +20,8 @@ use versweep::clock::SystemClock;
 use versweep::http::{App, Readiness, serve};
 use versweep::known::{DeviceState, Snapshot};
 use versweep::metrics::{Exporter, Live};
+use versweep::version::Version;
+use versweep::web_config::{Keeper, WebConfig};
 
 #[path = "support/fleet.rs"]
 mod fleet;
@@ -73,14 +75,24 @@ async fn client(snapshot: Arc<ArcSwap<Snapshot>>) -> Client {
         store: PathBuf::from("/nonexistent"),
         outbox: watch::channel(0).1,
         platforms: Arc::new(Arc::default),
+        config: Arc::new(|| "".into()),
+        web: Arc::default(),
+        keeper: Arc::new(Keeper::new(None, WebConfig::default()).expect("random numbers")),
     };
     tokio::spawn(serve(vec![listener], app, CancellationToken::new()));
     Client(BufReader::new(TcpStream::connect(address).await.expect("a connection")))
 }
 
-fn get(runtime: &Runtime, client: &mut Client) {
-    let body = runtime.block_on(client.get(PAGE));
-    assert!(body.len() > 10_000, "{}", String::from_utf8_lossy(&body));
+/// The pages that show the whole fleet.
+const PAGES: [&str; 4] =
+    ["/", "/?q=access&label=role=access", "/devices?q=access&sort=-version&page=200", "/drift"];
+
+/// The most that a page may have.
+const PAGE_MAX: usize = 200 * 1024;
+
+fn get(runtime: &Runtime, client: &mut Client, path: &str) {
+    let body = runtime.block_on(client.get(path));
+    assert!(body.len() > 2_000, "{}", String::from_utf8_lossy(&body));
     black_box(body);
 }
 
@@ -92,34 +104,65 @@ fn pages(criterion: &mut Criterion) {
     let mut client = runtime.block_on(client(Arc::clone(&snapshot)));
     let mut group = criterion.benchmark_group("100 of 50,000 devices, searched, filtered and sorted");
     group.sample_size(30);
-    group.bench_function("same snapshot", |bencher| bencher.iter(|| get(&runtime, &mut client)));
+    group.bench_function("same snapshot", |bencher| bencher.iter(|| get(&runtime, &mut client, PAGE)));
     let round = Cell::new(0);
+    let news = || sweep_on(&snapshot, &round);
     group.bench_function("a new snapshot, 512 devices visited since", |bencher| {
-        bencher.iter_batched(
-            || {
-                round.set(round.get() + 1);
-                let mut devices = snapshot.load().devices.clone();
-                for number in 0..VISITED {
-                    let place = (round.get() * VISITED + number) % DEVICES;
-                    devices[place] = visited(&devices[place], round.get());
-                }
-                snapshot.store(Arc::new(Snapshot { devices, ..Snapshot::default() }));
-            },
-            |()| get(&runtime, &mut client),
-            BatchSize::PerIteration,
-        );
+        bencher.iter_batched(news, |()| get(&runtime, &mut client, PAGE), BatchSize::PerIteration);
     });
+    let anew = || {
+        let devices = (0..DEVICES).map(state).collect();
+        snapshot.store(Arc::new(Snapshot { devices, ..Snapshot::default() }));
+    };
     group.bench_function("the first of a new inventory", |bencher| {
-        bencher.iter_batched(
-            || {
-                let devices = (0..DEVICES).map(state).collect();
-                snapshot.store(Arc::new(Snapshot { devices, ..Snapshot::default() }));
-            },
-            |()| get(&runtime, &mut client),
-            BatchSize::PerIteration,
-        );
+        bencher.iter_batched(anew, |()| get(&runtime, &mut client, PAGE), BatchSize::PerIteration);
     });
     group.finish();
+    let mut group = criterion.benchmark_group("pages of 50,000 devices");
+    group.sample_size(30);
+    for path in PAGES {
+        let length = runtime.block_on(client.get(path)).len();
+        assert!(length < PAGE_MAX, "{path}: {length} bytes");
+        let of = |what: &str| format!("{path} ({} KiB), {what}", length.div_ceil(1024));
+        group.bench_function(of("same snapshot"), |bencher| {
+            bencher.iter(|| get(&runtime, &mut client, path));
+        });
+        group.bench_function(of("a new snapshot"), |bencher| {
+            bencher.iter_batched(news, |()| get(&runtime, &mut client, path), BatchSize::PerIteration);
+        });
+    }
+    let apart = || {
+        let own = |number: usize| {
+            let mut own = DeviceState::clone(&state(number));
+            if let Some(facts) = &mut own.known.facts {
+                facts.reading.facts.version = Version::new(format!("17.{number}.4"));
+            }
+            Arc::new(own)
+        };
+        snapshot
+            .store(Arc::new(Snapshot { devices: (0..DEVICES).map(own).collect(), ..Snapshot::default() }));
+    };
+    group.bench_function(
+        "/, the first of a new inventory, every device on a version of its own",
+        |bencher| {
+            bencher.iter_batched(apart, |()| get(&runtime, &mut client, "/"), BatchSize::PerIteration);
+        },
+    );
+    group.bench_function("/, the first of a new inventory", |bencher| {
+        bencher.iter_batched(anew, |()| get(&runtime, &mut client, "/"), BatchSize::PerIteration);
+    });
+    group.finish();
+}
+
+/// A snapshot in which the next devices in turn were visited since.
+fn sweep_on(snapshot: &ArcSwap<Snapshot>, round: &Cell<usize>) {
+    round.set(round.get() + 1);
+    let mut devices = snapshot.load().devices.clone();
+    for number in 0..VISITED {
+        let place = (round.get() * VISITED + number) % DEVICES;
+        devices[place] = visited(&devices[place], round.get());
+    }
+    snapshot.store(Arc::new(Snapshot { devices, ..Snapshot::default() }));
 }
 
 /// The device with a later visit.

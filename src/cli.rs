@@ -23,6 +23,7 @@ mod logging;
 mod man;
 mod parse;
 mod past;
+mod plan;
 mod platforms;
 mod probe;
 mod report;
@@ -58,6 +59,8 @@ enum Moving {
     Sweep(sweep::Args),
     /// Visit one device and explain every stage
     Probe(probe::Args),
+    /// Tell how long each sweep will take, and what it waits for
+    Plan(plan::Args),
     /// Look at every inventory source now and show what they come to
     Inventory(inventory::Args),
     /// Ask a running daemon for its devices
@@ -189,6 +192,7 @@ impl Moving {
             Self::Run(args) => args.run(stop).await,
             Self::Sweep(args) => args.run(stop).await,
             Self::Probe(args) => args.run(stop).await,
+            Self::Plan(args) => args.run(stop).await,
             Self::Inventory(args) => args.run(stop).await,
             Self::Devices(args) => devices::run(args).await.map(|()| Exit::Done),
             Self::Changes(args) => changes::run(args).await.map(|()| Exit::Done),

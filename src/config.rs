@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,13 +31,16 @@ mod peer;
 mod policies;
 mod relabel;
 mod secrets;
+mod shown;
 mod sinks;
 mod ssh_file;
 mod sweeps;
 mod tables;
+mod web;
 
 pub use self::policies::{Policies, PolicySource, fetched_policies};
 pub use self::sinks::{SinkConfig, SinkKind};
+pub use self::web::{ExternalUrl, Web, WebFlags, listen_address, prefix};
 pub use crate::document::Problems as ConfigErrors;
 
 /// The most workers: beyond it one process has no file descriptors for their connections anyway.
@@ -59,8 +61,10 @@ const DEFAULT_KEEP_HISTORY: Duration = Duration::from_secs(400 * 86_400);
 pub struct Config {
     /// The file it came from.
     pub path: PathBuf,
-    /// Addresses of the HTTP server.
-    pub listen: Vec<SocketAddr>,
+    /// The file's text as others may see it.
+    pub shown: Arc<str>,
+    /// The HTTP server.
+    pub web: Web,
     /// The database file.
     pub store: PathBuf,
     /// How long history, changes and sweeps are kept.
@@ -155,6 +159,8 @@ struct Surroundings<'a> {
     folder: &'a Path,
     /// The value of an environment variable.
     environment: &'a dyn Fn(&str) -> Option<String>,
+    /// What the command line says.
+    flags: &'a WebFlags,
 }
 
 /// Reads a configuration file and the secrets and profiles that it names. Nothing is changed or kept by it, so it can be
@@ -169,11 +175,17 @@ pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
 /// Like [`load`], for those who want to go on in spite of errors.
 #[must_use]
 pub fn draft(path: &Path) -> Draft {
+    draft_with(path, &WebFlags::default())
+}
+
+/// Like [`draft`], with what the command line says over it.
+#[must_use]
+pub fn draft_with(path: &Path, flags: &WebFlags) -> Draft {
     let environment = |name: &str| std::env::var(name).ok();
     match read_text(path, FILE_MAX) {
-        Ok(text) => draft_str(path, &text, &environment),
+        Ok(text) => draft_text(path, &text, &environment, flags),
         Err(problem) => {
-            let mut draft = draft_str(path, "", &environment);
+            let mut draft = draft_text(path, "", &environment, flags);
             let file = path.display().to_string();
             draft.problems.0.push(Problem {
                 file,
@@ -189,12 +201,26 @@ pub fn draft(path: &Path) -> Draft {
 /// `path` names the file in messages, and its folder is where relative paths start.
 #[must_use]
 pub fn draft_str(path: &Path, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Draft {
+    draft_text(path, text, environment, &WebFlags::default())
+}
+
+fn draft_text(
+    path: &Path,
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+    flags: &WebFlags,
+) -> Draft {
     let document = Document::new(&path.display().to_string(), text);
     let folder = path.parent().unwrap_or(Path::new(""));
-    let around = Surroundings { folder, environment };
+    let around = Surroundings { folder, environment, flags };
     let table = document.parse();
-    let config = read(path, &document.root(table.as_ref()), &around);
-    Draft { config, problems: document.into_problems() }
+    let mut config = read(path, &document.root(table.as_ref()), &around);
+    let problems = document.into_problems();
+    // In a configuration with mistakes a secret may stand anywhere.
+    if problems.is_empty() {
+        config.shown = shown::shown(text).into();
+    }
+    Draft { config, problems }
 }
 
 /// The tables that a configuration may have.
@@ -256,7 +282,8 @@ fn read(path: &Path, root: &Section<'_>, around: &Surroundings<'_>) -> Config {
 
     Config {
         path: path.to_owned(),
-        listen: tables::listen(root, vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9948))]),
+        shown: "".into(),
+        web: web::web(root, around, &mut warnings),
         known_hosts: tables::path(&ssh, "known_hosts", folder, || store_path.with_file_name("known_hosts")),
         extra_known_hosts,
         keep_history: tables::duration(&store, "keep_history", DEFAULT_KEEP_HISTORY, [DAY, 36_500 * DAY]),

@@ -24,7 +24,7 @@ use crate::event::Fold;
 use crate::observation::SweepId;
 use crate::sink::Lent;
 use crate::status::SinkStatus;
-use crate::store::{Outbox, Standing, StoreError};
+use crate::store::{Outbox, Settled, Standing, StoreError};
 
 /// How long an event is tried before it is given up. Time in which versweep doesn't run is not counted, nor is what a
 /// clock that is set makes of it.
@@ -75,6 +75,7 @@ pub fn start(
         pauses: HashMap::new(),
         refusers: HashSet::new(),
         folds: HashMap::new(),
+        unwritten: None,
         tries: 0,
         failures: 0,
         failing: false,
@@ -95,6 +96,8 @@ struct Courier {
     refusers: HashSet<DeviceId>,
     /// How the sweeps of the last events are folded.
     folds: HashMap<SweepId, Fold>,
+    /// What became of some events, where the store didn't take it yet.
+    unwritten: Option<Settled>,
     /// Tries in vain since the sink last took something, and how long they have lasted.
     tries: u32,
     waited: Duration,

@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::activity::{Note, Notes, OnDemand};
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::config::Config;
+use crate::config::{Config, WebFlags};
 use crate::http::{self, App, ConfirmRequest, Readiness, ReloadRequest};
 use crate::known::OpenBreaker;
 use crate::limits;
@@ -31,6 +31,7 @@ use crate::sweep::{Engine, Lanes, Stop};
 use crate::transport::ssh::{SshTransport, tune_process};
 
 mod couriers;
+mod forecasts;
 mod live;
 mod notify;
 mod policies;
@@ -39,17 +40,19 @@ mod reload;
 mod requests;
 mod rooms;
 mod shelf;
+mod surface;
 mod told;
 mod watchdog;
 mod world;
 
 use couriers::Couriers;
-use live::{HeldOff, read_live, read_platforms};
+use live::{HeldOff, read_config, read_live, read_platforms};
 use refresh::Lookouts;
 use reload::Reloader;
 use rooms::{Rooms, Shared};
 use shelf::Arrival;
 pub use shelf::{Ask, PATIENCE};
+use surface::Surface;
 pub use world::{Before, World};
 
 /// How long servers whose devices are not known are waited for at a start: half of what the unit gives for it.
@@ -68,6 +71,7 @@ pub struct Daemon {
     couriers: Couriers,
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
+    surface: Surface,
     hangup: Signal,
 }
 
@@ -78,15 +82,28 @@ impl Daemon {
     /// Whatever keeps the daemon from starting: [`ConfigErrors`](crate::config::ConfigErrors), a port in use, a store
     /// that can't be opened, too few file descriptors for the worker cap.
     pub async fn build(path: &Path, stop: &CancellationToken) -> anyhow::Result<Option<Self>> {
+        Self::build_with(path, WebFlags::default(), stop).await
+    }
+
+    /// Like [`Daemon::build`], with what the command line says over the file.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn build_with(
+        path: &Path,
+        flags: WebFlags,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Self>> {
         // Before all that takes time: an early SIGHUP would end the process.
         let hangup = signal(SignalKind::hangup()).context("SIGHUP can't be listened for")?;
         tune_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let world = World::load(path, &clock, &Before::Kept)?;
+        let world = World::load_with(path, &flags, &clock, &Before::Kept)?;
         let config = Arc::clone(&world.config);
         limits::require_open_files(files(&config))
             .with_context(|| format!("{}: workers.max = {}", path.display(), config.workers))?;
-        let listeners = bind(&config.listen).await?;
+        let listeners = surface::listeners(&config.web).await?;
+        let surface = Surface::new(flags, &config.web)?;
         let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let (recorder, couriers) = open_store(&world, &clock)?;
         let Some(world) = stop.run_until_cancelled(world.asked(Ask::Unknown, ASKED_AT_START)).await else {
@@ -111,6 +128,7 @@ impl Daemon {
             couriers,
             listeners,
             addresses,
+            surface,
             hangup,
         }))
     }
@@ -126,7 +144,8 @@ impl Daemon {
     /// # Errors
     /// Whatever the daemon can't go on without: the recorder, a sweep, the alarm clock.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let Self { path, clock, world, engine, recorder, couriers, listeners, addresses, hangup } = self;
+        let Self { path, clock, world, engine, recorder, couriers, listeners, addresses, surface, hangup } =
+            self;
         let RecorderHandle { notes, snapshot, outbox, pulse, mut done } = recorder;
         let alarms = Alarms::start().await?;
         let sweeps_stop = Stop::default();
@@ -149,18 +168,13 @@ impl Daemon {
         let policies = rooms.keep_policies(reload_status.clone());
         let (readiness, readiness_seen) = watch::channel(Readiness::Loading);
         let exporter = Arc::new(ArcSwap::from_pointee(exporter(&world.load().config)));
+        let held_off = HeldOff::new(&snapshot, &clock);
         let app = App {
             snapshot: Arc::clone(&snapshot),
             sweeps: rooms.handles(),
             on_demand,
             exporter: Arc::clone(&exporter),
-            live: read_live(
-                &world,
-                &engine,
-                couriers.board(),
-                (reload_status, policies),
-                HeldOff::new(&snapshot, &clock),
-            ),
+            live: read_live(&world, &engine, couriers.board(), (reload_status, policies), held_off),
             reload: reload_requests,
             confirm: confirmations,
             readiness: readiness_seen,
@@ -169,6 +183,9 @@ impl Daemon {
             store: world.load().config.store.clone(),
             outbox,
             platforms: read_platforms(&world),
+            config: read_config(&world),
+            web: Arc::clone(&surface.web),
+            keeper: Arc::clone(&surface.keeper),
         };
         let http_stop = CancellationToken::new();
         let server = tokio::spawn(http::serve(listeners, app, http_stop.clone()));
@@ -179,7 +196,7 @@ impl Daemon {
         announce_ready(&world.load(), &addresses);
 
         let mut reloader =
-            Reloader { path, clock, world, engine, notes, exporter, reloaded, lookouts, couriers };
+            Reloader { path, clock, world, engine, notes, exporter, reloaded, lookouts, couriers, surface };
         let asked = Asked { hangup, reload: reload_asked, confirm: confirmed, arrived };
         let ended = live(&mut reloader, &mut rooms, &mut done, asked, &stop).await;
 
@@ -266,18 +283,7 @@ fn tell_unknown(world: &World<SshTransport>) {
 
 /// Files that a daemon of this configuration may have open at once.
 fn files(config: &Config) -> usize {
-    config.workers + http::CONNECTIONS_MAX + limits::FILES_BESIDE_VISITS
-}
-
-async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
-    let mut listeners = Vec::new();
-    for address in addresses {
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("can't listen on {address} (web.listen): is another versweep running, or another program on this port?")
-        })?;
-        listeners.push(listener);
-    }
-    Ok(listeners)
+    config.workers + config.web.connections + limits::FILES_BESIDE_VISITS
 }
 
 /// Opens the store and starts what feeds on it: the recorder, and a courier for each sink.

@@ -68,7 +68,7 @@ pub enum Action {
     /// All commands are answered: their outputs, in order. The logout has been sent; its questions are still answered.
     Done(Vec<String>),
     /// The conversation can't go on: what happened and what to do, and the line that the device said of it, where it said
-    /// one. The line is free of control characters and not cut: a secret that it may hold is to be taken out before.
+    /// one. The line is neither cut nor made printable: a secret that it may hold is to be taken out before.
     Fail(FailureKind, String, String),
 }
 

@@ -2,8 +2,10 @@
 //! triggers; it never writes to the store. Sockets are bound by the caller.
 
 mod api;
+mod entrance;
 mod index;
 mod lifecycle;
+mod lobby;
 mod pages;
 mod problem;
 mod readers;
@@ -13,27 +15,25 @@ mod streams;
 mod tag;
 mod view;
 
-pub use server::{CONNECTIONS_MAX, serve};
+pub use server::serve;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{FromRef, Request};
+use axum::extract::FromRef;
 use axum::http::Uri;
 use axum::http::header::{self, HeaderName, HeaderValue};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
-use http_body_util::Limited;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::{OnDemand, SweepHandle};
 use crate::clock::Clock;
+use crate::config::Web;
 use crate::http::index::Indexes;
 use crate::http::problem::Refusal;
 use crate::http::readers::Readers;
@@ -41,9 +41,7 @@ use crate::http::streams::Streams;
 use crate::known::Snapshot;
 use crate::metrics::{Exporter, Live};
 use crate::platform::Platforms;
-
-/// The largest request body, whether its length is told first or not.
-const BODY_MAX: usize = 64 * 1024;
+use crate::web_config::Keeper;
 
 /// How far the daemon has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,6 +71,9 @@ pub struct ConfirmRequest {
 
 /// Reads the present state of the daemon. The sweeps are filled in from the handles.
 pub type ReadLive = Arc<dyn Fn() -> Live + Send + Sync>;
+
+/// Reads the present configuration as others may see it.
+pub type ReadConfig = Arc<dyn Fn() -> Arc<str> + Send + Sync>;
 
 /// Reads the platforms of the present configuration.
 pub type ReadPlatforms = Arc<dyn Fn() -> Arc<Platforms> + Send + Sync>;
@@ -104,6 +105,12 @@ pub struct App {
     pub outbox: watch::Receiver<i64>,
     /// How platforms name and order their versions.
     pub platforms: ReadPlatforms,
+    /// The configuration's text, for `/config`.
+    pub config: ReadConfig,
+    /// The web surface, exchanged by a reload.
+    pub web: Arc<ArcSwap<Web>>,
+    /// Who may come in.
+    pub keeper: Arc<Keeper>,
 }
 
 /// What requests are answered from.
@@ -132,16 +139,13 @@ impl FromRef<Arc<Desk>> for App {
     }
 }
 
-/// The other end of the connection that a request came by.
-#[derive(Debug, Clone, Copy)]
-struct Peer(SocketAddr);
-
 fn router(desk: Arc<Desk>) -> Router {
     let app = desk.app.clone();
     let reading = Router::new()
         .route("/metrics", get(scrape::metrics))
         .route("/probe", get(scrape::probe))
         .route("/sd", get(api::discovery))
+        .route("/config", get(lifecycle::config))
         .merge(api::reading())
         .merge(pages::reading())
         .route_layer(middleware::from_fn_with_state(app.clone(), lifecycle::once_loaded));
@@ -150,8 +154,8 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/-/sweep", post(lifecycle::sweep))
         .route("/-/inventory/confirm", post(lifecycle::confirm))
         .merge(api::acting())
-        .route_layer(middleware::from_fn_with_state(app, lifecycle::once_loaded))
-        .route_layer(middleware::from_fn(lifecycle::from_this_host));
+        .route_layer(middleware::from_fn_with_state(app.clone(), lifecycle::once_loaded))
+        .route_layer(middleware::from_fn_with_state(app, lifecycle::may_act));
     reading
         .merge(acting)
         .merge(pages::assets())
@@ -159,8 +163,6 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/-/ready", get(lifecycle::ready))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn(small_bodies_only))
-        .layer(middleware::map_response(guard))
         .with_state(desk)
 }
 
@@ -170,17 +172,6 @@ async fn unknown(uri: Uri) -> Response {
 
 async fn wrong_method(uri: Uri) -> Response {
     Refusal::WrongMethod.answer(uri.path())
-}
-
-/// Refuses a body that says it is too large; one that doesn't say is cut off where it becomes so.
-async fn small_bodies_only(request: Request, next: Next) -> Response {
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    match length.map(str::parse::<usize>) {
-        Some(Ok(..=BODY_MAX)) | None => {
-            next.run(request.map(|body| Body::new(Limited::new(body, BODY_MAX)))).await
-        }
-        Some(_) => Refusal::BodyTooLarge { max: BODY_MAX }.answer(request.uri().path()),
-    }
 }
 
 /// Headers on every answer: no script, no frame, no guessing of types, no copies of what is true for a moment only.

@@ -26,6 +26,7 @@ pub mod dialogue;
 pub mod diff;
 pub mod dispatch;
 pub mod document;
+pub mod forecast;
 pub mod holdoff;
 pub mod parse;
 pub mod platform;
@@ -45,6 +46,7 @@ pub mod sink;
 pub mod source;
 pub mod store;
 pub mod transport;
+pub mod web_config;
 
 // floor 3: motion
 pub mod activity;

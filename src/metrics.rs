@@ -25,7 +25,8 @@ use tokio::task::spawn_blocking;
 use crate::known::{DeviceState, Snapshot};
 use crate::metrics::page::{Part, PartWriter};
 use crate::status::{
-    FetchStatus, GateStatus, LimitStatus, ReloadStatus, SinkStatus, SourceStatus, SweepStatus, Waiting,
+    FetchStatus, GateStatus, LimitStatus, ReloadStatus, SinkStatus, SourceStatus, SweepForecast, SweepStatus,
+    Waiting,
 };
 
 /// The one content type of the text format, exactly as the format's description has it.
@@ -42,6 +43,8 @@ pub struct Live {
     pub build: BuildInfo,
     /// Each `[[sweep]]` by name, with what it is doing.
     pub sweeps: Vec<(Arc<str>, SweepStatus)>,
+    /// How long sweeps are expected to take, where that can be told.
+    pub forecasts: Vec<SweepForecast>,
     /// The cap on devices visited at once, and how much of it is in use.
     pub workers: Workers,
     /// The gate of each credential that was used or has a budget.

@@ -54,6 +54,9 @@ pub enum ParseError {
         /// The marker's pattern.
         marker: String,
     },
+    /// The answer ends within the line that gives the version: it may have been cut there.
+    #[error("the answer ends within the line of the version: it may be cut; nothing was read from it")]
+    Cut,
     /// No version pattern matched.
     #[error("no version pattern of {platform} matches: check `platform`, or add a pattern to a profile")]
     NoVersion {
@@ -91,6 +94,7 @@ impl ParseError {
             Self::Empty
             | Self::TooLong { .. }
             | Self::Truncated { .. }
+            | Self::Cut
             | Self::NoVersion { .. }
             | Self::Unrecognised
             | Self::Ambiguous { .. }
@@ -120,19 +124,22 @@ pub fn parse(profile: &Profile, output: &str) -> Result<Reading, ParseError> {
         return Err(refusal::refusal(Some(profile), answer)
             .unwrap_or_else(|| ParseError::NoVersion { platform: profile.key.to_string() }));
     };
+    if pattern.may_be_cut(version, answer) {
+        return Err(ParseError::Cut);
+    }
     check_one_version(pattern, version, answer)?;
     check_nothing_earlier(profile, version, answer)?;
     check_whole(profile, answer)?;
     let version = printable(version).ok_or(ParseError::BadValue { field: Field::Version.as_str() })?;
     check_one_host(profile, answer)?;
-    let read = |field| first(profile, field, answer).and_then(|(_, value)| printable(value));
+    let read = |field| first_whole(profile, field, answer).and_then(printable);
     let facts = Facts {
         version: Version::new(version),
         model: read(Field::Model),
         serial: read(Field::Serial),
         hostname: read(Field::Hostname),
         image: read(Field::Image),
-        uptime: first(profile, Field::Uptime, answer).and_then(|(_, text)| uptime::uptime(text)),
+        uptime: first_whole(profile, Field::Uptime, answer).and_then(uptime::uptime),
         more: lists::more(profile, answer, read(Field::NextBoot)),
     };
     let (platform, pattern) = (profile.key.clone(), pattern.name.clone());
@@ -193,6 +200,23 @@ fn first<'p, 't>(profile: &'p Profile, field: Field, answer: &'t str) -> Option<
         .iter()
         .filter(|pattern| pattern.fields.contains(&field))
         .find_map(|pattern| values(pattern, field, answer).next().map(|value| (pattern, value)))
+}
+
+/// What the first pattern reads that reads the field at all; nothing where that may have been cut.
+fn first_whole<'t>(profile: &Profile, field: Field, answer: &'t str) -> Option<&'t str> {
+    first(profile, field, answer)
+        .filter(|(pattern, value)| !pattern.may_be_cut(value, answer))
+        .map(|(_, value)| value)
+}
+
+impl Pattern {
+    /// Whether nothing but blanks follows this piece of the answer: where an answer was cut within a line, its last value
+    /// is less than the device said. A line end behind it says that it is whole.
+    fn may_be_cut(&self, value: &str, answer: &str) -> bool {
+        let end = value.as_ptr().addr() - answer.as_ptr().addr() + value.len();
+        let behind = answer.get(end..).unwrap_or_default();
+        !self.unterminated && behind.bytes().all(|byte| matches!(byte, b' ' | b'\t'))
+    }
 }
 
 /// All that a pattern reads for the field: trimmed, not empty, not among what it rejects.

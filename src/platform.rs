@@ -69,10 +69,19 @@ impl Profile {
         };
         let quoted = |text: &str| text.chars().map(escape).collect::<String>();
         // Two vendors are listed with what comes behind the release as an update: `21.4:r3-s3`, `10.2.7:h8`.
+        // Junos Evolved is listed as a product of its own, without the suffix.
+        let evolved = version.as_str().strip_suffix("-EVO").filter(|_| self.scheme == Scheme::Junos);
+        let product = if evolved.is_some() { format!("{product}_os_evolved") } else { product.clone() };
+        // No list has the letter that some devices print before the number.
+        let number = evolved.unwrap_or(version.as_str());
+        let number = number
+            .strip_prefix('v')
+            .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+            .unwrap_or(number);
         let (release, update) = match self.scheme {
-            Scheme::Junos => split_before(version.as_str(), char::is_alphabetic),
-            Scheme::Panos => version.as_str().split_once('-').unwrap_or((version.as_str(), "*")),
-            _ => (version.as_str(), "*"),
+            Scheme::Junos => split_before(number, char::is_alphabetic),
+            Scheme::Panos => number.split_once('-').unwrap_or((number, "*")),
+            _ => (number, "*"),
         };
         // Junos prints the build behind a dot, which no list names.
         let update =
@@ -133,6 +142,8 @@ pub(crate) struct Pattern {
     pub(crate) name: String,
     pub(crate) regex: Regex,
     pub(crate) reject: Option<Regex>,
+    /// Whether a value is whole even where the answer ends with it, without a line end.
+    pub(crate) unterminated: bool,
     pub(crate) fields: Vec<Field>,
 }
 
@@ -248,6 +259,13 @@ impl Platforms {
     #[must_use]
     pub fn builtin() -> Self {
         builtin::platforms()
+    }
+
+    /// The same, shared with nobody: each call's patterns are compiled anew, for measuring what that costs.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn builtin_anew() -> Self {
+        builtin::anew()
     }
 
     /// Lays the user's profiles over these: a profile of a known key replaces it, another one is added. The examples

@@ -1,5 +1,6 @@
 //! One device, once: log in, ask, read. The sweep and `versweep probe` call the same function.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout};
@@ -104,7 +105,7 @@ impl<T: Transport> Prober<T> {
     fn read(&self, choice: &PlatformChoice, outputs: Vec<String>, trace: &mut Trace) -> Outcome {
         trace.enter(Stage::Parse);
         let text = outputs.join("\n");
-        let read = self.reading(choice, &text);
+        let read = self.reading(choice, &ended(&text));
         let shown = trace.redacted(text.clone());
         let read = if shown == text { read } else { read.map_err(|f| self.retold(f, choice, &shown)) };
         let raw = RawText::from(shown);
@@ -137,6 +138,12 @@ impl<T: Transport> Prober<T> {
         };
         read.map_err(|error| Failure::new(error.kind(), Stage::Parse, error.to_string()))
     }
+}
+
+/// The answer with a line end: it has ended in good order, so that its last line is whole even where the device sends no
+/// line end behind it. An answer that breaks off is a failure and doesn't come this far.
+fn ended(text: &str) -> Cow<'_, str> {
+    if text.ends_with('\n') { Cow::Borrowed(text) } else { Cow::Owned(format!("{text}\n")) }
 }
 
 /// The platform that the device was found to have. It is forgotten after a visit in which the answer did not fit: that

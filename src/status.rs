@@ -1,6 +1,7 @@
 //! What the daemon is doing now, and the counters that outlive a restart: plain numbers, for `/metrics` and pages.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::change::ChangeKind;
@@ -101,6 +102,17 @@ pub struct Waiting {
     pub visited: usize,
     /// The end of their sweep's blackout.
     pub blackout: usize,
+}
+
+/// How long a sweep is expected to take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepForecast {
+    /// The `[[sweep]]`'s name.
+    pub sweep: Arc<str>,
+    /// A run that visits all its devices.
+    pub expected: Duration,
+    /// The shortest time from one due run to the next; absent where none is scheduled.
+    pub period: Option<Duration>,
 }
 
 /// One inventory source, as the outside sees it.

@@ -33,7 +33,7 @@ pub use self::error::StoreError;
 pub use self::history::{ChangeFilter, ChangeRow, PastVersion, VersionRow};
 pub use self::letters::{Again, DEAD_MAX, Held, Letter, LetterState, MailRoom, Settled, Undelivered};
 pub use self::outbox::{Outbox, Pile, Standing, rename_sinks};
-pub use self::read::{HistoryRange, ROWS_MAX, Reader, StoredChange, StoredRaw};
+pub use self::read::{HistoryRange, LastVisitTook, ROWS_MAX, Reader, StoredChange, StoredRaw};
 use crate::change::Change;
 use crate::clock::Timestamp;
 use crate::device::{DeviceId, Labels, PlatformKey};

@@ -17,6 +17,9 @@ pub use windows::{BadWindow, Window, Windows};
 /// The shortest period of a sweep: the alarm clock beneath works in whole seconds.
 pub const SHORTEST_PERIOD: Duration = Duration::from_secs(1);
 
+/// Enough for what is due every quarter of an hour of a working day to show that.
+const INSTANTS_LOOKED_AT: usize = 64;
+
 /// When a sweep is due.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Timetable {
@@ -142,6 +145,21 @@ impl Timetable {
             }
         }
     }
+
+    /// The shortest time from one due run to the next, of those that come after `now`; `None` where none is scheduled.
+    #[must_use]
+    pub fn period(&self, now: Timestamp) -> Option<Duration> {
+        match self {
+            Self::OnDemand => None,
+            Self::Every(period) => Some(*period),
+            Self::Cron(times) => {
+                let instants = std::iter::successors(times.next_after(now), |last| times.next_after(*last));
+                let instants: Vec<Timestamp> = instants.take(INSTANTS_LOOKED_AT).collect();
+                let between = instants.iter().zip(instants.iter().skip(1));
+                between.filter_map(|(one, next)| (*next - *one).to_std().ok()).min()
+            }
+        }
+    }
 }
 
 fn next_in_period(start: Timestamp, period: Duration, now: Timestamp) -> Option<Timestamp> {
@@ -173,6 +191,16 @@ mod tests {
             now = next;
         }
         found
+    }
+
+    #[test]
+    fn its_period_is_the_shortest_time_between_two_runs() {
+        let monday = at("2026-11-23T00:00:00Z");
+        let minutes = |table: &Timetable| table.period(monday).map(|period| period.as_secs() / 60);
+        assert_eq!(minutes(&cron("0 */15 8-18 * * Mon-Fri", Tz::UTC)), Some(15));
+        assert_eq!(minutes(&cron("0 0 3 * * *", Tz::UTC)), Some(24 * 60));
+        assert_eq!(minutes(&Timetable::Every(Duration::from_secs(300))), Some(5));
+        assert_eq!(minutes(&Timetable::OnDemand), None);
     }
 
     #[test]

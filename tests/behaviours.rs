@@ -1,6 +1,9 @@
 //! How versweep behaves, one file per behaviour; nothing here needs an installed server.
 
 #[cfg(test)]
+#[path = "support/authority.rs"]
+mod authority;
+#[cfg(test)]
 #[path = "support/daemon.rs"]
 mod daemon;
 #[cfg(test)]
@@ -12,6 +15,9 @@ mod events;
 #[cfg(test)]
 #[path = "support/fleet.rs"]
 mod fleet;
+#[cfg(test)]
+#[path = "support/hostile_fleet.rs"]
+mod hostile_fleet;
 #[cfg(test)]
 #[path = "support/kept.rs"]
 mod kept;
@@ -140,6 +146,9 @@ mod pages;
 #[path = "behaviours/parse.rs"]
 mod parse;
 #[cfg(test)]
+#[path = "behaviours/plan.rs"]
+mod plan;
+#[cfg(test)]
 #[path = "behaviours/policy.rs"]
 mod policy;
 #[cfg(test)]
@@ -205,3 +214,12 @@ mod sweep;
 #[cfg(test)]
 #[path = "behaviours/transport_conformance.rs"]
 mod transport_conformance;
+#[cfg(test)]
+#[path = "behaviours/trouble.rs"]
+mod trouble;
+#[cfg(test)]
+#[path = "behaviours/web.rs"]
+mod web;
+#[cfg(test)]
+#[path = "behaviours/web_daemon.rs"]
+mod web_daemon;

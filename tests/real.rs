@@ -4,6 +4,12 @@
 #[path = "support/alertmanager.rs"]
 mod alertmanager;
 #[cfg(test)]
+#[path = "support/authority.rs"]
+mod authority;
+#[cfg(test)]
+#[path = "support/browser.rs"]
+mod browser;
+#[cfg(test)]
 #[path = "support/daemon.rs"]
 mod daemon;
 #[cfg(test)]
@@ -12,6 +18,12 @@ mod devices;
 #[cfg(test)]
 #[path = "support/fleet.rs"]
 mod fleet;
+#[cfg(test)]
+#[path = "support/hostile_fleet.rs"]
+mod hostile_fleet;
+#[cfg(test)]
+#[path = "support/kept.rs"]
+mod kept;
 #[cfg(test)]
 #[path = "support/prometheus.rs"]
 mod prometheus_server;
@@ -61,11 +73,17 @@ mod legacy;
 #[path = "real/login.rs"]
 mod login;
 #[cfg(test)]
+#[path = "real/mixin.rs"]
+mod mixin;
+#[cfg(test)]
 #[path = "real/odd_servers.rs"]
 mod odd_servers;
 #[cfg(test)]
 #[path = "real/packages.rs"]
 mod packages;
+#[cfg(test)]
+#[path = "real/pages.rs"]
+mod pages;
 #[cfg(test)]
 #[path = "real/prometheus.rs"]
 mod prometheus;
@@ -82,6 +100,9 @@ mod routers;
 #[path = "real/schema.rs"]
 mod schema;
 #[cfg(test)]
+#[path = "real/scrape.rs"]
+mod scrape;
+#[cfg(test)]
 #[path = "real/shells.rs"]
 mod shells;
 #[cfg(test)]
@@ -90,3 +111,6 @@ mod sshd;
 #[cfg(test)]
 #[path = "real/systemd.rs"]
 mod systemd;
+#[cfg(test)]
+#[path = "real/web_config.rs"]
+mod web_config;

@@ -77,7 +77,8 @@ impl Args {
             }
         }
         for sweep in &config.sweeps {
-            let devices = world.inventory.devices.iter().filter(|device| sweep.select.matches(device)).count();
+            let devices =
+                world.inventory.devices.iter().filter(|device| sweep.select.matches(device)).count();
             let when = match &sweep.timetable {
                 Timetable::Cron(times) => format!("at {times}"),
                 Timetable::Every(period) => format!("every {}", HumanDuration(*period)),

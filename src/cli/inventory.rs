@@ -56,7 +56,9 @@ impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         let mut out = io::stdout();
         if let (Some(source), Some(list)) = (&self.confirm, &self.list) {
-            let answer = client::post(&self.url, "/-/inventory/confirm", &[("source", source), ("list", list)]).await?;
+            let answer =
+                client::post(&self.url, "/-/inventory/confirm", &[("source", source), ("list", list)])
+                    .await?;
             line(&mut out, &answer)?;
             return Ok(Exit::Done);
         }
@@ -110,7 +112,10 @@ impl Args {
         }
         line(out, &table.trim_fmt())?;
         let several = inventory.origins.iter().filter(|origins| origins.len() > 1).count();
-        line(out, &format!("{} devices, {several} of them from several sources", world.inventory.devices.len()))?;
+        line(
+            out,
+            &format!("{} devices, {several} of them from several sources", world.inventory.devices.len()),
+        )?;
         let conflicts = inventory.conflicts.iter().map(|conflict| format!("conflict: {conflict}"));
         told(out, conflicts, inventory.conflicts.len())?;
         let dropped: Vec<_> = world.dropped().collect();

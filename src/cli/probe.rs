@@ -51,9 +51,9 @@ impl Args {
         let asked = stop.run_until_cancelled(kit.asked(Ask::Unknown, PATIENCE)).await;
         let Some(kit) = asked else { return Ok(Exit::Failed) };
         let device =
-            kit.inventory.devices.iter().find(|device| device.id.as_str() == self.device).with_context(|| {
-                format!("no device {:?} in the inventory of {}", self.device, self.config.path.display())
-            })?;
+            kit.inventory.devices.iter().find(|device| device.id.as_str() == self.device).with_context(
+                || format!("no device {:?} in the inventory of {}", self.device, self.config.path.display()),
+            )?;
         let sweep = SweepId::starting(SystemClock.now());
         let visit = tokio::select! {
             () = stop.cancelled() => None,

@@ -123,7 +123,11 @@ mod tests {
             "PLANTED_URL" => Some("https://hooks.example.net/planted\n".to_owned()),
             _ => None,
         };
-        let around = Surroundings { folder: Path::new("/nowhere"), environment: &environment };
+        let around = Surroundings {
+            folder: Path::new("/nowhere"),
+            environment: &environment,
+            flags: &Default::default(),
+        };
         let table = document.parse();
         let root = document.root(table.as_ref());
         root.only(&KEYS);

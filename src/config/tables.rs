@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,24 +17,6 @@ use crate::settings::{
 
 /// A profile or a policy is a few kilobytes; a folder of larger files is not one of those.
 const TOML_MAX: u64 = 1024 * 1024;
-
-/// `[web]`: where to listen.
-pub(super) fn listen(root: &Section<'_>, default: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let web = root.section("web");
-    web.only(&["listen"]);
-    let Some(item) = web.get("listen") else { return default };
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for (item, text) in item.texts().unwrap_or_default() {
-        match text.parse() {
-            Ok(address) if addresses.contains(&address) => item.refuse("is named twice", "each address once"),
-            Ok(address) => addresses.push(address),
-            Err(_) => {
-                item.refuse("is not an address", "an IP address and a port, such as \"127.0.0.1:9948\"")
-            }
-        }
-    }
-    addresses
-}
 
 /// A duration of a table, or its default.
 pub(super) fn duration(table: &Section<'_>, key: &str, default: Duration, range: [Duration; 2]) -> Duration {

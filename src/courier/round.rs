@@ -61,6 +61,7 @@ impl Courier {
     }
 
     async fn try_round(&mut self) -> Result<Next, Broken> {
+        self.write_books().await?;
         let handful = self.setup.sink.handful();
         let look =
             move |outbox: &mut Outbox| Ok::<_, StoreError>((outbox.pile(handful)?, outbox.standing()?));
@@ -291,11 +292,19 @@ impl Courier {
     }
 
     async fn settle(&mut self, settled: Settled) -> Result<Standing, Broken> {
-        let settle = move |outbox: &mut Outbox| {
-            outbox.settle(&settled)?;
-            outbox.standing()
-        };
-        Ok(self.outbox.with(settle).await??)
+        self.unwritten = Some(settled);
+        self.write_books().await?;
+        Ok(self.outbox.with(|outbox| outbox.standing()).await??)
+    }
+
+    /// Writes what became of the last events. What a sink has taken it is not told again because the disk was full then:
+    /// the books are kept until they are written, and nothing is carried before.
+    async fn write_books(&mut self) -> Result<(), Broken> {
+        if let Some(settled) = self.unwritten.clone() {
+            self.outbox.with(move |outbox| outbox.settle(&settled)).await??;
+            self.unwritten = None;
+        }
+        Ok(())
     }
 
     /// A sink that has been down for a day: what has waited for it as long is given up.

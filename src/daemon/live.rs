@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::couriers::SinkBoard;
+use super::forecasts::{self, Ground};
 use super::rooms;
 use super::world::World;
 use crate::clock::Clock;
@@ -26,6 +27,12 @@ pub(super) fn read_live(
     (reload, policies): (watch::Receiver<ReloadStatus>, watch::Receiver<Option<FetchStatus>>),
     held_off: HeldOff,
 ) -> http::ReadLive {
+    let forecasts = forecasts::keep(Ground {
+        world: Arc::clone(world),
+        snapshot: Arc::clone(&held_off.snapshot),
+        clock: Arc::clone(&held_off.clock),
+        reloads: reload.clone(),
+    });
     let (world, engine) = (Arc::clone(world), engine.clone());
     // Another path in a later configuration waits for a restart.
     let store = world.load().config.store.clone();
@@ -35,6 +42,7 @@ pub(super) fn read_live(
             workers: Workers { limit: engine.workers, busy: engine.busy },
             gates: engine.gates,
             limits: engine.limits,
+            forecasts: forecasts.borrow().clone(),
             waiting: engine.waiting,
             held_off: held_off.count(&world.config.holdoff),
             sinks: board
@@ -54,6 +62,11 @@ pub(super) fn read_live(
 pub(super) fn read_platforms(world: &Arc<ArcSwap<World<SshTransport>>>) -> http::ReadPlatforms {
     let world = Arc::clone(world);
     Arc::new(move || Arc::clone(&world.load().config.platforms))
+}
+
+pub(super) fn read_config(world: &Arc<ArcSwap<World<SshTransport>>>) -> http::ReadConfig {
+    let world = Arc::clone(world);
+    Arc::new(move || Arc::clone(&world.load().config.shown))
 }
 
 /// Counts the devices that are held off now.

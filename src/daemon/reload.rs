@@ -11,6 +11,7 @@ use super::couriers::Couriers;
 use super::refresh::Lookouts;
 use super::rooms::Rooms;
 use super::shelf::{Ask, PATIENCE};
+use super::surface::Surface;
 use super::world::{Before, World};
 use super::{exporter, files, notify, told};
 use crate::activity::{Note, Notes};
@@ -35,6 +36,7 @@ pub(super) struct Reloader {
     pub(super) reloaded: watch::Sender<ReloadStatus>,
     pub(super) lookouts: Lookouts,
     pub(super) couriers: Couriers,
+    pub(super) surface: Surface,
 }
 
 impl Reloader {
@@ -66,10 +68,11 @@ impl Reloader {
 
     async fn exchange(&mut self, rooms: &mut Rooms<SshTransport>) -> Result<(), String> {
         let (path, clock, old) = (self.path.clone(), Arc::clone(&self.clock), self.world.load_full());
-        let before = Arc::clone(&old);
+        let (before, flags) = (Arc::clone(&old), self.surface.flags.clone());
         // Reading thousands of inventory rows and host keys is no work for a thread that serves visits.
-        let loaded =
-            tokio::task::spawn_blocking(move || World::load(&path, &clock, &Before::Running(&before)));
+        let loaded = tokio::task::spawn_blocking(move || {
+            World::load_with(&path, &flags, &clock, &Before::Running(&before))
+        });
         let new = loaded.await.map_err(|error| error.to_string())?.map_err(|errors| errors.to_string())?;
         let new = new.asked(Ask::Unknown, PATIENCE).await;
         require_new_sources(&old, &new)?;
@@ -93,6 +96,7 @@ impl Reloader {
         told.await.map_err(|_| "the recorder has ended".to_owned())?;
         self.engine.set_rules(new.rules());
         self.exporter.store(Arc::new(exporter(&new.config)));
+        self.surface.take(&new.config.web);
         let sweeps = new.config.sweeps.clone();
         self.world.store(Arc::clone(&new));
         // Their tasks look at the world, and must not see the one before.
@@ -115,6 +119,10 @@ fn require_new_sources(old: &World<SshTransport>, new: &World<SshTransport>) -> 
 
 /// The keys whose change waits for a restart.
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let changed = [("web.listen", old.listen != new.listen), ("store.path", old.store != new.store)];
+    let changed = [
+        ("web.listen", old.web.listen != new.web.listen),
+        ("web.systemd_socket", old.web.systemd_socket != new.web.systemd_socket),
+        ("store.path", old.store != new.store),
+    ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }

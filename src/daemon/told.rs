@@ -12,12 +12,7 @@ use crate::transport::ssh::SshTransport;
 const TOLD_MAX: usize = 5;
 
 /// Tells what a look at one source came to: what is new, and a trouble where it is another one than before.
-pub(super) fn refresh(
-    source: &str,
-    old: &World<SshTransport>,
-    new: &World<SshTransport>,
-    verdict: Verdict,
-) {
+pub(super) fn refresh(source: &str, old: &World<SshTransport>, new: &World<SshTransport>, verdict: Verdict) {
     let of = |world: &World<SshTransport>| {
         let stock = world.stocks.iter().find(|stock| stock.source.name == source);
         stock.map(|stock| (stock.status(), stock.trouble().cloned()))

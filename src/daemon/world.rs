@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::shelf;
 use crate::activity::{Judgement, Note};
 use crate::clock::Clock;
-use crate::config::{self, Config, ConfigErrors};
+use crate::config::{self, Config, ConfigErrors, WebFlags};
 use crate::credential::Credential;
 use crate::device::Device;
 use crate::dispatch::{By, Rules};
@@ -97,9 +97,10 @@ impl<T> World<T> {
             let name = stock.source.name.as_str();
             stock.dropped().map(move |dropped| (name, dropped))
         });
-        let by_merge = self.inventory.dropped.iter().filter_map(|(place, dropped)| {
-            Some((self.stocks.get(*place)?.source.name.as_str(), dropped))
-        });
+        let by_merge =
+            self.inventory.dropped.iter().filter_map(|(place, dropped)| {
+                Some((self.stocks.get(*place)?.source.name.as_str(), dropped))
+            });
         by_sources.chain(by_merge)
     }
 }
@@ -156,7 +157,20 @@ impl World<SshTransport> {
     /// # Errors
     /// Everything that is wrong, all at once.
     pub fn load(path: &Path, clock: &Arc<dyn Clock>, before: &Before<'_>) -> Result<Self, ConfigErrors> {
-        let mut draft = config::draft(path);
+        Self::load_with(path, &WebFlags::default(), clock, before)
+    }
+
+    /// Like [`World::load`], with what the command line says over the file.
+    ///
+    /// # Errors
+    /// Everything that is wrong, all at once.
+    pub fn load_with(
+        path: &Path,
+        flags: &WebFlags,
+        clock: &Arc<dyn Clock>,
+        before: &Before<'_>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut draft = config::draft_with(path, flags);
         let mut warnings = std::mem::take(&mut draft.config.warnings);
         let (stocks, problems) = shelf::stocks(&draft.config, before, clock, &mut warnings);
         if !problems.is_empty() {

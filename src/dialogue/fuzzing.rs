@@ -9,6 +9,9 @@ use super::{Action, Dialogue, Event, Rules};
 /// The most that an output may have here.
 const LIMIT: usize = 4096;
 
+/// The most that has not become a part of an output: what isn't UTF-8 is three bytes long where it is replaced.
+const UNREAD_MAX: usize = 3 * super::GREETING_MAX;
+
 /// More steps than any of these conversations needs: pages, questions, reports and pauses are all counted.
 const STEPS_MAX: usize = 100_000;
 
@@ -77,14 +80,13 @@ pub fn chatter(bytes: &[u8]) {
                 Action::Fail(_, detail, said) => {
                     ends += 1;
                     assert!(detail.len() < 1024, "{detail}");
-                    assert!(said.len() <= 3 * bytes.len() && !said.contains(char::is_control), "{said:?}");
+                    assert!(said.len() <= UNREAD_MAX, "{} bytes", said.len());
                 }
                 Action::Send(bytes) => sent += bytes.len(),
                 Action::SendSecret(..) => sent += 1,
             }
         }
-        // What isn't UTF-8 is three bytes long where it is replaced.
-        assert!(dialogue.unread().len() <= 3 * (bytes.len() + super::screen::COLUMN_MAX));
+        assert!(dialogue.unread().len() <= UNREAD_MAX);
     }
     dialogue.step(Event::Closed);
     assert!(ends <= 1);

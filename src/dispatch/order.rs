@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::RunId;
 use crate::device::{Device, DeviceId};
+use crate::hash::fnv1a;
 
 /// Whether somebody waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,9 +74,7 @@ fn slowness(expected: Duration) -> u32 {
 /// does not promise. By itself it gives names that differ in their last letters nearly the same place, so that a site's
 /// switches would be visited at once; MurmurHash3's last step mixes what it gives.
 fn place(device: &DeviceId) -> u32 {
-    let hash = device.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = fnv1a(device.as_str().as_bytes());
     let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     let mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     // The upper 32 bits are all that is left.

@@ -3,6 +3,7 @@ use crate::device::{
     Endpoint, HostKeyPolicy, JumpHost, Labels, PlatformChoice, Route, SshAlgorithms, Timeouts,
 };
 
+mod week;
 mod whatever_comes;
 
 const SECOND: Duration = Duration::from_secs(1);

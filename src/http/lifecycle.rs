@@ -1,15 +1,16 @@
 //! Health, reload, and sweeps on request.
 
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use crate::activity::{Reason, SweepHandle};
+use crate::http::entrance::Visitor;
 use crate::http::problem::Refusal;
-use crate::http::{App, ConfirmRequest, Peer, Readiness};
+use crate::http::{App, ConfirmRequest, Readiness};
 
 type Answer = (StatusCode, String);
 
@@ -37,22 +38,53 @@ pub(super) async fn once_loaded(State(app): State<App>, request: Request, next: 
     }
 }
 
-/// Lets a request through that was made on this host, by hand or by a script. There is no login yet, so the loopback
-/// address is the credential; a browser that some page drives and a proxy that speaks for others don't have it.
-pub(super) async fn from_this_host(request: Request, next: Next) -> Response {
-    const SPEAKING_FOR_OTHERS: [HeaderName; 5] = [
+/// Lets a request through that may change something. Where clients show who they are, whoever came in may. Elsewhere the
+/// loopback address is the credential: what was asked for on this host, by hand or by a script, and not by a proxy that
+/// speaks for others. A browser that some other page drives may not in either case.
+pub(super) async fn may_act(State(app): State<App>, request: Request, next: Next) -> Response {
+    let refusal = match request.extensions().get::<Visitor>() {
+        _ if !app.web.load().lifecycle => Refusal::ReadOnly,
+        Some(visitor) if visitor.is_known && is_own_wish(request.headers()) => {
+            return next.run(request).await;
+        }
+        Some(visitor) if visitor.is_known => Refusal::OtherOrigin,
+        Some(visitor) if is_local(visitor, request.headers()) => return next.run(request).await,
+        _ => Refusal::NotFromHere,
+    };
+    refusal.answer(request.uri().path())
+}
+
+/// Whether it was made on this host, for nobody else.
+fn is_local(visitor: &Visitor, headers: &HeaderMap) -> bool {
+    const SPEAKING_FOR_OTHERS: [HeaderName; 6] = [
         header::ORIGIN,
         header::FORWARDED,
         header::VIA,
         HeaderName::from_static("x-forwarded-for"),
+        HeaderName::from_static("x-real-ip"),
         HeaderName::from_static("sec-fetch-site"),
     ];
-    let local =
-        request.extensions().get::<Peer>().is_some_and(|Peer(peer)| peer.ip().to_canonical().is_loopback());
-    if local && !SPEAKING_FOR_OTHERS.iter().any(|name| request.headers().contains_key(name)) {
-        return next.run(request).await;
+    visitor.peer.ip().to_canonical().is_loopback()
+        && !SPEAKING_FOR_OTHERS.iter().any(|name| headers.contains_key(name))
+}
+
+/// Whether no other site made a browser ask: a browser adds the password by itself. Newer ones tell by Sec-Fetch-Site, all
+/// of them by Origin.
+fn is_own_wish(headers: &HeaderMap) -> bool {
+    let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    match (text(&HeaderName::from_static("sec-fetch-site")), text(&header::ORIGIN)) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, None) => true,
+        (None, Some(origin)) => {
+            let host = origin.split_once("://").map(|(_, host)| host);
+            host.is_some() && host == text(&header::HOST)
+        }
     }
-    Refusal::NotFromHere.answer(request.uri().path())
+}
+
+/// The configuration in force, without comments and without what may be secret.
+pub(super) async fn config(State(app): State<App>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], (app.config)().to_string()).into_response()
 }
 
 /// Reloads the configuration; the old one stays when the new one has an error, and the answer names it.

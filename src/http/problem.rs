@@ -36,6 +36,18 @@ pub(super) enum Refusal {
     /// Something that changes state, asked for from elsewhere.
     #[error("only this host itself may ask for that: use curl on it, without a browser or a proxy")]
     NotFromHere,
+    /// Something that changes state, asked for by another site's page.
+    #[error("the browser says that another site's page asks for that")]
+    OtherOrigin,
+    /// Something that changes state, where nothing may be changed over HTTP.
+    #[error("nothing can be changed over HTTP here: [web] enable_lifecycle = false")]
+    ReadOnly,
+    /// Nobody that may come in.
+    #[error("name and password, please: [web] web_config lists who may come in")]
+    NotKnown,
+    /// A body that does not come.
+    #[error("the body did not come within 10 seconds")]
+    BodySlow,
     /// A device that the inventory doesn't have.
     #[error("the inventory has no device of this name")]
     UnknownDevice,
@@ -101,6 +113,12 @@ impl Refusal {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large")
             }
             Self::NotFromHere => (StatusCode::FORBIDDEN, "not-from-here", "Only this host may do that"),
+            Self::OtherOrigin => {
+                (StatusCode::FORBIDDEN, "other-origin", "Another site's page may not do that")
+            }
+            Self::ReadOnly => (StatusCode::FORBIDDEN, "read-only", "Nothing can be changed over HTTP"),
+            Self::NotKnown => (StatusCode::UNAUTHORIZED, "not-known", "Who is asking?"),
+            Self::BodySlow => (StatusCode::REQUEST_TIMEOUT, "body-slow", "The body did not come"),
             Self::UnknownDevice => (StatusCode::NOT_FOUND, "unknown-device", "No such device"),
             Self::UnknownSweep { .. } => (StatusCode::NOT_FOUND, "unknown-sweep", "No such sweep"),
             Self::UnknownRun => (StatusCode::NOT_FOUND, "unknown-run", "No such run"),
@@ -159,6 +177,10 @@ impl Refusal {
         if matches!(self.kind().0, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
+        if self.kind().0 == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Basic realm=\"versweep\", charset=\"UTF-8\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
         response
     }
 }
@@ -192,6 +214,10 @@ mod tests {
             Refusal::NotJson,
             Refusal::BodyTooLarge { max: 1 },
             Refusal::NotFromHere,
+            Refusal::OtherOrigin,
+            Refusal::ReadOnly,
+            Refusal::NotKnown,
+            Refusal::BodySlow,
             Refusal::UnknownDevice,
             Refusal::UnknownSweep { there_are: String::new() },
             Refusal::UnknownRun,

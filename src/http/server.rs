@@ -1,51 +1,57 @@
-//! Connections: a permit before each, a limit on each, and an orderly end.
+//! Connections: a seat for each, a limit on each, and an orderly end.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
-use axum::response::Response;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::streams::STREAMS_MAX;
-use crate::http::{App, Desk, Peer, router};
+use crate::http::entrance::Entrance;
+use crate::http::lobby::{Busy, Limits, Lobby, Seat};
+use crate::http::{App, Desk, router};
 
-/// Connections at once, over all listeners: as many event streams as are served, and as many again for everybody else.
-pub const CONNECTIONS_MAX: usize = 2 * STREAMS_MAX;
-/// A head that takes longer than this is a stalled or hostile client; an idle connection ends by it as well.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// A client that takes no bytes for so long loses its connection, so that it can't hold a permit for ever.
+/// From the connection to its first whole request, the TLS handshake with it.
+const FIRST_HEAD: Duration = Duration::from_secs(10);
+/// From the end of an answer to the next whole request. Prometheus's default is to come every minute, and it keeps its
+/// connections.
+const NEXT_HEAD: Duration = Duration::from_secs(75);
+/// A client that takes no bytes for so long loses its connection, so that it can't hold a seat for ever.
 const STALLED_MILLIS: u32 = 30_000;
 /// The largest request head; a query is the only long thing in one.
 const HEAD_MAX: usize = 16 * 1024;
+/// The most lines of a head: a browser sends some twenty.
+const HEAD_LINES_MAX: usize = 100;
 /// How long answers under way may take once a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(3);
 /// A pause after an accept that failed for want of files or memory, which trying again at once would not give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What a client is told that has as many connections as it may, each with a request under way.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n";
 
 /// Serves until `stop`, then takes no new connection, lets answers under way finish for a moment, and returns with
 /// every connection closed. Without a listener it waits for `stop`.
 pub async fn serve(listeners: Vec<TcpListener>, app: App, stop: CancellationToken) {
     let outbox = app.outbox.clone();
-    let desk = Arc::new(Desk::new(app, stop.clone()));
+    let desk = Arc::new(Desk::new(app.clone(), stop.clone()));
     let pump = tokio::spawn(Arc::clone(&desk.streams).pump(Arc::clone(&desk.readers), outbox));
-    let router = router(desk);
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let entrance = Arc::new(Entrance::new(app, router(desk)));
+    let lobby = Arc::new(Lobby::default());
     let mut accepting = JoinSet::new();
     for listener in listeners {
-        accepting.spawn(accept(listener, router.clone(), Arc::clone(&permits), stop.clone()));
+        accepting.spawn(accept(listener, Arc::clone(&entrance), Arc::clone(&lobby), stop.clone()));
     }
     stop.cancelled().await;
     accepting.join_all().await;
@@ -54,32 +60,31 @@ pub async fn serve(listeners: Vec<TcpListener>, app: App, stop: CancellationToke
     }
 }
 
-/// One listener, until `stop`: a permit before each connection, so that none waits inside the process.
-async fn accept(listener: TcpListener, router: Router, permits: Arc<Semaphore>, stop: CancellationToken) {
+/// One listener, until `stop`: a seat for each connection before it is served, so that one at most waits inside the
+/// process.
+async fn accept(listener: TcpListener, entrance: Arc<Entrance>, lobby: Arc<Lobby>, stop: CancellationToken) {
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
-    loop {
-        let next = async {
-            let permit = Arc::clone(&permits).acquire_owned().await;
-            (listener.accept().await, permit)
-        };
-        let (accepted, permit) = tokio::select! {
-            () = stop.cancelled() => break,
-            Some(_) = connections.join_next() => continue,
-            accepted = next => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let connection = connection(stream, peer, router.clone(), graceful.watcher());
-                connections.spawn(async move {
-                    connection.await;
-                    drop(permit);
-                });
-            }
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        while connections.try_join_next().is_some() {}
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "can't accept an http connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
             }
+        };
+        let web = entrance.app.web.load();
+        let limits = Limits { all: web.connections, of_one_client: web.connections_per_client };
+        drop(web);
+        match stop.run_until_cancelled(lobby.enter(peer, limits)).await {
+            Some(Some(seat)) => {
+                let (entrance, watcher) = (Arc::clone(&entrance), graceful.watcher());
+                connections.spawn(connection(stream, peer, entrance, Arc::new(seat), watcher));
+            }
+            Some(None) => refuse(stream, peer),
+            None => break,
         }
     }
     drop(listener);
@@ -89,22 +94,93 @@ async fn accept(listener: TcpListener, router: Router, permits: Arc<Semaphore>, 
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, watcher: Watcher) {
+/// A word that fits into an empty send buffer, or nothing: nobody waits for such a client.
+fn refuse(mut stream: TcpStream, peer: SocketAddr) {
+    use futures_util::FutureExt as _;
+    tracing::debug!(%peer, "a client has as many http connections as it may");
+    let _ = stream.write_all(TOO_MANY).now_or_never();
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    entrance: Arc<Entrance>,
+    seat: Arc<Seat>,
+    watcher: Watcher,
+) {
     // Both are refinements: a socket without them still serves.
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, STALLED_MILLIS);
-    let router = TowerToHyperService::new(router);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
-        let answer = router.call(request);
-        async move { answer.await as Result<Response, Infallible> }
+    let spoken = CancellationToken::new();
+    let silence = async {
+        if tokio::time::timeout(FIRST_HEAD, spoken.cancelled()).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = talk(stream, peer, &entrance, &seat, (watcher, &spoken)) => {}
+        () = silence => tracing::debug!(%peer, "an http client said nothing whole in time"),
+        () = seat.out.cancelled() => tracing::debug!(%peer, "an idle http connection gave way to a new one"),
+    }
+}
+
+/// The handshake, and one request after the other.
+async fn talk(
+    stream: TcpStream,
+    peer: SocketAddr,
+    entrance: &Arc<Entrance>,
+    seat: &Arc<Seat>,
+    (watcher, spoken): (Watcher, &CancellationToken),
+) {
+    let config = entrance.app.keeper.now().await;
+    let stream = match config.greet(stream).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::debug!(%error, %peer, "an http connection was not taken up");
+            return;
+        }
+    };
+    let service = service_fn(move |request: Request<Incoming>| {
+        spoken.cancel();
+        let (entrance, busy) = (Arc::clone(entrance), seat.busy());
+        async move {
+            let answer = entrance.answer(request, peer).await;
+            Ok::<_, Infallible>(answer.map(|body| Held { body, _busy: busy }))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(NEXT_HEAD)
         .max_buf_size(HEAD_MAX)
+        .max_headers(HEAD_LINES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, %peer, "an http connection broke off");
+    }
+}
+
+/// The body of an answer; the request counts as under way until all of it is sent.
+struct Held {
+    body: axum::body::Body,
+    _busy: Busy,
+}
+
+impl Body for Held {
+    type Data = hyper::body::Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

@@ -56,7 +56,8 @@ pub(super) fn look_in_time(
     if stuck.strong_count() > 0 {
         return Err(late(", and that reading is still held up"));
     }
-    let broken = |error: &dyn std::fmt::Display| Trouble::unreadable(format!("reading it broke off: {error}"));
+    let broken =
+        |error: &dyn std::fmt::Display| Trouble::unreadable(format!("reading it broke off: {error}"));
     let (sender, receiver) = sync_channel(1);
     let (life, of, with) = (Arc::new(()), Arc::clone(source), Arc::clone(platforms));
     *stuck = Arc::downgrade(&life);

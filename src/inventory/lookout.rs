@@ -79,7 +79,11 @@ impl Lookout {
     ///
     /// # Errors
     /// Why nothing of what it gives can be used.
-    pub async fn look_within(&mut self, limit: Duration, platforms: &Arc<Platforms>) -> Result<Look, Trouble> {
+    pub async fn look_within(
+        &mut self,
+        limit: Duration,
+        platforms: &Arc<Platforms>,
+    ) -> Result<Look, Trouble> {
         timeout(limit, self.look(platforms)).await.unwrap_or_else(|_| {
             let limit = HumanDuration(limit);
             Err(Trouble::new(RefreshFailure::Timeout, format!("not all of it came within {limit}")))

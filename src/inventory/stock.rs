@@ -294,7 +294,8 @@ impl Stock {
     /// The list that waits.
     #[must_use]
     pub fn pending(&self) -> Option<PendingList> {
-        let told = |waits: &Pending| PendingList { devices: waits.list.offers().len(), token: waits.token.clone() };
+        let told =
+            |waits: &Pending| PendingList { devices: waits.list.offers().len(), token: waits.token.clone() };
         self.pending.as_ref().map(told)
     }
 

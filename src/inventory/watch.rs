@@ -100,13 +100,9 @@ impl Watch {
 
 /// Watches all folders that can be, and gives why one can't. One that is not there is no matter: the one above it tells when
 /// it comes.
-fn add_all(
-    folders: &BTreeSet<PathBuf>,
-    mut add: impl FnMut(&Path) -> io::Result<()>,
-) -> Option<io::Error> {
-    let absent = |error: &io::Error| {
-        matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-    };
+fn add_all(folders: &BTreeSet<PathBuf>, mut add: impl FnMut(&Path) -> io::Result<()>) -> Option<io::Error> {
+    let absent =
+        |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
     let mut refused = None;
     for folder in folders {
         refused = add(folder).err().filter(|error| !absent(error)).or(refused);

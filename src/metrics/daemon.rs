@@ -9,7 +9,7 @@ use crate::failure::{FailureKind, Stage};
 use crate::known::{Snapshot, SweepRecord};
 use crate::metrics::family::{self, Family, counter, flag, gauge, number, seconds, seconds_or_zero};
 use crate::metrics::{Live, RenderError, policy, queue};
-use crate::status::{Histogram, SinkStatus, SourceStatus, SweepStatus, Totals};
+use crate::status::{Histogram, SinkStatus, SourceStatus, SweepForecast, SweepStatus, Totals};
 
 /// The stages that have a histogram; parsing takes no time worth one.
 const TIMED_STAGES: [Stage; 4] = [Stage::Connect, Stage::Kex, Stage::Auth, Stage::Command];
@@ -106,6 +106,7 @@ struct Sweep<'a> {
     newest: Option<&'a SweepRecord>,
     /// The newest run that ended.
     ended: Option<&'a SweepRecord>,
+    forecast: Option<&'a SweepForecast>,
 }
 
 impl<'a> Sweeps<'a> {
@@ -118,6 +119,7 @@ impl<'a> Sweeps<'a> {
                 status,
                 newest: own().max_by_key(|record| record.started),
                 ended: own().filter(|record| record.ended.is_some()).max_by_key(|record| record.ended),
+                forecast: live.forecasts.iter().find(|forecast| forecast.sweep == *name),
             }
         });
         Self { totals: &snapshot.totals, last_complete: &snapshot.last_complete, each: each.collect() }
@@ -158,6 +160,20 @@ impl<'a> Sweeps<'a> {
                     "When the next run is due; absent for a sweep that runs on demand only.",
                 ),
                 |sweep| sweep.status.next.map(seconds),
+            ),
+            self.each(
+                gauge(
+                    "versweep_sweep_expected_duration_seconds",
+                    "How long a run that visits all its devices is expected to take, by their last visits.",
+                ),
+                |sweep| Some(sweep.forecast?.expected.as_secs_f64()),
+            ),
+            self.each(
+                gauge(
+                    "versweep_sweep_period_seconds",
+                    "The shortest time from one due run to the next; absent for a sweep that runs on demand only.",
+                ),
+                |sweep| Some(sweep.forecast?.period?.as_secs_f64()),
             ),
         ]
     }

@@ -8,8 +8,9 @@ pub(super) fn clean(output: &str) -> Cow<'_, str> {
     let plain = output.bytes().all(is_plain);
     let text = if plain { Cow::Borrowed(output) } else { Cow::Owned(Screen::draw(output)) };
     if text.contains("--") && text.lines().any(|line| after_pager(line).is_some()) {
-        let lines = text.lines().map(|line| after_pager(line).unwrap_or(line));
-        return Cow::Owned(lines.collect::<Vec<_>>().join("\n"));
+        // The line end of the last line is kept, or its absence: it tells whether the line is whole.
+        let kept = |line| after_pager(line).unwrap_or(line);
+        return Cow::Owned(text.split('\n').map(kept).collect::<Vec<_>>().join("\n"));
     }
     text
 }

@@ -20,7 +20,9 @@ pub(super) fn more(profile: &Profile, answer: &str, next_boot: Option<String>) -
 /// Each patch once, in the order of the answer.
 fn patches(profile: &Profile, answer: &str) -> Vec<String> {
     let mut patches: Vec<String> = Vec::new();
-    let found = patterns(profile, Field::Patch).flat_map(|pattern| values(pattern, Field::Patch, answer));
+    let found = patterns(profile, Field::Patch).flat_map(|pattern| {
+        values(pattern, Field::Patch, answer).filter(move |value| !pattern.may_be_cut(value, answer))
+    });
     for patch in found.filter_map(printable) {
         if patches.len() < LIST_MAX && !patches.contains(&patch) {
             patches.push(patch);
@@ -34,7 +36,7 @@ fn members(profile: &Profile, answer: &str) -> Vec<Member> {
     let mut members: Vec<Member> = Vec::new();
     for pattern in patterns(profile, Field::Member) {
         for captures in pattern.regex.captures_iter(answer) {
-            let Some(new) = member(&captures) else { continue };
+            let Some(new) = member(pattern, &captures, answer) else { continue };
             if let Some(known) = members.iter_mut().find(|member| member.name == new.name) {
                 known.version = known.version.take().or(new.version);
                 known.model = known.model.take().or(new.model);
@@ -47,10 +49,10 @@ fn members(profile: &Profile, answer: &str) -> Vec<Member> {
     members
 }
 
-fn member(captures: &Captures<'_>) -> Option<Member> {
+fn member(pattern: &Pattern, captures: &Captures<'_>, answer: &str) -> Option<Member> {
     let read = |field: Field| {
         let value = captures.name(field.as_str())?.as_str().trim();
-        if value.is_empty() { None } else { printable(value) }
+        if value.is_empty() || pattern.may_be_cut(value, answer) { None } else { printable(value) }
     };
     Some(Member {
         name: read(Field::Member)?,

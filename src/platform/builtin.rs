@@ -106,10 +106,13 @@ pub(super) const FILES: &[(&str, &str)] = profiles![
 ];
 
 /// One shelf for the whole process: a profile is compiled when it is first asked for, and then shared.
-static SHELF: LazyLock<Platforms> = LazyLock::new(|| {
+static SHELF: LazyLock<Platforms> = LazyLock::new(anew);
+
+/// A shelf on which no profile is compiled yet.
+pub(super) fn anew() -> Platforms {
     let slots = FILES.iter().map(|(key, text)| (PlatformKey::new(key), Slot::builtin(key, text).into()));
     Platforms { slots: slots.collect() }
-});
+}
 
 /// The built-in profiles.
 pub(super) fn platforms() -> Platforms {

@@ -169,12 +169,14 @@ fn pattern(typed: &PatternFile, errors: &mut Errors<'_>) -> Option<Pattern> {
     if name.is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
         errors.add(Some(typed.name.span().start), "pattern.name", "1 to 64 printable characters");
     }
-    Some(Pattern { name: name.clone(), regex, reject, fields })
+    Some(Pattern { name: name.clone(), regex, reject, unterminated: typed.unterminated, fields })
 }
 
 /// Whether the example yields what it says, no more and no less.
 fn holds(profile: &Profile, example: &ExampleFile) -> Result<(), String> {
-    let reading = match (parse::parse(profile, &example.text), example.error) {
+    // It is a whole answer, whether or not its text was typed with a line end.
+    let text = format!("{}\n", example.text);
+    let reading = match (parse::parse(profile, &text), example.error) {
         (Ok(reading), None) => reading,
         (Ok(reading), Some(_)) => {
             return Err(format!("it should not be readable, but yields version {}", reading.facts.version));
@@ -199,7 +201,7 @@ fn holds(profile: &Profile, example: &ExampleFile) -> Result<(), String> {
             return Err(format!("`{field}` should be {expected}, but {got} is read"));
         }
     }
-    let recognises = profile.recognise.any.is_empty() || parse::recognises(profile, &example.text);
+    let recognises = profile.recognise.any.is_empty() || parse::recognises(profile, &text);
     if recognises { Ok(()) } else { Err("[recognise] doesn't recognise it".to_owned()) }
 }
 

@@ -83,6 +83,8 @@ pub(super) struct PatternFile {
     pub(super) name: Spanned<String>,
     pub(super) regex: Spanned<String>,
     pub(super) reject: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) unterminated: bool,
 }
 
 #[derive(Debug, Deserialize)]

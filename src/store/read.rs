@@ -1,6 +1,8 @@
 //! Reading beside the writer: queries for people, through connections that can't write.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -47,6 +49,15 @@ pub struct HistoryRange {
     pub current: bool,
 }
 
+/// How long a device's last visit took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastVisitTook {
+    /// So long.
+    pub took: Duration,
+    /// Whether it was answered.
+    pub answered: bool,
+}
+
 /// What a device said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRaw {
@@ -79,6 +90,23 @@ impl Reader {
     /// When the database can't be read.
     pub fn history(&self, device: &DeviceId) -> Result<Vec<HistoryRange>, StoreError> {
         self.told(history(&self.connection, device))
+    }
+
+    /// How long the last visit of each device took, by name, and whether it was answered.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn last_visits(&self) -> Result<BTreeMap<String, LastVisitTook>, StoreError> {
+        let sql = "SELECT name, visit_took, failure_kind IS NULL FROM device WHERE visit_took IS NOT NULL";
+        let read = || {
+            let mut statement = self.connection.prepare(sql)?;
+            let row = |row: &Row<'_>| {
+                let took = Duration::from_micros(row.get::<_, i64>(1)?.unsigned_abs());
+                Ok((row.get(0)?, LastVisitTook { took, answered: row.get(2)? }))
+            };
+            statement.query_map([], row)?.collect()
+        };
+        self.told(read())
     }
 
     /// Sweeps, newest first, at most `limit` and [`ROWS_MAX`].

@@ -188,3 +188,95 @@ proptest! {
         }
     }
 }
+
+/// What a scheme orders: patterns of versions of which any two can be ordered.
+const ORDERED: [(Scheme, &str); 16] = [
+    (Scheme::CiscoIos, r"15\.[0-9]{1,2}\([0-9]{1,2}\)E([0-9]{1,2}[a-c]?)?"),
+    (Scheme::CiscoIos, r"12\.4\([0-9]{1,2}[a-f]?\)"),
+    (Scheme::CiscoIos, r"1[67]\.0?[0-9]{1,2}\.0?[0-9]{1,2}[a-d]?"),
+    (Scheme::CiscoNxos, r"(9\.[23]|10\.[1-5])\([0-9]{1,2}[a-c]?\)(\(M\)|\(F\))?"),
+    (Scheme::CiscoNxos, r"7\.0\(3\)I[4-7]\([0-9]{1,2}\)"),
+    (Scheme::CiscoXr, r"([67]|2[0-9])\.[0-9]{1,2}\.[0-9]{1,2}(\.[0-9]{1,2}I)?"),
+    (Scheme::Junos, r"2[0-4]\.[1-4](R|B)[1-9](-S[0-9]{1,2})?(\.[0-9]{1,2})?"),
+    (Scheme::AristaEos, r"4\.[0-9]{1,2}\.[0-9]{1,2}(\.[0-9])?[FM]"),
+    (Scheme::CiscoAsa, r"9\.[0-9]{1,2}\([0-9]{1,2}(\.[0-9]{1,3})?\)([1-9][0-9]?)?"),
+    (Scheme::Fortios, r"v?[67]\.[0-9]\.[0-9]{1,2}"),
+    (Scheme::Panos, r"1[01]\.[0-2]\.[0-9]{1,2}(-h[0-9]{1,2}|-b[0-9]{1,2})?"),
+    (Scheme::Routeros, r"[67]\.[0-9]{1,2}(\.[0-9]|beta[0-9]{1,2}|rc[0-9]{1,2})?( \(stable\))?"),
+    (Scheme::Sros, r"(TiMOS-)?(B-|C-)?2[0-4]\.[0-9]{1,2}\.R[0-9]{1,2}(-[0-9])?"),
+    (Scheme::HuaweiVrp, r"V[1-9]00R0[0-9]{2}C[0-9]{2}(SPC[1-9]00)?(B[0-9]{3})?"),
+    (Scheme::Comware, r"7\.1\.0[0-9]{2}, Release [0-9]{4}(P[0-9]{1,2})?"),
+    (Scheme::Dotted, r"[0-9]{1,2}(\.[0-9]{1,2}){0,3}(-rc[0-9]|~beta[0-9]|-[0-9]|[a-c])?"),
+];
+
+/// Two trains, kinds or products that have no order, whatever their numbers.
+const APART: [(Scheme, &str, &str); 13] = [
+    (Scheme::CiscoIos, r"15\.2\([0-9]\)E[0-9]{0,2}", r"15\.2\([0-9]\)M[0-9]{0,2}"),
+    (Scheme::CiscoIos, r"15\.2\([0-9]\)E[0-9]{0,2}", r"17\.[0-9]\.[0-9]a?"),
+    (Scheme::CiscoNxos, r"7\.3\(0\)D1\([0-9]{1,2}\)", r"7\.3\(0\)N1\([0-9]{1,2}\)"),
+    (Scheme::CiscoXr, r"7\.[0-9]\.[0-9]", r"[a-z]{1,4}"),
+    (Scheme::Junos, r"2[0-4]\.[1-4]R[1-9]", r"2[0-4]\.[1-4]R[1-9](-S[1-9])?-EVO"),
+    (Scheme::Junos, r"12\.1X46-D[0-9]{1,2}", r"12\.1X47-D[0-9]{1,2}"),
+    (Scheme::AristaEos, r"4\.32\.1F", r"4\.32\.1F-[0-9]{8}\.4321F"),
+    (Scheme::Fortios, r"7\.4\.8", r"7\.4\.8,build[0-9]{4}"),
+    (Scheme::Routeros, r"7\.[0-9]{1,2}", r"7\.[0-9]{1,2}test[0-9]"),
+    (Scheme::Sros, r"22\.10\.R[0-9]{1,2}", r"22\.10\.(B|A|I)[0-9]{1,2}"),
+    (Scheme::HuaweiVrp, r"V800R0[0-9]{2}C10", r"MA5600V800R0[0-9]{2}C10"),
+    (Scheme::Comware, r"7\.1\.070, Release [0-9]{4}", r"7\.1\.070, Feature [0-9]{4}"),
+    (Scheme::Dotted, r"[0-9]\.[0-9]", r"[a-z]{1,6}"),
+];
+
+/// Draws from patterns and checks each draw.
+fn for_all(patterns: [&str; 3], check: impl Fn([Version; 3])) {
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        cases: 600,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let [a, b, c] = patterns.map(|pattern| proptest::string::string_regex(pattern).unwrap());
+    let draws = (a, b, c).prop_map(|(a, b, c)| [a, b, c].map(Version::new));
+    runner
+        .run(&draws, |drawn| {
+            check(drawn);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn within_what_it_orders_a_scheme_is_a_total_order() {
+    for (scheme, pattern) in ORDERED {
+        for_all([pattern; 3], |[a, b, c]| {
+            let order = |a: &Version, b: &Version| {
+                scheme.compare(a, b).unwrap_or_else(|| panic!("{scheme:?}: {a} and {b} have no order"))
+            };
+            assert_eq!(order(&a, &b), order(&b, &a).reverse(), "{scheme:?}: {a} {b}");
+            let mut sorted = [&a, &b, &c];
+            sorted.sort_by(|a, b| order(a, b));
+            assert!(order(sorted[0], sorted[2]).is_le(), "{scheme:?}: {sorted:?}");
+        });
+    }
+    let covered = |scheme: &Scheme| ORDERED.iter().any(|(ordered, _)| ordered == scheme);
+    assert!(Scheme::ALL.iter().all(covered));
+}
+
+#[test]
+fn unequal_trains_have_no_order_whatever_their_numbers() {
+    for (scheme, one, other) in APART {
+        for_all([one, other, one], |[a, b, _]| {
+            assert_eq!((scheme.compare(&a, &b), scheme.compare(&b, &a)), (None, None), "{scheme:?}: {a} {b}");
+        });
+    }
+}
+
+#[test]
+fn the_orders_that_vendors_mean() {
+    ascending(Scheme::CiscoIos, &["15.2(7)E3", "15.2(7)E10"]);
+    assert_eq!(compare(Scheme::CiscoIos, "17.09.04a", "17.9.4a"), Some(Ordering::Equal));
+    ascending(Scheme::CiscoIos, &["17.9.4", "17.9.4a"]);
+    ascending(Scheme::Junos, &["21.4R3", "21.4R3-S3", "21.4R3-S10"]);
+    ascending(Scheme::Junos, &["15.1X53-D20", "15.1X53-D590"]);
+    ascending(Scheme::Panos, &["10.2.9", "10.2.9-h1", "10.2.10"]);
+    ascending(Scheme::Routeros, &["7.16beta2", "7.16rc4", "7.16"]);
+    ascending(Scheme::Fortios, &["5.0,build0310", "5.0,build0318", "5.2.1"]);
+}

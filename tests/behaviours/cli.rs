@@ -234,6 +234,9 @@ fn a_probe_explains_a_visit_and_records_nothing() {
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("failed: auth at auth: ") && said.contains("kex "), "{said}");
+    assert!(said.contains("login: offered ") && said.contains("login: tried password: "), "{said}");
+    let failed = |line: &str| line.starts_with("  auth ") && line.ends_with(" ms  failed");
+    assert!(said.lines().any(failed), "how long the stage took that failed: {said}");
     let output = probe("nobody");
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("no device \"nobody\" in the inventory of versweep.toml"));

@@ -105,7 +105,11 @@ fn sample() -> Config {
 fn the_shipped_sample_shows_the_defaults() {
     let (sample, plain) = (sample(), good(""));
     assert_eq!(sample.warnings, Vec::<String>::new());
-    assert_eq!(sample.listen, plain.listen);
+    assert_eq!(sample.web.listen, plain.web.listen);
+    let limits = |config: &Config| (config.web.connections, config.web.connections_per_client);
+    assert_eq!(limits(&sample), limits(&plain));
+    assert_eq!(sample.web.lifecycle, plain.web.lifecycle);
+    assert_eq!(sample.web.route_prefix, plain.web.route_prefix);
     assert_eq!(sample.store, plain.store);
     assert_eq!(sample.keep_history, plain.keep_history);
     assert_eq!(sample.workers, plain.workers);
@@ -133,6 +137,13 @@ fn the_shipped_sample_names_every_key() {
     let text = fs::read_to_string("etc/versweep.toml").unwrap();
     let keys = versweep::settings::DEVICE_KEYS.into_iter().chain([
         "listen",
+        "systemd_socket",
+        "web_config",
+        "external_url",
+        "route_prefix",
+        "enable_lifecycle",
+        "max_connections",
+        "max_connections_per_client",
         "path",
         "keep_history",
         "max",
@@ -389,6 +400,26 @@ fn profiles_of_the_users_folder_are_known_platforms() {
             "{errors}"
         );
     }
+}
+
+#[test]
+fn an_example_that_does_not_hold_is_told_with_file_profile_and_both_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let frr = fs::read_to_string("src/platform/frr.toml").unwrap();
+    let wrong = frr.replacen("version = \"", "version = \"0", 1);
+    assert_ne!(frr, wrong);
+    fs::create_dir(folder.path().join("platforms")).unwrap();
+    let path = folder.path().join("platforms/mine.toml");
+    fs::write(&path, wrong).unwrap();
+    let text = "[platforms]\npath = 'platforms'";
+    let errors = config::draft_str(&folder.path().join("versweep.toml"), text, NO_ENVIRONMENT)
+        .finish()
+        .unwrap_err()
+        .to_string();
+    let (before, after) =
+        errors.split_once(": example: `version` should be 0").unwrap_or_else(|| panic!("{errors}"));
+    assert!(before.starts_with(&format!("{}:", path.display())), "{errors}");
+    assert!(after.contains(", but ") && after.contains(" is read"), "{errors}");
 }
 
 #[test]

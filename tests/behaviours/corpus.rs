@@ -253,3 +253,58 @@ fn a_spoilt_answer_is_never_another_version() {
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// Cut at any byte of a line that gives the version, and at bytes all over: the version is right, or there is none; and so
+/// is each other field. Only what says of itself that its value may end an answer is believed there.
+#[test]
+fn an_answer_cut_within_a_line_is_never_another_one() {
+    let Some((folder, samples)) = corpus() else { return };
+    let platforms = Platforms::builtin();
+    let mut wrong = Vec::new();
+    for (at, sample) in samples.iter().enumerate() {
+        let text = fs::read_to_string(folder.join(&sample.file)).unwrap();
+        let profile = platforms.find(&sample.platform).unwrap();
+        let whole = parse::parse(profile, &text).unwrap();
+        if profile.source.split("[[pattern]]").any(|pattern| {
+            pattern.contains(&format!("name = \"{}\"", whole.pattern))
+                && pattern.contains("unterminated = true")
+        }) {
+            continue;
+        }
+        for cut in cuts(&text, whole.facts.version.as_str(), at) {
+            let Ok(read) = parse::parse(profile, &text[..cut]) else { continue };
+            if let Some(field) = differs(&read.facts, &whole.facts) {
+                wrong.push(format!("{} cut at byte {cut}, {field}: {:?}", sample.id, read.facts));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+fn cuts(text: &str, version: &str, seed: usize) -> Vec<usize> {
+    let mut cuts: Vec<usize> = (seed % 37..text.len()).step_by(37).collect();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if line.contains(version) {
+            cuts.extend(start..start + line.len());
+        }
+        start += line.len();
+    }
+    cuts.retain(|cut| text.is_char_boundary(*cut));
+    cuts
+}
+
+/// The field in which a piece says something else than the whole.
+fn differs(piece: &Facts, whole: &Facts) -> Option<&'static str> {
+    let alike = |piece: &Option<String>, whole: &Option<String>| piece.is_none() || piece == whole;
+    [
+        ("version", piece.version == whole.version),
+        ("model", alike(&piece.model, &whole.model)),
+        ("serial", alike(&piece.serial, &whole.serial)),
+        ("hostname", alike(&piece.hostname, &whole.hostname)),
+        ("image", alike(&piece.image, &whole.image)),
+        ("uptime", piece.uptime.is_none() || piece.uptime == whole.uptime),
+    ]
+    .into_iter()
+    .find_map(|(field, right)| (!right).then_some(field))
+}

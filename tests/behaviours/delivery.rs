@@ -171,6 +171,24 @@ fn settle(db: &Path, settled: Settled) {
     Outbox::open(db, "test").unwrap().settle(&settled).unwrap();
 }
 
+/// A disk that is full for a night: what a sink took is not told to it again at each try because the store can't note it.
+#[tokio::test(start_paused = true)]
+async fn what_a_sink_took_is_told_once_though_the_store_takes_no_note_of_it() {
+    let folder = TempDir::new().unwrap();
+    let (_store, db, sequence) = store_with(&folder, &["1", "2", "3"]);
+    let other = rusqlite::Connection::open(&db).unwrap();
+    // Nothing of a sink's books can be written; all can be read.
+    let full = "CREATE TRIGGER full BEFORE UPDATE ON sink BEGIN SELECT RAISE(FAIL, 'no room'); END";
+    other.execute_batch(full).unwrap();
+    let path = folder.path().join("events.jsonl");
+    let setup = Setup::plain("test", Sink::jsonl(Jsonl::new(&path, None, "/test")));
+    let (news, mut courier) = start(setup, &db, sequence);
+    courier.status.wait_for(|status| status.failures >= 5).await.unwrap();
+    other.execute_batch("DROP TRIGGER full").unwrap();
+    let courier = until_all_is_there((news, courier)).await;
+    assert_eq!((lines(&path).len(), courier.status.borrow().deliveries), (2, 2));
+}
+
 /// A sink that is down for a day: what is older is given up, what is younger waits on, and a clock that is set does nothing
 /// by itself.
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use tokio::sync::{oneshot, watch};
 use versweep::activity::{Note, Reason};
 use versweep::clock::Clock as _;
 use versweep::clock::SystemClock;
-use versweep::device::PlatformKey;
+use versweep::device::{Device, PlatformKey, Timeouts};
 use versweep::facts::Reading;
 use versweep::failure::{Failure, FailureKind, Stage};
 use versweep::known::{Known, KnownFacts, LastVisit};
@@ -148,6 +148,29 @@ async fn where_there_is_no_shell_exec_is_asked() {
     let (read, heard) = visit(no_shell, None).await;
     assert_eq!((read.unwrap().platform.as_str(), heard.logins), ("cisco_ios", 1));
     assert_eq!(heard.execs, ["show version"]);
+}
+
+/// It had the whole command timeout for nothing, and the visit failed for want of a prompt.
+#[tokio::test]
+async fn a_shell_that_says_nothing_is_left_in_time_for_exec() {
+    let silent = ShellSetup { exec: Some(lines(IOS)), ..ShellSetup::default() };
+    let folder = tempfile::tempdir().unwrap();
+    let server = ShellServer::start(silent).await;
+    let prober = Prober {
+        transport: Arc::new(transport(PASSWORD, folder.path())),
+        platforms: Arc::new(Platforms::builtin()),
+        clock: Arc::new(SystemClock),
+    };
+    let device = device_at(server.address);
+    let timeouts = Timeouts { command: Duration::from_secs(8), ..device.timeouts };
+    let device = Device { timeouts, ..device };
+    let visit = prober.again(&device, None, SweepId::starting(SystemClock.now())).await;
+    let Outcome::Answered { reading, .. } = visit.observation.outcome else {
+        panic!("{:?}", visit.observation)
+    };
+    let heard = server.heard();
+    assert_eq!((reading.platform.as_str(), heard.logins), ("cisco_ios", 1));
+    assert!(!heard.execs.is_empty() && heard.terminal.is_some(), "{heard:?}");
 }
 
 #[tokio::test]

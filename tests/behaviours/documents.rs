@@ -1,6 +1,8 @@
 //! The commands in README and docs are true: every block marked `console` is run, one document after the other in a shell
 //! of its own, and says what stands there. A block that can't run in a test is marked `console elsewhere`.
 //!
+//! A block with a file's name behind its language (`toml profiles/acme_os.toml`) is that file, for the commands of its document.
+//!
 //! `...` stands for the rest of a line, or alone for any number of lines.
 
 use std::fmt::Write as _;
@@ -49,6 +51,20 @@ fn steps(text: &str, name: &str) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// Writes the files that a document shows, into a folder of its own.
+fn lay_out(text: &str, folder: &Path) {
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(fence) = line.strip_prefix("```").filter(|fence| !fence.is_empty()) else { continue };
+        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        if let Some((_, file)) = fence.split_once(' ').filter(|(_, file)| file.contains('.')) {
+            let path = folder.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, block.join("\n") + "\n").unwrap();
+        }
+    }
 }
 
 /// What each step said, in a folder of its own where `etc/` is at hand.
@@ -111,11 +127,13 @@ fn every_command_in_the_documents_says_what_stands_there() {
     let mut walked = 0;
     for document in documents() {
         let name = document.file_name().unwrap().to_string_lossy().into_owned();
-        let steps = steps(&std::fs::read_to_string(&document).unwrap(), &name);
+        let text = std::fs::read_to_string(&document).unwrap();
+        let steps = steps(&text, &name);
         if steps.is_empty() {
             continue;
         }
         let folder = tempfile::tempdir().unwrap();
+        lay_out(&text, folder.path());
         let answers = walk(&steps, folder.path());
         assert_eq!(answers.len(), steps.len(), "{name}: the shell ended early: {answers:#?}");
         for (step, said) in steps.iter().zip(&answers) {

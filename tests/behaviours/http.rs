@@ -20,12 +20,14 @@ use versweep::cli::client;
 use versweep::cli::devices::{self, DevicesArgs};
 use versweep::cli::sweeps::{self, SweepsArgs};
 use versweep::clock::ManualClock;
+use versweep::config::Web;
 use versweep::http::{App, Readiness, ReloadRequest, serve};
 use versweep::known::Snapshot;
 use versweep::metrics::{Exporter, Live};
 use versweep::observation::SweepId;
 use versweep::platform::Platforms;
 use versweep::status::SweepStatus;
+use versweep::web_config::Keeper;
 
 use crate::{fleet, kept};
 
@@ -47,6 +49,11 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn open(snapshot: Snapshot) -> Self {
+        Self::with(snapshot, Web::default()).await
+    }
+
+    /// The same with another web surface.
+    pub(crate) async fn with(snapshot: Snapshot, web: Web) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (readiness, is_ready) = watch::channel(Readiness::Ready);
@@ -72,6 +79,9 @@ impl House {
             store: kept::path_in(&folder),
             outbox: news_seen,
             platforms: Arc::new(move || Arc::clone(&platforms)),
+            config: Arc::new(|| "[web]\n".into()),
+            keeper: Arc::new(Keeper::new(web.config_file.clone(), web.config.clone()).unwrap()),
+            web: Arc::new(ArcSwap::from_pointee(web)),
         };
         let stop = CancellationToken::new();
         let server = tokio::spawn(serve(vec![listener], app, stop.clone()));
@@ -225,8 +235,14 @@ async fn a_reload_answers_with_what_was_wrong() {
 #[tokio::test]
 async fn only_this_host_acts_and_no_browser_or_proxy_for_another() {
     let mut house = House::small().await;
-    for header in ["Origin: http://evil.example", "X-Forwarded-For: 192.0.2.1", "Sec-Fetch-Site: cross-site"]
-    {
+    for header in [
+        "Origin: http://evil.example",
+        "Sec-Fetch-Site: cross-site",
+        "X-Forwarded-For: 192.0.2.1",
+        "X-Real-IP: 192.0.2.1",
+        "Forwarded: for=192.0.2.1;proto=https",
+        "Via: 1.1 proxy.example.net",
+    ] {
         assert_eq!(house.ask("POST", "/-/sweep", &format!("{header}\r\n")).await.status, 403, "{header}");
     }
     assert!(house.started.try_recv().is_err());

@@ -87,15 +87,17 @@ fn a_shrunken_list_waits_for_a_confirmation() {
     let site = site(&http_sd(&server));
     let daemon = site.daemon();
     let url = format!("http://{}", site.web());
-    let confirm =
-        |source: &str, list: &str| site.versweep(&["inventory", "--confirm", source, "--list", list, "--url", &url]);
+    let confirm = |source: &str, list: &str| {
+        site.versweep(&["inventory", "--confirm", source, "--list", list, "--url", &url])
+    };
     let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said(&confirm("sd", "5-0000")).contains("no list of \"sd\" waits"));
     // The list that the log shows; behind its command nothing else stands.
     let mut shown = |gone: &str| {
         let mut list = String::new();
         eventually("it is told", || {
-            let line = daemon.log().iter().find(|line| line.contains(&format!("--confirm sd --list {gone}-")));
+            let line =
+                daemon.log().iter().find(|line| line.contains(&format!("--confirm sd --list {gone}-")));
             list = line.and_then(|line| line.split("--list ").nth(1)).unwrap_or_default().to_owned();
             !list.is_empty()
         });
@@ -108,7 +110,11 @@ fn a_shrunken_list_waits_for_a_confirmation() {
     server.answer(|_| Reply::Whole(200, SourceServer::groups(1..=3)));
     let second = shown("7");
     let output = confirm("sd", &first);
-    assert!(said(&output).contains(&format!("another list of \"sd\" waits by now: 7 of 10 devices")), "{}", said(&output));
+    assert!(
+        said(&output).contains(&format!("another list of \"sd\" waits by now: 7 of 10 devices")),
+        "{}",
+        said(&output)
+    );
     assert!(said(&output).contains(&second));
     server.answer(|_| Reply::Whole(200, SourceServer::groups(1..=5)));
     eventually("it waits again", || said(&confirm("sd", "5-0000")).contains(&first));
@@ -142,7 +148,10 @@ fn fleet_of_a_server(devices: usize) -> (Site, SourceServer, Daemon) {
         move |_| Reply::Whole(200, groups.clone())
     });
     let config = site.config("every = '1s'", 8);
-    site.write("versweep.toml", &config.replace("[[inventory]]\ntype = 'file'\npath = 'devices.toml'\n", &http_sd(&server)));
+    site.write(
+        "versweep.toml",
+        &config.replace("[[inventory]]\ntype = 'file'\npath = 'devices.toml'\n", &http_sd(&server)),
+    );
     let daemon = site.daemon();
     crate::daemon_run::until_all_are_known(&daemon, &site);
     (site, server, daemon)
@@ -170,7 +179,11 @@ fn a_source_that_is_renamed_removes_nobody() {
     let reload = || request(site.web(), "POST", "/-/reload").unwrap();
     let refused = reload();
     assert_eq!(refused.status, 500, "{}", refused.body);
-    assert!(refused.body.contains("\"other\": can't be read: ") && refused.body.contains("answers 500"), "{}", refused.body);
+    assert!(
+        refused.body.contains("\"other\": can't be read: ") && refused.body.contains("answers 500"),
+        "{}",
+        refused.body
+    );
     assert_eq!(devices(&daemon), 3, "the inventory before it stays in force");
 
     let groups = groups_of(&site);
@@ -247,17 +260,24 @@ fn what_stands_in_an_inventory_is_told_at_a_start_and_at_a_reload() {
     site.write("router.db", "r1:ams\nbad name:ams\nr9:lab\n");
     site.write("list.csv", "name,site\nr1,nyc\n");
     let mut daemon = site.daemon();
-    let count = |daemon: &mut Daemon, text: &str| daemon.log().iter().filter(|line| line.contains(text)).count();
-    let conflict = "inventory conflict: r1: site is \"nyc\" by list.csv, which goes over \"ams\" by router.db";
+    let count =
+        |daemon: &mut Daemon, text: &str| daemon.log().iter().filter(|line| line.contains(text)).count();
+    let conflict =
+        "inventory conflict: r1: site is \"nyc\" by list.csv, which goes over \"ams\" by router.db";
     let dropped = "router.db:2) is dropped: ";
     let idle = "no device of the inventory has the label \"rack\"";
     eventually("told at the start", || count(&mut daemon, conflict) == 1);
-    assert_eq!((count(&mut daemon, dropped), count(&mut daemon, idle), count(&mut daemon, "is \"lab\"")), (1, 0, 0));
+    assert_eq!(
+        (count(&mut daemon, dropped), count(&mut daemon, idle), count(&mut daemon, "is \"lab\"")),
+        (1, 0, 0)
+    );
     server.answer(|_| Reply::Whole(200, SourceServer::groups(5..=6)));
     eventually("now it is known", || count(&mut daemon, idle) == 1);
     assert_eq!(count(&mut daemon, conflict), 1, "told once");
     assert_eq!(request(site.web(), "POST", "/-/reload").unwrap().status, 200);
-    eventually("told at the reload", || count(&mut daemon, conflict) == 2 && count(&mut daemon, dropped) == 2);
+    eventually("told at the reload", || {
+        count(&mut daemon, conflict) == 2 && count(&mut daemon, dropped) == 2
+    });
 }
 
 /// The whole of a restart without any source: what is swept are the last good lists.

@@ -1,11 +1,12 @@
 //! kill -9 of the real daemon at random instants, again and again on the same store, while the fleet changes all the
-//! time and a webhook fails at random. The simulator's log is the truth: no change is invented, none that was shown is
-//! lost, and every one of them comes to every sink, in order for each device, always under the same id.
+//! time, a webhook and a program fail at random and a file is rotated. The simulator's log is the truth: no change is
+//! invented, none that was shown is lost, and every one of them comes to every sink, in order for each device, always
+//! under the same id. What a policy lost and regained follows from the versions, no more and no less.
 //!
 //! VERSWEEP_KILL_ROUNDS sets the number of kills, VERSWEEP_KILL_SEED repeats a run's instants.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use versweep::change::ChangeKind;
 use versweep::device::DeviceId;
-use versweep::sim::Upgrade;
+use versweep::sim::{SimDevice, Upgrade};
 use versweep::store::{ROWS_MAX, Reader, StoredChange};
 
 use crate::daemon::{Daemon, eventually, get, request, sample};
@@ -22,6 +23,9 @@ use crate::receiver::Receiver;
 use crate::site::{Site, flat};
 
 const DEVICES: usize = 8;
+
+/// The sinks, by name.
+const SINKS: [&str; 4] = ["jsonl", "rotated", "webhook", "command"];
 
 /// Versions by device, in the order in which they were seen.
 type Seen = BTreeMap<String, Vec<String>>;
@@ -139,40 +143,84 @@ fn check(site: &Site, seen: &Seen, first: &BTreeMap<String, String>) {
     }
 }
 
-/// Every change stands in the file, at least once, always under the same id. A kill may tear a line.
-fn check_lines(path: &Path, changes: &[StoredChange]) {
-    let text = std::fs::read_to_string(path).unwrap();
-    let mut by_id: BTreeMap<String, Value> = BTreeMap::new();
-    let mut torn = 0;
-    for line in text.lines() {
-        let Ok(event) = serde_json::from_str::<Value>(line) else {
-            torn += 1;
-            continue;
-        };
-        let event = flat(event);
-        let id = event["id"].as_str().unwrap().to_owned();
-        if let Some(before) = by_id.insert(id, event.clone()) {
-            assert_eq!(before, event, "one id, one event");
+/// The approved versions are every second one of a platform: a step of 1, 3 or 5 loses or regains, one of 2 or 4 doesn't.
+fn approved(device: &SimDevice) -> Vec<&'static str> {
+    device.platform().versions().iter().copied().step_by(2).collect()
+}
+
+/// A policy for each platform of the fleet.
+fn policies(site: &Site) -> String {
+    let by_platform: BTreeMap<&str, Vec<&str>> =
+        site.devices().iter().map(|device| (device.platform().key(), approved(device))).collect();
+    let policy = |(platform, approved): (&&str, &Vec<&str>)| {
+        format!(
+            "[[policy]]\nname = '{platform}'\nselect = {{ platform = '{platform}' }}\napproved = {approved:?}\n"
+        )
+    };
+    by_platform.iter().map(policy).collect()
+}
+
+/// What policies told of a device is what its history comes to: each step between approved and not, once, in order.
+fn check_policy(site: &Site) {
+    let reader = Reader::open(&site.path("versweep.db")).unwrap();
+    for device in site.devices() {
+        let id = DeviceId::new(device.name()).unwrap();
+        let approved = approved(device);
+        let complies: Vec<bool> = reader
+            .history(&id)
+            .unwrap()
+            .iter()
+            .map(|range| approved.contains(&range.version.as_str()))
+            .collect();
+        let flips = complies.windows(2).filter(|pair| pair[0] != pair[1]).map(|pair| pair[1]);
+        let mut changes = reader.changes(Some(&id), ROWS_MAX).unwrap();
+        changes.reverse();
+        let told = changes.iter().filter_map(|stored| match stored.change.kind {
+            ChangeKind::PolicyLost => Some(false),
+            ChangeKind::PolicyRegained => Some(true),
+            _ => None,
+        });
+        assert!(told.eq(flips), "{}: what policies told and the history", device.name());
+    }
+}
+
+/// The whole lines of files of events, in the order in which they came. A kill may tear a line.
+fn lines(paths: &[PathBuf]) -> Vec<Value> {
+    let (mut events, mut torn) = (Vec::new(), 0);
+    for path in paths {
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            match serde_json::from_str(line) {
+                Ok(event) => events.push(event),
+                Err(_) => torn += 1,
+            }
         }
     }
     assert!(torn <= 1_000, "{torn} torn lines");
-    let key = |device: &str, sweep: &str, kind: &str, before: &str, after: &str| {
-        [device, sweep, kind, before, after].map(str::to_owned)
-    };
-    let text = |event: &Value, name: &str| event[name].as_str().unwrap().to_owned();
-    let mut lines: Vec<_> = by_id
-        .values()
-        .map(|event| ["device", "sweep", "type", "before", "after"].map(|name| text(event, name)))
-        .collect();
-    let mut stored: Vec<_> = changes
-        .iter()
-        .map(|StoredChange { change: c, .. }| {
-            key(c.device.as_str(), &c.sweep.unwrap().to_string(), c.kind.as_str(), &c.before, &c.after)
-        })
-        .collect();
-    lines.sort_unstable();
-    stored.sort_unstable();
-    assert_eq!(lines, stored, "the file of events and the store");
+    events
+}
+
+/// A file that is rotated, and what was put aside, oldest first.
+fn with_rotated(site: &Site, name: &str) -> Vec<PathBuf> {
+    let aside = (1..=1_000).map(|number| site.path(&format!("{name}.{number}")));
+    let mut paths: Vec<PathBuf> = aside.filter(|path| path.exists()).collect();
+    paths.reverse();
+    paths.push(site.path(name));
+    paths
+}
+
+/// A program that notes the events which it is given, and fails before or after that as chance wills, until it is told to
+/// be well.
+fn failing_program(site: &Site) -> String {
+    let (taken, well) = (site.path("program.jsonl"), site.path("program-is-well"));
+    let script = format!(
+        "read -r line\nchance=$(od -An -N1 -tu1 /dev/urandom)\n[ -e {well} ] && chance=255\n\
+         [ $chance -lt 25 ] && {{ echo not now >&2; exit 1; }}\n\
+         printf '%s\\n' \"$line\" >>{taken}\n[ $chance -lt 40 ] && exit 3\nexit 0\n",
+        taken = taken.display(),
+        well = well.display()
+    );
+    site.write("program.sh", &script);
+    format!("[[sink]]\ntype = 'command'\nargv = ['/bin/sh', '{}']\n", site.path("program.sh").display())
 }
 
 /// A receiver that fails at random until it is told to be well: it refuses single events, is overloaded, asks for time.
@@ -191,31 +239,78 @@ fn failing_receiver(seed: u64, well: &Arc<AtomicBool>) -> Receiver {
     })
 }
 
-/// What the webhook took: every change at least once, always the same under one id, and in order for each device.
-fn check_webhook(receiver: &Receiver, changes: &[StoredChange]) {
-    let taken: Vec<Value> = receiver.taken().into_iter().map(flat).collect();
+/// What a sink took: every change at least once, always the same under one id, and in order for each device; gives how
+/// many came more than once.
+fn check_taken(sink: &str, taken: Vec<Value>, changes: &[StoredChange]) -> usize {
+    let taken: Vec<Value> = taken.into_iter().map(flat).collect();
     let mut first: BTreeMap<String, &Value> = BTreeMap::new();
     let mut newest: BTreeMap<&str, i64> = BTreeMap::new();
     for event in &taken {
         let id = event["id"].as_str().unwrap().to_owned();
         if let Some(before) = first.get(&id) {
-            assert_eq!(*before, event, "one id, one event");
+            assert_eq!(*before, event, "{sink}: one id, one event");
             continue;
         }
         first.insert(id, event);
         let (device, sequence) = (event["device"].as_str().unwrap(), event["sequence"].as_i64().unwrap());
         let before = newest.insert(device, sequence).unwrap_or(0);
-        assert!(before < sequence, "{device}: {sequence} after {before}");
+        assert!(before < sequence, "{sink}: {device}: {sequence} after {before}");
     }
-    let told: Vec<String> = first.into_keys().collect();
-    let mut stored: Vec<String> = changes.iter().map(|stored| stored.change.id()).collect();
+    let mut stored: Vec<(String, [&str; 3])> = changes
+        .iter()
+        .map(|StoredChange { change: c, .. }| (c.id(), [c.kind.as_str(), &c.before, &c.after]))
+        .collect();
     stored.sort_unstable();
-    assert_eq!(told, stored, "the webhook and the store");
+    let again = taken.len() - first.len();
+    let text = |event: &'_ Value, name: &str| event[name].as_str().unwrap().to_owned();
+    let told: Vec<_> = first
+        .into_iter()
+        .map(|(id, event)| (id, ["type", "before", "after"].map(|name| text(event, name))))
+        .collect();
+    assert_eq!(told.len(), stored.len(), "{sink}: as many as in the store");
+    let differs = told.iter().zip(&stored).find(|(told, stored)| told.0 != stored.0 || told.1 != stored.1);
+    assert_eq!(differs, None, "{sink}: what it took and the store");
+    again
+}
+
+/// All changes in the store, newest first, however many they are.
+fn all_changes(site: &Site) -> Vec<StoredChange> {
+    let reader = Reader::open(&site.path("versweep.db")).unwrap();
+    let of = |device: &Arc<SimDevice>| {
+        let changes = reader.changes(Some(&DeviceId::new(device.name()).unwrap()), ROWS_MAX).unwrap();
+        assert!(changes.len() < ROWS_MAX, "more changes of a device than one may ask for");
+        changes
+    };
+    site.devices().iter().flat_map(of).collect()
 }
 
 #[expect(clippy::print_stdout, reason = "shown when the test fails, and with --nocapture")]
 fn tell(line: &str) {
     println!("{line}");
+}
+
+/// Holds what each sink took against the store, and tells the numbers.
+fn check_sinks(site: &Site, receiver: &Receiver, changes: &[StoredChange]) {
+    let taken = [
+        lines(&[site.path("events.jsonl")]),
+        lines(&with_rotated(site, "rotated.jsonl")),
+        receiver.taken(),
+        lines(&[site.path("program.jsonl")]),
+    ];
+    for (sink, taken) in SINKS.into_iter().zip(taken) {
+        let count = taken.len();
+        let again = check_taken(sink, taken, changes);
+        tell(&format!("{sink}: {count} taken, {again} of them again"));
+    }
+    let posts = receiver.all();
+    let failed = posts.iter().filter(|post| post.status >= 300).count();
+    let is_of_policy = |kind| matches!(kind, ChangeKind::PolicyLost | ChangeKind::PolicyRegained);
+    let of_policies = changes.iter().filter(|stored| is_of_policy(stored.change.kind)).count();
+    tell(&format!(
+        "{} changes, {of_policies} of them of policies, {} posts, {failed} failed",
+        changes.len(),
+        posts.len()
+    ));
 }
 
 #[test]
@@ -228,8 +323,10 @@ fn a_daemon_killed_at_any_instant_loses_nothing_and_invents_nothing() {
     let well = Arc::new(AtomicBool::new(false));
     let receiver = failing_receiver(seed, &well);
     let sink = format!("[[sink]]\ntype = 'webhook'\nurl = '{}'\nallow_private = true\n", receiver.url());
-    site.write("versweep.toml", &format!("{}{sink}", site.config("every = '1s'", 8)));
-    let named = |device: &Arc<versweep::sim::SimDevice>| (device.name().to_owned(), device.version());
+    let rotated = "[[sink]]\ntype = 'jsonl'\nname = 'rotated'\npath = 'rotated.jsonl'\nrotate_mib = 1\nrotate_keep = 1000\n";
+    let more = format!("{sink}{rotated}{}{}", failing_program(&site), policies(&site));
+    site.write("versweep.toml", &format!("{}{more}", site.config("every = '1s'", 8)));
+    let named = |device: &Arc<SimDevice>| (device.name().to_owned(), device.version());
     let first: BTreeMap<String, String> = site.devices().iter().map(named).collect();
     let mut seen = Seen::new();
 
@@ -251,6 +348,7 @@ fn a_daemon_killed_at_any_instant_loses_nothing_and_invents_nothing() {
 
     // The fleet is quiet now: a last daemon catches up, delivers everything and stops in order.
     well.store(true, Ordering::Relaxed);
+    site.write("program-is-well", "");
     let mut daemon = site.daemon();
     eventually("the last daemon has caught up", || {
         let page = daemon.page("/metrics");
@@ -259,25 +357,26 @@ fn a_daemon_killed_at_any_instant_loses_nothing_and_invents_nothing() {
             seen.get(device.name()).and_then(|versions| versions.last()) == Some(&device.version())
         })
     });
-    eventually("the webhook has all", || {
+    eventually("every sink has all", || {
         let page = daemon.page("/metrics");
-        sample(&page, "versweep_sink_pending{sink=\"webhook\"}") == Some(0.0)
+        let pending = |sink: &&str| sample(&page, &format!("versweep_sink_pending{{sink=\"{sink}\"}}"));
+        SINKS.iter().all(|sink| pending(sink) == Some(0.0))
     });
     let page = daemon.page("/metrics");
-    assert_eq!(sample(&page, "versweep_sink_dead_total{sink=\"webhook\"}"), Some(0.0));
+    for sink in SINKS {
+        assert_eq!(
+            sample(&page, &format!("versweep_sink_dead_total{{sink=\"{sink}\"}}")),
+            Some(0.0),
+            "{sink}"
+        );
+    }
     assert!(daemon.stop().success());
     check(&site, &seen, &first);
-    let changes = Reader::open(&site.path("versweep.db")).unwrap().changes(None, ROWS_MAX).unwrap();
+    let changes = all_changes(&site);
     assert!(changes.len() as u64 >= rounds, "{} changes: the test did not do its work", changes.len());
-    check_lines(&site.path("events.jsonl"), &changes);
-    check_webhook(&receiver, &changes);
-    let posts = receiver.all();
-    let failed = posts.iter().filter(|post| post.status >= 300).count();
-    tell(&format!(
-        "{rounds} kills, {} changes, {} posts, {failed} of them failed",
-        changes.len(),
-        posts.len()
-    ));
+    check_policy(&site);
+    check_sinks(&site, &receiver, &changes);
+    tell(&format!("{rounds} kills, {} upgrades of the fleet", site.fleet().upgrades().len()));
 
     // The counters outlived every kill, too.
     site.write("versweep.toml", &site.config("schedule = 'never'", 8));

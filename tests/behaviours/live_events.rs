@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use versweep::change::{Change, ChangeKind};
+use versweep::config::Web;
 use versweep::device::DeviceId;
 use versweep::known::Known;
 use versweep::store::{Batch, Store, Visit};
@@ -186,7 +187,9 @@ async fn two_hundred_clients_and_one_that_does_not_read_harm_nothing() {
 
 #[tokio::test]
 async fn streams_have_a_limit_of_their_own_and_end_with_the_server() {
-    let house = House::small().await;
+    // A proxy is one client of many connections.
+    let web = Web { connections_per_client: 512, ..Web::default() };
+    let house = House::with(fleet::snapshot(fleet::noon()), web).await;
     let mut streams = Vec::new();
     for _ in 0..256 {
         streams.push(open(&house, "", None).await);

@@ -379,6 +379,14 @@ fn versions_have_names_to_look_up_cves_by() {
     assert_eq!(cpe("cisco_ios", "15.2(7)E10").unwrap(), "cpe:2.3:o:cisco:ios:15.2\\(7\\)e10:*:*:*:*:*:*:*");
     assert_eq!(cpe("junos", "21.4R3-S3.4").unwrap(), "cpe:2.3:o:juniper:junos:21.4:r3-s3:*:*:*:*:*:*");
     assert_eq!(cpe("panos", "10.2.7-h8").unwrap(), "cpe:2.3:o:paloaltonetworks:pan-os:10.2.7:h8:*:*:*:*:*:*");
+    assert_eq!(
+        cpe("junos", "22.4R2-S1.6-EVO").unwrap(),
+        "cpe:2.3:o:juniper:junos_os_evolved:22.4:r2-s1:*:*:*:*:*:*"
+    );
+    assert_eq!(
+        cpe("brocade_fos", "v9.1.1b").unwrap(),
+        "cpe:2.3:o:broadcom:fabric_operating_system:9.1.1b:*:*:*:*:*:*:*"
+    );
     assert_eq!(cpe("frr", "8.4.4"), None);
     let purl = platforms.find("comware").unwrap().purl_of(&Version::new("7.1.070, Release 3507P18"));
     assert_eq!(purl, "pkg:generic/hp_comware@7.1.070%2C%20Release%203507P18");

@@ -46,8 +46,7 @@ fn page_of(asked: &Asked, most: usize, there: &[usize], device: impl Fn(usize) -
     let (limit, offset) = (number("limit").min(most), number("offset"));
     let results: Vec<Value> = there.iter().skip(offset).take(limit).map(|n| device(*n)).collect();
     // The next page's address leads elsewhere: nobody may go there with the token.
-    let body =
-        json!({ "count": there.len(), "next": "http://192.0.2.1/steal", "previous": null, "results": results });
+    let body = json!({ "count": there.len(), "next": "http://192.0.2.1/steal", "previous": null, "results": results });
     Reply::Whole(200, body.to_string())
 }
 
@@ -84,7 +83,11 @@ async fn netbox_gives_five_thousand_devices_over_pages() {
     let config = configured(&server, "netbox", "filter = 'status=active'\n");
     let (stock, verdict) = look(&config, &Stock::new(config.inventory[0].clone())).await;
     assert_eq!((verdict, stock.trouble()), (Verdict::New, None));
-    assert_eq!(server.asked(), 11, "its own limit is 500 a page, of which one is the last of the page before");
+    assert_eq!(
+        server.asked(),
+        11,
+        "its own limit is 500 a page, of which one is the last of the page before"
+    );
     let dropped: Vec<_> =
         stock.dropped().map(|dropped| format!("{}: {}", dropped.title, dropped.why)).collect();
     assert_eq!(dropped.len(), 2, "{dropped:?}");
@@ -190,7 +193,10 @@ async fn a_device_that_goes_between_two_pages_takes_no_other_with_it() {
     let (stock, verdict) = look(&config, &nothing).await;
     assert_eq!((verdict, stock.trouble()), (Verdict::New, None));
     let inventory = Inventory::assemble(std::slice::from_ref(&stock), &config.layers).unwrap();
-    assert!(inventory.get("sw1001").is_some() && inventory.get("sw1000").is_some(), "who lay behind the first page");
+    assert!(
+        inventory.get("sw1001").is_some() && inventory.get("sw1000").is_some(),
+        "who lay behind the first page"
+    );
     assert!(inventory.get("sw20").is_none() && inventory.get("sw21").is_none());
     assert_eq!(inventory.devices.len(), COUNT - 2, "two have no address or no name");
     assert_eq!(server.asked(), 2 + 6, "from the first page on once more");

@@ -26,6 +26,16 @@ struct Stage {
 impl Stage {
     /// A fleet of which the first `ams` devices are the site `ams`, the others `fra`; swept each second.
     async fn set(network: u8, devices: usize, ams: usize) -> Self {
+        Self::with(network, devices, ams, |_| String::new()).await
+    }
+
+    /// The same with more in the configuration, by what the devices are.
+    async fn with(
+        network: u8,
+        devices: usize,
+        ams: usize,
+        more: impl Fn(&[std::sync::Arc<SimDevice>]) -> String,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config =
             SimConfig { devices, first_address: Ipv4Addr::new(127, network, 0, 1), ..SimConfig::default() };
@@ -34,7 +44,7 @@ impl Stage {
         std::fs::write(folder.path().join("devices.toml"), inventory(fleet.devices(), ams)).unwrap();
         std::fs::write(folder.path().join("password"), PASSWORD).unwrap();
         let file = folder.path().join("versweep.toml");
-        std::fs::write(&file, configuration(&web.to_string())).unwrap();
+        std::fs::write(&file, configuration(&web.to_string()) + &more(fleet.devices())).unwrap();
         let daemon = tokio::task::spawn_blocking(move || Daemon::start(&file, web)).await.unwrap();
         let alertmanager = Alertmanager::start().await;
         let prometheus = Prometheus::alerting(&[web], alertmanager.address);
@@ -132,6 +142,35 @@ async fn a_refused_credential_is_one_page_and_is_taken_back() {
     let (_, all) = stage.arrives("VersweepCredentialRefused", "resolved").await;
     let told: Vec<&str> = all.iter().map(Notification::alert).collect();
     assert_eq!(told, ["VersweepCredentialRefused"; 2]);
+    stage.fleet.stop().await;
+}
+
+/// A version that no policy approves is told with the device's labels, and taken back when the device runs an approved one.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs prometheus and alertmanager: run by make test"]
+async fn a_drift_is_told_and_is_taken_back_when_it_is_put_right() {
+    let stage = Stage::with(64, 8, 4, |devices| {
+        let approved: Vec<String> = devices.iter().map(|device| format!("'{}'", device.version())).collect();
+        format!("[[policy]]\nname = 'lab'\napproved = [{}]\n", approved.join(", "))
+    })
+    .await;
+    let drifter = &stage.fleet.devices()[1];
+    let approved = drifter.version();
+    stage.fleet.upgrade(drifter.name(), "99.9(9)").unwrap();
+    let (told, _) = stage.arrives("VersweepDeviceDrifted", "firing").await;
+    let labels = ["device", "policy", "site", "platform", "severity", "job"].map(|label| told.common(label));
+    let platform = drifter.platform().to_string();
+    assert_eq!(labels, [drifter.name(), "lab", "ams", &platform, "warning", "versweep"]);
+    assert_eq!((told.receiver.as_str(), told.alerts()), ("team", 1));
+    let annotations = &told.body["commonAnnotations"];
+    assert!(annotations["description"].as_str().unwrap().contains("runs 99.9(9),"), "{annotations}");
+    assert!(annotations["runbook_url"].as_str().unwrap().ends_with("/device-drifted.md"), "{annotations}");
+
+    stage.fleet.upgrade(drifter.name(), &approved).unwrap();
+    let (back, all) = stage.arrives("VersweepDeviceDrifted", "resolved").await;
+    assert_eq!(back.common("device"), drifter.name());
+    let drifts = all.iter().filter(|one| one.alert() == "VersweepDeviceDrifted").count();
+    assert_eq!(drifts, 2, "told once, taken back once");
     stage.fleet.stop().await;
 }
 

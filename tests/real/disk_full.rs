@@ -11,6 +11,8 @@ use versweep::clock::SystemClock;
 use versweep::recorder::Recorder;
 use versweep::store::{Reader, Store, StoreError};
 
+use crate::daemon::{eventually, request};
+use crate::site::Site;
 use crate::visits::{answered, judgement};
 
 /// A small file system of its own, gone with the value.
@@ -104,4 +106,39 @@ async fn a_full_disk_makes_sweeps_wait_and_loses_nothing() {
     assert_eq!(recorder.snapshot.load().totals.visits, 600);
     drop(recorder.notes);
     recorder.done.await.unwrap().unwrap();
+}
+
+/// The daemon as a whole, with its courier: each change is told once, and only when there is room to remember it.
+#[test]
+#[ignore = "needs root to mount a tmpfs: run by make test"]
+fn a_daemon_on_a_full_disk_waits_and_tells_each_change_once() {
+    let (disk, site) = (SmallDisk::mount(), Site::new(3));
+    let store = disk.path().join("versweep.db").display().to_string();
+    let config = site.config("schedule = 'never'", 4).replace("versweep.db", &store);
+    site.write("versweep.toml", &config);
+    let mut daemon = site.daemon();
+    let sweep = || {
+        eventually("a sweep begins", || {
+            request(site.web(), "POST", "/-/sweep").is_ok_and(|answer| answer.status == 202)
+        });
+    };
+    let first_seen = || crate::site::events(&site.path("events.jsonl")).len();
+    sweep();
+    eventually("all are seen", || first_seen() == 3);
+
+    disk.fill();
+    let mut upgraded: Vec<String> = site.devices().iter().map(|device| site.upgrade(device, 1).1).collect();
+    sweep();
+    eventually("the full disk is told", || {
+        daemon.log().iter().any(|line| line.contains("no room to write the store"))
+    });
+    assert!(site.events().is_empty(), "nothing is told that is not committed");
+    disk.free();
+    eventually("the changes are told", || site.events().len() >= 3);
+    assert!(daemon.stop().success());
+    let after = |event: &serde_json::Value| event["after"].as_str().unwrap().to_owned();
+    let mut told: Vec<String> = site.events().iter().map(after).collect();
+    told.sort_unstable();
+    upgraded.sort_unstable();
+    assert_eq!(told, upgraded, "each once");
 }

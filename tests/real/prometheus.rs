@@ -13,11 +13,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use versweep::activity::{OnDemand, SweepHandle, Trigger};
 use versweep::clock::{Clock as _, SystemClock};
+use versweep::config::Web;
 use versweep::http::{App, Readiness, serve};
 use versweep::known::Snapshot;
 use versweep::metrics::{Cut, Encoding, Exporter, Live};
 use versweep::sim::{Fault, Fleet, PASSWORD, SimConfig, USERNAME};
 use versweep::status::SweepStatus;
+use versweep::web_config::Keeper;
 
 use crate::daemon::{Daemon, free_address};
 use crate::fleet;
@@ -82,9 +84,10 @@ async fn promtool_finds_no_fault_with_the_page() {
 }
 
 /// A server over a snapshot that the test exchanges; it ends with the guard.
-async fn serve_fleet(
+pub(crate) async fn serve_fleet(
     snapshot: Snapshot,
     status: SweepStatus,
+    web: Web,
 ) -> (SocketAddr, Arc<ArcSwap<Snapshot>>, DropGuard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -106,6 +109,9 @@ async fn serve_fleet(
         store: PathBuf::from("/nonexistent"),
         outbox: watch::channel(0).1,
         platforms: Arc::new(Arc::default),
+        config: Arc::new(|| "".into()),
+        keeper: Arc::new(Keeper::new(web.config_file.clone(), web.config.clone()).unwrap()),
+        web: Arc::new(ArcSwap::from_pointee(web)),
     };
     let stop = CancellationToken::new();
     tokio::spawn(serve(vec![listener], app, stop.clone()));
@@ -130,7 +136,7 @@ const FIRING: [&str; 6] = [
 async fn every_recorded_series_is_there_and_alerts_fire() {
     let now = SystemClock.now();
     let overdue = SweepStatus { next: Some(now - Duration::from_secs(900)), ..SweepStatus::default() };
-    let (address, published, _stop) = serve_fleet(fleet::snapshot(now), overdue).await;
+    let (address, published, _stop) = serve_fleet(fleet::snapshot(now), overdue, Web::default()).await;
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let prometheus = Prometheus::start(&[address, closed]);
 
@@ -158,7 +164,7 @@ async fn every_recorded_series_is_there_and_alerts_fire() {
 async fn every_dashboard_query_finds_its_series_in_a_real_daemon() {
     let folder = tempfile::tempdir().unwrap();
     let config = SimConfig {
-        devices: 24,
+        devices: 120,
         first_address: Ipv4Addr::new(127, 61, 0, 1),
         command_delay: Duration::from_millis(20),
         ..SimConfig::default()
@@ -169,7 +175,7 @@ async fn every_dashboard_query_finds_its_series_in_a_real_daemon() {
     std::fs::write(folder.path().join("password"), PASSWORD).unwrap();
     let file = folder.path().join("versweep.toml");
     let text = format!(
-        "[web]\nlisten = ['{web}']\n[store]\npath = 'versweep.db'\n[workers]\nmax = 8\n\
+        "[web]\nlisten = ['{web}']\n[store]\npath = 'versweep.db'\n[workers]\nmax = 32\n\
          [credentials.lab]\nusername = '{USERNAME}'\npassword = {{ file = 'password' }}\n\
          [defaults]\ncredential = 'lab'\ntimeout = '2s'\nconnect_timeout = '1s'\nlogin_timeout = '1s'\n\
          command_timeout = '1s'\n\
@@ -180,7 +186,7 @@ async fn every_dashboard_query_finds_its_series_in_a_real_daemon() {
     std::fs::write(&file, text).unwrap();
     let daemon = tokio::task::spawn_blocking(move || Daemon::start(&file, web)).await.unwrap();
     let prometheus = Prometheus::start(&[web]);
-    prometheus.wait_for("count(versweep_device_version_info) == 24").await;
+    prometheus.wait_for("count(versweep_device_version_info) == 120").await;
 
     let (upgraded, silent) = (fleet.devices()[1].name(), fleet.devices()[2].name());
     fleet.upgrade(upgraded, "99.9(9)").unwrap();
@@ -191,7 +197,9 @@ async fn every_dashboard_query_finds_its_series_in_a_real_daemon() {
     prometheus.wait_for(&format!("versweep_device_failure_info{{device=\"{silent}\"}}")).await;
     for (panel, expr) in dashboard_queries() {
         let series = prometheus.wait_for(&expr).await;
-        assert!(series.len() <= 60, "{panel} asks for {} series", series.len());
+        // With more devices than that, a panel that has a series for each shows it. A device's own page may.
+        let is_bounded = panel.starts_with("device.json") || series.len() <= 100;
+        assert!(is_bounded, "{panel} asks for {} series", series.len());
     }
     drop(daemon);
     fleet.stop().await;

@@ -35,12 +35,16 @@ impl Daemon {
 
     /// Starts the daemon without waiting, with these variables in its environment.
     pub(crate) fn spawn_with(config: &Path, address: SocketAddr, environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_versweep"))
-            .args(["run", "--config.file"])
-            .arg(config)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_versweep"));
+        command.args(["run", "--config.file"]).arg(config).envs(environment.iter().copied());
+        Self::spawn_as(command, address)
+    }
+
+    /// Starts a daemon by this command without waiting.
+    pub(crate) fn spawn_as(mut command: Command, address: SocketAddr) -> Self {
+        let mut child = command
             .env_remove("JOURNAL_STREAM")
             .env_remove("NOTIFY_SOCKET")
-            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -20,7 +20,7 @@ use versweep::metrics::{BuildInfo, Live, Workers};
 use versweep::observation::SweepId;
 use versweep::status::{
     FetchStatus, GateStatus, Histogram, LimitStatus, RefreshFailure, ReloadStatus, SinkStatus, SourceStatus,
-    SweepStatus, Totals, Waiting,
+    SweepForecast, SweepStatus, Totals, Waiting,
 };
 use versweep::version::Version;
 
@@ -232,6 +232,11 @@ pub(crate) fn live(now: Timestamp) -> Live {
             ..Waiting::default()
         },
         held_off: 1,
+        forecasts: vec![SweepForecast {
+            sweep: "all".into(),
+            expected: Duration::from_secs(312),
+            period: Some(Duration::from_secs(900)),
+        }],
         build: BuildInfo { version: "1.2.3", revision: "abcdef0", rustversion: "1.95.0" },
         sweeps: vec![("all".into(), status)],
         workers: Workers { limit: 256, busy: 0 },

@@ -43,9 +43,14 @@ impl Prometheus {
 
     /// The same, with its alerts sent to this Alertmanager.
     pub(crate) fn alerting(targets: &[SocketAddr], alertmanager: SocketAddr) -> Self {
+        Self::with(&sample_for(targets, alertmanager))
+    }
+
+    /// A server with this configuration, which finds the shipped rules in `rules`.
+    pub(crate) fn with(text: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let config = data.path().join("prometheus.yml");
-        fs::write(&config, sample_for(targets, alertmanager)).unwrap();
+        fs::write(&config, text).unwrap();
         fs::create_dir(data.path().join("rules")).unwrap();
         fs::write(data.path().join("rules/versweep.rules.yml"), RULES).unwrap();
         // Given back before the server takes it: Prometheus can't be handed a socket.

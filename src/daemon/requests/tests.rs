@@ -10,6 +10,7 @@ use crate::device::{
     CredentialId, DeviceId, Endpoint, HostKeyPolicy, Labels, PlatformChoice, PlatformKey, Route,
     SshAlgorithms, Timeouts,
 };
+use crate::inventory::Inventory;
 use crate::probe::Prober;
 use crate::schedule::Alarms;
 use crate::sweep::{Engine, Stop};
@@ -56,11 +57,10 @@ impl House {
         let devices = vec![device("a1", "ams"), device("a2", "ams"), device("b1", "ber")];
         let world = World {
             config: Arc::new(config),
-            devices,
-            inventory: Arc::default(),
+            inventory: Arc::new(Inventory { devices, ..Inventory::default() }),
             stocks: Vec::new(),
             prober: Arc::new(prober),
-            warnings: Vec::new(),
+            of_config: Vec::new(),
         };
         let (sender, notes) = mpsc::channel(NOTES_WAITING);
         let stop = Stop::default();

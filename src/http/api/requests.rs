@@ -16,9 +16,10 @@ use super::sweeps::unknown_sweep;
 use crate::activity::{self, RequestStatus};
 use crate::clock::Timestamp;
 use crate::device::{DeviceId, Selector};
+use crate::http::Desk;
+use crate::http::entrance::BODY_MAX;
 use crate::http::problem::Refusal;
 use crate::http::view::shown;
-use crate::http::{BODY_MAX, Desk};
 use crate::observation::SweepId;
 
 /// The most names, and values of a name, that a selection may have.

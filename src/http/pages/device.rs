@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
-use super::marks::{kind, mark, maybe, moment, moment_or, none, result, state, text, words};
+use super::marks::{kind, many, mark, maybe, moment, moment_or, none, result, state, text, words};
 use super::table::{Column, Kind, Table};
 use super::{advice, said};
 use crate::clock::Timestamp;
@@ -95,7 +95,7 @@ fn failed_visit(of: &DeviceState, failure: &Failure, raw: Option<&StoredRaw>, no
             h2 #failure-title {
                 (mark("▲", "warn", &format!("Last visit failed: {}, in stage {}", words(failure.kind.as_str()), failure.stage)))
             }
-            p { (moment_or(now, at, "never")) ", " (times) @if times == 1 { " time" } @else { " times" } " in a row. " (advice.means) }
+            p { (moment_or(now, at, "never")) ", " (many(times as usize, "times")) " in a row. " (advice.means) }
             p.detail { code { (shown(&failure.detail)) } }
             ul { @for step in advice.steps { li { (step) } } }
             p.note { "Runbook: " code { "docs/runbooks/" (advice.runbook) ".md" }

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::form;
 use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
-use super::marks::{bar, count, device, maybe, moment, result, text};
+use super::marks::{count, device, maybe, moment, result, share, text};
 use super::table::{Column, Kind, Pages, Table};
 use crate::http::Desk;
 use crate::http::api::{Params, Query};
@@ -109,7 +109,7 @@ const POLICIES: Table<PolicyRow> = Table {
             order: |a, b| (a.good() * b.all()).cmp(&(b.good() * a.all())),
             cell: |row, _| {
                 let (good, all) = (row.good(), row.all());
-                html! { span.share { (bar(good, all, "good")) (super::marks::percent(good, all)) } }
+                share(good, all, all, "good")
             },
         },
         Column {

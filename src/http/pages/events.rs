@@ -50,7 +50,7 @@ const SINKS: Table<Sink> = Table {
             order: |a, b| trouble(&a.1).cmp(&trouble(&b.1)),
             cell: |(_, sink), _| match trouble(sink) {
                 2 => mark("✕", "bad", "gave up on events"),
-                1 => mark("▲", "warn", "holds events back"),
+                1 => mark("▲", "warn", "is behind"),
                 _ => mark("✓", "good", "delivers"),
             },
         },
@@ -104,12 +104,12 @@ const SINKS: Table<Sink> = Table {
     ],
 };
 
-/// How bad it is: nothing, events that wait for another try, events given up.
+/// How bad it is: 0 for nothing, 1 for events that wait for another try, 2 for events given up.
 fn trouble(sink: &SinkStatus) -> u8 {
-    match (sink.kept, sink.held_devices) {
-        (1.., _) => 2,
-        (0, 1..) => 1,
-        (0, 0) => 0,
+    let is_behind = sink.held_devices > 0 || (sink.pending > 0 && sink.failures > 0);
+    match sink.kept {
+        1.. => 2,
+        0 => u8::from(is_behind),
     }
 }
 

@@ -10,9 +10,10 @@ use super::changes;
 use super::form;
 use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
-use super::marks::{bar, count, mark, percent, state_sign, text, words};
+use super::marks::{bar, count, mark, share, state_sign, text, words};
 use super::sweeps;
 use super::table::{Column, Kind, Pages, Table};
+use crate::change::ChangeKind;
 use crate::http::Desk;
 use crate::http::api::{Params, Query, filter};
 use crate::http::index::{Chosen, Index, VersionCount, compare};
@@ -33,21 +34,30 @@ struct Row {
     count: VersionCount,
     most: usize,
     chosen: usize,
-    href: String,
+    /// The devices that all of this is about.
+    devices: Arc<Here>,
+}
+
+impl Row {
+    /// Where the devices of this version are listed.
+    fn href(&self) -> String {
+        let VersionCount { platform, model, version, .. } = &self.count;
+        self.devices.with("platform", platform).with("model", model).with("version", version).href()
+    }
 }
 
 const VERSIONS: Table<Row> = Table {
     id: "versions",
     caption: "Versions",
     sort: "sort",
-    key: |row| row.href.clone(),
+    key: Row::href,
     columns: &[
         Column {
             key: "version",
             title: "version",
             kind: Kind::Text,
             order: |a, b| compare(&a.count.version, &b.count.version),
-            cell: |row, _| html! { a href=(row.href) { (text(&row.count.version)) } },
+            cell: |row, _| html! { a href=(row.href()) { (text(&row.count.version)) } },
         },
         Column {
             key: "platform",
@@ -75,11 +85,7 @@ const VERSIONS: Table<Row> = Table {
             title: "share",
             kind: Kind::Number,
             order: |a, b| a.count.devices.cmp(&b.count.devices),
-            cell: |row, _| {
-                html! {
-                    span.share { (bar(row.count.devices, row.most, "plain")) (percent(row.count.devices, row.chosen)) }
-                }
-            },
+            cell: |row, _| share(row.count.devices, row.chosen, row.most, "plain"),
         },
     ],
 };
@@ -98,6 +104,8 @@ pub(super) async fn page(
     let chosen = index.choose(&filter);
     let versions = versions(&index, &chosen, &here, &params, frame.now)?;
     let live = (desk.app.live)();
+    // That a device was seen for the first time is no change of it; after the first sweep there would be nothing else.
+    let news = index.snapshot.recent_changes.iter().filter(|change| change.kind != ChangeKind::FirstSeen);
     let inside = html! {
         (form::search(&here, "q", "search", "name, version, model, label, …"))
         (form::choice(&here, "state", "state", Reach::ALL.map(Reach::as_str)))
@@ -114,7 +122,7 @@ pub(super) async fn page(
             section { h2 { "Sweeps" } (sweeps::few(&desk, &index.snapshot, frame.now)) }
             section.versions { h2 { "Versions" } (versions) }
             section { h2 { "Latest changes" }
-                (changes::few(index.snapshot.recent_changes.iter().take(CHANGES), frame.now))
+                (changes::few(news.take(CHANGES), frame.now))
                 p { a href="/changes" { "all changes" } }
             }
         }
@@ -139,7 +147,7 @@ fn states(index: &Index, chosen: &Chosen, here: &Here) -> Markup {
     let (all, devices) = (chosen.count(), devices(here));
     html! {
         ul.states #states data-live {
-            li { a href=(devices.href()) { span.big { (count(all)) } @if chosen.is_all() { "devices" } @else { "devices chosen" } } }
+            li { a href=(devices.href()) { span.big { (count(all)) } @if all == 1 { "device" } @else { "devices" } @if !chosen.is_all() { " chosen" } } }
             @for reach in Reach::ALL {
                 @let (sign, tone) = state_sign(reach);
                 li {
@@ -164,10 +172,8 @@ fn versions(
     let most = counts.iter().map(|row| row.devices).max().unwrap_or(0);
     let known = counts.iter().map(|row| row.devices).sum();
     let pages = Pages::read(params, ROWS, counts.len())?;
-    let row = |count: VersionCount| {
-        let what = devices(here).with("platform", &count.platform).with("model", &count.model);
-        Row { href: what.with("version", &count.version).href(), most, chosen: known, count }
-    };
+    let devices = Arc::new(devices(here));
+    let row = |count: VersionCount| Row { most, chosen: known, devices: Arc::clone(&devices), count };
     let mut rows: Vec<Row> = counts.into_iter().map(row).collect();
     VERSIONS.sort(&mut rows, here)?;
     Ok(html! {

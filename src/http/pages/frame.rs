@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
-use super::marks::{count, moment};
+use super::marks::{many, moment};
 use crate::clock::Timestamp;
 use crate::http::problem::Refusal;
 use crate::http::{Desk, Readiness};
@@ -83,7 +83,7 @@ impl Frame {
                     Some(newest) => { "newest visit " (moment(self.now, newest)) }
                     None => { "no visit yet" }
                 }
-                ", " (count(self.fresh.devices)) " devices, page drawn " (moment(self.now, self.now))
+                ", " (many(self.fresh.devices, "devices")) ", page drawn " (moment(self.now, self.now))
                 @if self.fresh.stopping { " " strong.warn { "▲ versweep is stopping" } }
             }
         };
@@ -118,7 +118,8 @@ impl IntoResponse for Refused {
 fn answer(status: StatusCode, title: &str, body: &Markup) -> Response {
     let page = html! {
         (DOCTYPE)
-        html lang="en" {
+        // Behind a prefix the script finds the way from here.
+        html lang="en" data-root="/" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -161,7 +162,7 @@ fn top(tab: Option<Tab>, status: &Markup) -> Markup {
                 button { "Search" }
             }
         }
-        div.status {
+        section.status aria-label="How fresh this is" {
             (status)
             button #pause type="button" hidden aria-pressed="false" { "Pause" }
             p.gone #gone role="status" hidden {}

@@ -56,6 +56,12 @@ pub(super) fn count(number: impl TryInto<u64>) -> String {
     out
 }
 
+/// So many of them: the word is that for many.
+pub(super) fn many(number: usize, words: &str) -> String {
+    let one = if number == 1 { words.strip_suffix('s') } else { None };
+    format!("{} {}", count(number), one.unwrap_or(words))
+}
+
 /// A device's name, as the link to its page.
 pub(super) fn device(name: &str) -> Markup {
     html! { a.device href=(Here::device(name).href()) { (shown(name)) } }
@@ -139,8 +145,13 @@ pub(super) fn bar(part: usize, whole: usize, tone: &str) -> Markup {
     }
 }
 
+/// A bar with its share of the whole in percent; the bar itself may be drawn against another whole, such as the largest.
+pub(super) fn share(part: usize, whole: usize, drawn_by: usize, tone: &str) -> Markup {
+    html! { span.share { (bar(part, drawn_by, tone)) span.percent { (percent(part, whole)) } } }
+}
+
 /// A share in percent. What is neither none nor all never reads so.
-pub(super) fn percent(part: usize, whole: usize) -> String {
+fn percent(part: usize, whole: usize) -> String {
     match (part, part * 100 / whole.max(1)) {
         (0, _) => "0 %".to_owned(),
         (_, 0) => "<1 %".to_owned(),
@@ -158,6 +169,7 @@ mod tests {
             [0, 999, 1000, 50_000, 1_234_567].map(count),
             ["0", "999", "1,000", "50,000", "1,234,567"]
         );
+        assert_eq!([0, 1, 2].map(|number| many(number, "rows")), ["0 rows", "1 row", "2 rows"]);
         assert_eq!(
             [(0, 7), (1, 1000), (999, 1000), (7, 7), (0, 0)].map(|(part, whole)| percent(part, whole)),
             ["0 %", "<1 %", "99 %", "100 %", "0 %"]

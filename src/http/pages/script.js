@@ -103,7 +103,7 @@
 
   let stream = null;
   const listen = () => {
-    stream = new EventSource('/live');
+    stream = new EventSource(`${document.documentElement.dataset.root}live`);
     stream.addEventListener('open', () => {
       if (lost) want();
     });

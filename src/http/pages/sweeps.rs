@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::changes::turn;
 use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
-use super::marks::{bar, count, mark, moment, moment_or, none, percent, text, words};
+use super::marks::{bar, count, mark, moment, moment_or, none, share, text, words};
 use super::table::{Column, Kind, Table};
 use crate::activity::SweepHandle;
 use crate::clock::Timestamp;
@@ -111,7 +111,7 @@ fn progress(row: &Row) -> Markup {
     html! {
         @if row.status.running.is_some() {
             (mark("▶", "run", "running")) " " (count(done)) " of " (count(total))
-            span.share { (bar(done, total, "run")) (percent(done, total)) }
+            (share(done, total, total, "run"))
         } @else { (mark("‖", "dim", "waiting")) }
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use maud::{Markup, html};
 
 use super::here::Here;
-use super::marks::count;
+use super::marks::{count, many};
 use crate::clock::Timestamp;
 use crate::http::api::Params;
 use crate::http::index::Direction;
@@ -174,7 +174,7 @@ impl Pages {
             nav.pages id=(id) data-live aria-label={ "Pages of " (what) } {
                 span {
                     @if last > 1 { (count(range.start + 1)) "–" (count(range.end)) " of " }
-                    (count(self.total)) " " (what)
+                    (many(self.total, what))
                 }
                 @if self.number > 1 { a href=(to(1)) { "« first" } a href=(to(self.number - 1)) rel="prev" { "‹ previous" } }
                 @if self.number < last { a href=(to(self.number + 1)) rel="next" { "next ›" } a href=(to(last)) { "last »" } }

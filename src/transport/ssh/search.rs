@@ -68,7 +68,7 @@ impl Searching<'_> {
                 self.note(format!("the shell came to nothing: {}", error.detail));
                 Ok(outputs)
             }
-            (Err(error), None) if has_no_shell(error.kind) && !self.session.is_closed() => {
+            (Err(error), None) if has_no_shell(&error) && !self.session.is_closed() => {
                 self.note(format!("the shell came to nothing: {}", error.detail));
                 match self.by_exec(false).await? {
                     ByExec::Whole(outputs) | ByExec::Doubtful(outputs) => Ok(outputs),
@@ -111,7 +111,12 @@ impl Searching<'_> {
     }
 }
 
-/// Whether the failure says that there is no shell to talk to, rather than that the talk failed.
-fn has_no_shell(kind: FailureKind) -> bool {
-    matches!(kind, FailureKind::Denied | FailureKind::Command | FailureKind::Disconnected)
+/// Whether the failure says that there is no shell to talk to, rather than that the talk failed. A shell that has said
+/// nothing at all is none.
+fn has_no_shell(error: &TransportError) -> bool {
+    match error.kind {
+        FailureKind::Denied | FailureKind::Command | FailureKind::Disconnected => true,
+        FailureKind::Prompt => error.partial_output.is_none(),
+        _ => false,
+    }
 }

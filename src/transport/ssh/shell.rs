@@ -45,7 +45,8 @@ pub(super) async fn run_all(
         None => Dialogue::new(&errand.rules, &errand.commands, limit),
         Some(search) => Dialogue::searching(search, facts.with(|facts| facts.shown()), &errand.rules, limit),
     };
-    let mut shell = Shell { dialogue, login, device, facts, requests: 0 };
+    let searching = errand.search.is_some();
+    let mut shell = Shell { dialogue, login, device, facts, requests: 0, searching, heard: false };
     facts.with(|facts| {
         if let Some(session) = &mut facts.session {
             session.in_shell();
@@ -63,6 +64,10 @@ struct Shell<'a> {
     facts: &'a SharedFacts,
     /// Requests that the device has answered: first for the terminal, then for the shell.
     requests: u8,
+    /// There may be another way to ask than this shell.
+    searching: bool,
+    /// The device has said something in the shell, be it a line end.
+    heard: bool,
 }
 
 /// What goes on.
@@ -104,16 +109,19 @@ impl Shell<'_> {
     async fn talk(&mut self, channel: &mut Channel<Msg>) -> Result<Vec<String>, TransportError> {
         let patience = self.device.timeouts.command;
         let mut deadline = Instant::now() + patience;
+        // Who doesn't know the platform leaves a shell that says nothing at all in time to ask by exec.
+        let silent_by = Instant::now() + patience / 2;
         let mut quiet = QUIET;
         loop {
             let given = self.dialogue.steps_given();
-            let pause = deadline.min(Instant::now() + quiet);
+            let limit = if self.searching && !self.heard { silent_by } else { deadline };
+            let pause = limit.min(Instant::now() + quiet);
             let actions = match timeout_at(pause, channel.wait()).await {
                 Ok(message) => {
                     quiet = QUIET;
                     self.hear(message)?
                 }
-                Err(_) if Instant::now() >= deadline => return Err(self.late()),
+                Err(_) if Instant::now() >= limit => return Err(self.late()),
                 Err(_) => {
                     quiet *= 2;
                     self.dialogue.step(Event::Quiet)
@@ -144,6 +152,7 @@ impl Shell<'_> {
     fn hear(&mut self, message: Option<ChannelMsg>) -> Result<Vec<Action>, TransportError> {
         Ok(match message {
             Some(ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. }) => {
+                self.heard = true;
                 self.record(|session| session.received(&data));
                 self.dialogue.step(Event::Bytes(&data))
             }
@@ -248,6 +257,10 @@ impl Shell<'_> {
                     "\"{command}\" was not done within the command timeout of {limit:?}; the device said last: \"{last}\""
                 );
                 fail(FailureKind::Timeout, Stage::Command, &detail)
+            }
+            None if self.searching && !self.heard => {
+                let detail = format!("the shell said nothing within half the command timeout of {limit:?}");
+                fail(FailureKind::Prompt, Stage::Command, &detail)
             }
             None => {
                 let detail = format!(

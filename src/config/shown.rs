@@ -1,0 +1,64 @@
+//! The configuration as others may see it. Secrets never stand in it, only where they are; but an address may have one in
+//! its path or query, and a comment may hold anything.
+
+use toml::{Table, Value};
+
+/// What stands in the place of what is not shown.
+const HIDDEN: &str = "<secret>";
+
+/// The text of a configuration that was taken, without its comments, and with no more of any address than scheme, host and
+/// port.
+pub(super) fn shown(text: &str) -> String {
+    let Ok(mut table) = text.parse::<Table>() else { return String::new() };
+    table.iter_mut().for_each(|(_, value)| hide(value));
+    toml::to_string_pretty(&table).unwrap_or_default()
+}
+
+fn hide(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some(shorter) = address(text) {
+                *text = shorter;
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(hide),
+        Value::Table(table) => table.iter_mut().for_each(|(_, value)| hide(value)),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
+    }
+}
+
+/// An address without user, path and query; nothing when it is no address or has none of them.
+fn address(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
+    let host = authority.rsplit_once('@').map(|(_, host)| host);
+    if host.is_none() && path.trim_matches('/').is_empty() {
+        return None;
+    }
+    let user = if host.is_some() { format!("{HIDDEN}@") } else { String::new() };
+    let path = if path.trim_matches('/').is_empty() { path.to_owned() } else { format!("/{HIDDEN}") };
+    Some(format!("{scheme}://{user}{}{path}", host.unwrap_or(authority)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_of_an_address_than_where_it_is() {
+        let text = "# planted\n[web]\nexternal_url = 'https://v.example.net'\n[[sink]]\n\
+                    url = 'https://hooks.example.net:8443/services/planted?x=planted'\nargv = ['curl', 'http://a:planted@b']\n\
+                    [credentials.a]\npassword = { file = 'p' }\n";
+        let shown = shown(text);
+        assert!(!shown.contains("planted"), "{shown}");
+        for kept in [
+            "\"https://v.example.net\"",
+            "https://hooks.example.net:8443/<secret>",
+            "http://<secret>@b",
+            "file = \"p\"",
+        ] {
+            assert!(shown.contains(kept), "{kept}: {shown}");
+        }
+        assert!(shown.parse::<Table>().is_ok());
+    }
+}

@@ -1,0 +1,126 @@
+//! Reads the file again whenever it or one that it names has changed, before each connection and each request, as
+//! exporter-toolkit does: a renewed certificate or a new password needs no reload. A file that is wrong changes nothing.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::crypto::ring;
+use tokio::sync::Mutex;
+use tracing::{error, info};
+
+use super::{Passwords, Reading, WebConfig};
+
+/// What is in force, and where it comes from.
+pub struct Keeper {
+    held: ArcSwap<Held>,
+    passwords: Passwords,
+    /// One looks, the others wait for what it finds.
+    looking: Mutex<()>,
+}
+
+struct Held {
+    path: Option<PathBuf>,
+    config: Arc<WebConfig>,
+    /// The files as they were looked at last, whether what they say could be taken or not.
+    stamps: Vec<(PathBuf, Option<Stamp>)>,
+}
+
+/// What changes when a file does: device, inode, size, and when it was last written and moved.
+type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
+
+impl Held {
+    fn new(path: Option<PathBuf>, config: WebConfig) -> Self {
+        // Without stamps the first look reads what `config` came from once more, and finds which files it is made of.
+        Self { path, config: Arc::new(config), stamps: Vec::new() }
+    }
+
+    fn has_changed(&self) -> bool {
+        self.stamps.is_empty() || self.stamps.iter().any(|(file, stamp)| stamp_of(file) != *stamp)
+    }
+
+    /// The same after a look at the file.
+    fn looked(&self, path: &Path) -> Self {
+        // The stamps come first: what is written from now on is a change.
+        let before = |files: &[PathBuf]| -> Vec<_> {
+            files.iter().map(|file| (file.clone(), stamp_of(file))).collect()
+        };
+        let known: Vec<PathBuf> = self.stamps.iter().map(|(file, _)| file.clone()).collect();
+        let mut stamps = before(&known);
+        let mut reading = Reading::of(path);
+        if reading.files != known {
+            // Other files than before: they are looked at, and then read again.
+            stamps = before(&reading.files);
+            reading = Reading::of(path);
+        }
+        let config = match reading.result {
+            Ok(config) => {
+                if !self.stamps.is_empty() {
+                    info!(file = %path.display(), "web configuration read again");
+                }
+                Arc::new(config)
+            }
+            Err(problems) => {
+                for problem in &problems.0 {
+                    error!("{problem}");
+                }
+                error!(file = %path.display(), "the web configuration before it stays in force");
+                Arc::clone(&self.config)
+            }
+        };
+        Self { path: self.path.clone(), config, stamps }
+    }
+}
+
+fn stamp_of(file: &Path) -> Option<Stamp> {
+    let of = |meta: fs::Metadata| {
+        let (written, moved) = ((meta.mtime(), meta.mtime_nsec()), (meta.ctime(), meta.ctime_nsec()));
+        (meta.dev(), meta.ino(), meta.size(), written, moved)
+    };
+    fs::metadata(file).map(of).ok()
+}
+
+impl Keeper {
+    /// Keeps what was read of a file; without one, what is given stays.
+    ///
+    /// # Errors
+    /// The system has no randomness.
+    pub fn new(path: Option<PathBuf>, config: WebConfig) -> Result<Self, &'static str> {
+        let mut key = [0; 64];
+        let random = ring::default_provider().secure_random;
+        random.fill(&mut key).map_err(|_| "the system gives no random numbers")?;
+        Ok(Self {
+            held: ArcSwap::from_pointee(Held::new(path, config)),
+            passwords: Passwords::new(key),
+            looking: Mutex::new(()),
+        })
+    }
+
+    /// Puts another file in the place of the one before: a reload.
+    pub fn replace(&self, path: Option<PathBuf>, config: WebConfig) {
+        self.held.store(Arc::new(Held::new(path, config)));
+    }
+
+    /// What is in force now.
+    pub async fn now(&self) -> Arc<WebConfig> {
+        let held = self.held.load_full();
+        let Some(path) = held.path.clone() else { return Arc::clone(&held.config) };
+        let _looking = self.looking.lock().await;
+        let held = self.held.load_full();
+        let look = Arc::clone(&held);
+        // Files may lie on a slow disk. When the thread is lost, what was in force stays so.
+        let looked = tokio::task::spawn_blocking(move || look.has_changed().then(|| look.looked(&path)));
+        let Ok(Some(new)) = looked.await else { return Arc::clone(&held.config) };
+        let config = Arc::clone(&new.config);
+        // Unless a reload came in between.
+        self.held.compare_and_swap(&held, Arc::new(new));
+        config
+    }
+
+    /// Whether a request with this `Authorization` header may come in.
+    pub async fn admits(&self, config: &WebConfig, authorization: Option<&str>) -> bool {
+        config.users.is_empty() || self.passwords.admits(&config.users, authorization).await
+    }
+}
