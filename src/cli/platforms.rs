@@ -96,11 +96,14 @@ mod tests {
     fn a_printed_profile_can_be_used_as_a_users() {
         let text = printed(Some("eos")).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("mine.toml"), text.replace("revision = 1", "revision = 7"))
-            .unwrap();
+        let own = |line: &str| {
+            if line.starts_with("revision = ") { "revision = 77".into() } else { line.to_owned() }
+        };
+        let text: Vec<String> = text.lines().map(own).collect();
+        std::fs::write(folder.path().join("mine.toml"), text.join("\n")).unwrap();
         std::fs::write(folder.path().join("notes.txt"), "not a profile").unwrap();
         let platforms = load(Some(folder.path())).unwrap();
-        assert_eq!(platforms.find("arista_eos").unwrap().revision, 7);
+        assert_eq!(platforms.find("arista_eos").unwrap().revision, 77);
     }
 
     #[test]

@@ -63,7 +63,8 @@ fn of_sweep(
     sweep: &SweepConfig,
     now: Timestamp,
 ) -> Option<SweepForecast> {
-    let devices: Vec<_> = world.inventory.devices.iter().filter(|device| sweep.select.matches(device)).collect();
+    let devices: Vec<_> =
+        world.inventory.devices.iter().filter(|device| sweep.select.matches(device)).collect();
     let took = |device: &crate::device::Device| {
         let visit = snapshot.device(device.id.as_str())?.known.visit.as_ref()?;
         Some(visit.took)

@@ -85,7 +85,7 @@ fn a_server_that_is_ill_in_any_way_keeps_the_last_good_list() {
 fn a_shrunken_list_waits_for_a_confirmation() {
     let server = SourceServer::start(|_| Reply::Whole(200, SourceServer::groups(1..=10)));
     let site = site(&http_sd(&server));
-    let daemon = site.daemon();
+    let mut daemon = site.daemon();
     let url = format!("http://{}", site.web());
     let confirm = |source: &str, list: &str| {
         site.versweep(&["inventory", "--confirm", source, "--list", list, "--url", &url])
@@ -111,7 +111,7 @@ fn a_shrunken_list_waits_for_a_confirmation() {
     let second = shown("7");
     let output = confirm("sd", &first);
     assert!(
-        said(&output).contains(&format!("another list of \"sd\" waits by now: 7 of 10 devices")),
+        said(&output).contains("another list of \"sd\" waits by now: 7 of 10 devices"),
         "{}",
         said(&output)
     );
