@@ -180,7 +180,7 @@ fn a_source_that_is_renamed_removes_nobody() {
     let refused = reload();
     assert_eq!(refused.status, 500, "{}", refused.body);
     assert!(
-        refused.body.contains("\"other\": can't be read: ") && refused.body.contains("answers 500"),
+        refused.body.contains("\"other\" can't be read: ") && refused.body.contains("answers 500"),
         "{}",
         refused.body
     );
