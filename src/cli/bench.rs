@@ -20,25 +20,30 @@ mod fleet;
 mod ours;
 mod report;
 mod run;
+mod scenario;
 mod usage;
 
 use fleet::{FleetArgs, RemoteFleet};
 use report::Report;
 use run::{Orders, Visitor};
+use scenario::{ROUNDS, Scenario};
 
 /// The arguments of `versweep bench`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  versweep bench --devices 2000 --delay 2s --workers 256 --output json")]
 pub(crate) struct Args {
-    /// How many simulated devices
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
-    devices: u32,
-    /// How many visits at once
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
-    workers: u32,
-    /// How long each device takes to answer
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
-    delay: Duration,
+    /// A fleet with targets: its figures are the defaults of the others, in three rounds
+    #[arg(long, value_enum)]
+    scenario: Option<Scenario>,
+    /// How many simulated devices [default: 2000, or the scenario's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    devices: Option<u32>,
+    /// How many visits at once [default: 256, or the scenario's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    workers: Option<u32>,
+    /// How long each device takes to answer [default: 2s, or the scenario's]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    delay: Option<Duration>,
     /// How long each device takes to log in
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     login_delay: Duration,
@@ -48,9 +53,9 @@ pub(crate) struct Args {
     /// Who sweeps, one after the other: `again` is versweep's second sweep, which knows the devices' ways of logging in
     #[arg(long, value_enum, value_delimiter = ',', default_value = "first,again,bare")]
     visitors: Vec<Visitor>,
-    /// How often each of them sweeps; the medians are told
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
-    rounds: u32,
+    /// How often each of them sweeps; the medians are told [default: 1, with a scenario 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: Option<u32>,
     /// Fail when versweep's first sweep takes longer than this many times the ideal
     #[arg(long, value_name = "RATIO")]
     max_ratio: Option<f64>,
@@ -93,29 +98,36 @@ impl Args {
     }
 
     async fn measure(&self) -> anyhow::Result<Report> {
+        let devices = self.devices.unwrap_or_else(|| self.scenario.map_or(2000, Scenario::devices));
+        let workers = self.workers.unwrap_or_else(|| self.scenario.map_or(256, Scenario::workers));
+        let delay =
+            self.delay.unwrap_or_else(|| self.scenario.map_or(Duration::from_secs(2), Scenario::delay));
+        let rounds = self.rounds.unwrap_or_else(|| self.scenario.map_or(1, |_| ROUNDS));
         let args = FleetArgs {
-            devices: self.devices,
-            workers: self.workers,
+            devices,
+            workers,
             listen: self.listen,
-            delay: self.delay,
+            delay,
             login_delay: self.login_delay,
             platforms: asked_once(&Platforms::builtin()),
         };
         let fleet = RemoteFleet::start(&args).await?;
         let mut runs = BTreeMap::<Visitor, Vec<_>>::new();
-        for _ in 0..self.rounds {
+        for _ in 0..rounds {
             for visitor in &self.visitors {
                 let orders = Orders {
                     visitor: *visitor,
-                    workers: self.workers,
-                    delay: self.delay + self.login_delay,
+                    workers,
+                    delay: delay + self.login_delay,
                     targets: fleet.targets().cloned().collect(),
                 };
                 runs.entry(*visitor).or_default().push(run::in_a_process(&orders).await?);
             }
         }
         fleet.end().await?;
-        Ok(Report::of(self.devices, self.workers, self.delay + self.login_delay, &runs))
+        let mut report = Report::of(devices, workers, delay + self.login_delay, &runs);
+        report.goals = self.scenario.map(|scenario| scenario.goals(&report)).unwrap_or_default();
+        Ok(report)
     }
 
     fn tell(&self, report: &Report) -> anyhow::Result<Exit> {

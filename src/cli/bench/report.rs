@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::run::{Run, Visitor};
+use super::scenario::Goal;
 
 /// All figures: for each visitor the medians of its sweeps.
 #[derive(Debug, Clone, Serialize)]
@@ -19,6 +20,9 @@ pub(super) struct Report {
     /// What whole waves of visits would take: the last wave need not be full and takes as long.
     waves_seconds: f64,
     sweeps: Vec<Sweep>,
+    /// What came of the scenario's targets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) goals: Vec<Goal>,
 }
 
 /// One visitor's figures.
@@ -61,6 +65,7 @@ impl Report {
             ideal_seconds: ideal,
             waves_seconds: (count / at_once).ceil() * delay,
             sweeps: sweeps.collect(),
+            goals: Vec::new(),
         }
     }
 
@@ -72,6 +77,32 @@ impl Report {
     /// The first visitor's wall time over the ideal.
     pub(super) fn ratio(&self) -> Option<f64> {
         self.sweeps.first()?.wall_ratio
+    }
+
+    /// CPU for a visit over that of bare russh.
+    pub(super) fn cpu_ratio(&self, visitor: Visitor) -> Option<f64> {
+        self.sweep(visitor)?.cpu_ratio
+    }
+
+    /// Wall time over that of whole waves of visits.
+    pub(super) fn wall_to_waves(&self, visitor: Visitor) -> Option<f64> {
+        let wall = self.sweep(visitor)?.median.wall_seconds;
+        (self.waves_seconds > 0.0).then(|| wall / self.waves_seconds)
+    }
+
+    /// Wall time over that of bare russh.
+    pub(super) fn wall_to_bare(&self, visitor: Visitor) -> Option<f64> {
+        Some(self.sweep(visitor)?.median.wall_seconds / self.sweep(Visitor::Bare)?.median.wall_seconds)
+    }
+
+    /// What the process grew by for each visit under way.
+    #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
+    pub(super) fn kibibytes_per_session(&self, visitor: Visitor) -> Option<f64> {
+        Some(self.sweep(visitor)?.median.resident_bytes_per_session as f64 / 1024.0)
+    }
+
+    fn sweep(&self, visitor: Visitor) -> Option<&Sweep> {
+        self.sweeps.iter().find(|sweep| sweep.visitor == visitor)
     }
 
     /// For people.
@@ -106,8 +137,9 @@ impl Report {
                 failures.join(", "),
             ]);
         }
+        let goals: String = self.goals.iter().map(|goal| format!("\n{}", goal.line())).collect();
         format!(
-            "{} devices of {} s, {} at once, ideal {:.2} s ({:.2} s in whole waves), median of {}\n{table}",
+            "{} devices of {} s, {} at once, ideal {:.2} s ({:.2} s in whole waves), median of {}\n{table}{goals}",
             self.devices,
             self.delay_seconds,
             self.workers,
