@@ -148,6 +148,20 @@ fn readers_see_history_changes_and_what_the_device_said() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_makes_no_range_that_ends_before_it_begins() {
+    let (_folder, path) = place();
+    let (mut store, _) = Store::open(&path).unwrap();
+    let mut known = Known::default();
+    let seen = [answered("a", 100, "17.9.4"), answered("a", 50, "17.9.4"), answered("a", 60, "17.12.3")];
+    store.commit(&visits(&mut known, seen)).unwrap();
+    let ranges = Reader::open(&path).unwrap().history(&id("a")).unwrap();
+    let told: Vec<_> = ranges.iter().map(|range| (range.version.as_str(), range.current)).collect();
+    assert_eq!(told.len(), 2);
+    assert!(told.contains(&("17.12.3", true)), "{told:?}");
+    assert!(ranges.iter().all(|range| range.first_seen <= range.last_seen), "{ranges:?}");
+}
+
+#[test]
 fn a_sweep_without_changes_adds_no_history() {
     let (_folder, path) = place();
     let (mut store, _) = Store::open(&path).unwrap();
