@@ -1,6 +1,7 @@
 //! The corridor where the rooms of floor 3 meet: what sweeps tell the recorder, what they are doing, and the trigger
 //! that starts them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Timestamp;
-use crate::device::{CredentialId, Device};
+use crate::device::{CredentialId, Device, DeviceId};
 use crate::diff::FlapRules;
 use crate::known::SweepRecord;
 use crate::observation::Observation;
@@ -28,8 +29,8 @@ pub const NOTES_WAITING: usize = 1024;
 pub enum Note {
     /// The inventory is this from now on, sorted by name.
     Inventory(Vec<Arc<Device>>),
-    /// The same, while some source has never told what it has: a device that is not among these may be one of its.
-    InventorySoFar(Vec<Arc<Device>>),
+    /// The same, while it can't be told of all others whether they have left it.
+    InventorySoFar(Vec<Arc<Device>>, Withheld),
     /// What observations mean is judged by this from now on: after a reload. Its policies come into force with the next
     /// inventory: judged between the two, a device whose labels change with its policy would seem to break one.
     Judgement(Judgement),
@@ -54,6 +55,15 @@ pub enum Note {
     Breaker(BreakerNews),
     /// Answered once everything before it is committed and published.
     Flush(oneshot::Sender<()>),
+}
+
+/// Devices that an inventory doesn't have and that may be there all the same: nobody says that they were removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withheld {
+    /// Any: some source has never told what it has.
+    Any,
+    /// Those that a source names, and that can't be visited: their credential has left the configuration, say.
+    These(HashSet<DeviceId>),
 }
 
 /// Why a tick started no run: the metric's label.

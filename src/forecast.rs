@@ -89,14 +89,19 @@ pub fn forecast(rules: Rules, visits: &[Visit]) -> Forecast {
         looks: 0,
     };
     let last_due = visits.iter().map(|visit| visit.due).max().unwrap_or_default();
-    let between_looks = (play.work / workers).max(last_due) / LOOKS;
+    let between_looks = ((play.work / workers).max(last_due) / LOOKS).max(Duration::from_millis(1));
     let run = RunRules { name: "".into(), urgency: Urgency::Usual, fresh_for: Duration::ZERO, paused: false };
     play.dispatch.open(run, visits.iter().map(wish).collect());
     let mut next_look = Duration::ZERO;
     while let Some(next) = play.hand_out(&takes) {
+        // Until then nothing changes, so that one look stands for all that fall into that time.
+        let mut looks = 0;
         while next_look < next {
-            play.look();
-            next_look += between_looks.max(Duration::from_millis(1));
+            looks += 1;
+            next_look += between_looks;
+        }
+        if looks > 0 {
+            play.look(looks);
         }
         play.pass_to(next);
     }
@@ -133,8 +138,8 @@ impl Play {
         }
     }
 
-    fn look(&mut self) {
-        self.looks += 1;
+    fn look(&mut self, looks: u32) {
+        self.looks += looks;
         let Waiting { worker, spread, limit, budget, .. } = self.dispatch.waiting();
         let mut seen: Vec<Cap> = limit.into_keys().map(Cap::Limit).collect();
         seen.extend((worker > 0).then_some(Cap::Workers));
@@ -143,7 +148,7 @@ impl Play {
             seen.push(Cap::Spread);
         }
         for cap in seen {
-            *self.waited.entry(cap).or_default() += 1;
+            *self.waited.entry(cap).or_default() += looks;
         }
     }
 

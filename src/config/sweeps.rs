@@ -136,8 +136,8 @@ fn timetable(section: &Section<'_>) -> Option<Timetable> {
     match (section.get("schedule"), section.get("every")) {
         (Some(item), None) => cron(&item, timezone),
         (None, Some(item)) => {
-            if let Some(timezone) = section.get("timezone") {
-                timezone.refuse("has no meaning here", "a time zone goes with schedule, not with every");
+            if let Some(timezone) = section.get("timezone").filter(|_| section.get("blackout").is_none()) {
+                timezone.refuse("has no meaning here", "a time zone goes with schedule or with blackout");
             }
             item.duration(&EVERY).map(Timetable::Every)
         }

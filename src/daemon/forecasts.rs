@@ -39,7 +39,10 @@ pub(super) fn keep(mut ground: Ground) -> watch::Receiver<Vec<SweepForecast>> {
         loop {
             let (world, snapshot) = (ground.world.load_full(), ground.snapshot.load_full());
             let now = ground.clock.now();
-            let Ok(told) = spawn_blocking(move || of_all(&world, &snapshot, now)).await else { return };
+            let told = spawn_blocking(move || of_all(&world, &snapshot, now)).await.unwrap_or_else(|error| {
+                warn!(%error, "what sweeps will take can't be told, a defect of versweep");
+                Vec::new()
+            });
             told.iter().for_each(|forecast| warn_once(forecast, &mut too_long));
             sender.send_replace(told);
             tokio::select! {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
@@ -18,6 +19,9 @@ use crate::clock::{Clock, Timestamp};
 use crate::inventory::{Lookout, Stock, Verdict};
 use crate::source::Source;
 use crate::transport::ssh::SshTransport;
+
+/// The longest look at one source: a server has many pages, each with its own timeout, and may never come to the last one.
+const LOOK_MAX: Duration = Duration::from_secs(3600);
 
 /// The tasks that look at the sources.
 pub(super) struct Lookouts {
@@ -81,7 +85,7 @@ impl Lookouts {
             loop {
                 let platforms = Arc::clone(&world.load().config.platforms);
                 let (at, begun) = (clock.now(), Instant::now());
-                let look = lookout.look(&platforms).await;
+                let look = lookout.look_within(LOOK_MAX, &platforms).await;
                 let arrival = Arrival { source: Arc::clone(&source), look, at, begun };
                 if arrivals.send(arrival).await.is_err() {
                     return;

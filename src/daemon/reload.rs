@@ -18,7 +18,7 @@ use crate::activity::{Note, Notes};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::document::Problems;
-use crate::inventory::Stock;
+use crate::inventory::{Stock, Trouble};
 use crate::limits;
 use crate::metrics::Exporter;
 use crate::status::ReloadStatus;
@@ -76,7 +76,6 @@ impl Reloader {
         let new = loaded.await.map_err(|error| error.to_string())?.map_err(|errors| errors.to_string())?;
         let new = new.asked(Ask::Unknown, PATIENCE).await;
         require_new_sources(&old, &new)?;
-        told::inventory(None, &new);
         limits::require_open_files(files(&new.config))
             .map_err(|error| format!("{}: workers.max: {error}", self.path.display()))?;
         self.couriers
@@ -98,6 +97,7 @@ impl Reloader {
         self.exporter.store(Arc::new(exporter(&new.config)));
         self.surface.take(&new.config.web);
         let sweeps = new.config.sweeps.clone();
+        told::inventory(None, &new);
         self.world.store(Arc::clone(&new));
         // Their tasks look at the world, and must not see the one before.
         self.lookouts.furnish(&new.stocks);
@@ -112,7 +112,8 @@ fn require_new_sources(old: &World<SshTransport>, new: &World<SshTransport>) -> 
     let is_new = |stock: &&Stock| old.stocks.iter().all(|before| before.source.name != stock.source.name);
     let mut problems = Problems::default();
     for stock in new.unknown().filter(is_new) {
-        problems.extend(stock.trouble().map(|trouble| trouble.problems(&stock.source)).unwrap_or_default());
+        let broke_off = Trouble::unreadable("looking at it broke off, a defect of versweep");
+        problems.extend(stock.trouble().unwrap_or(&broke_off).problems(&stock.source));
     }
     if problems.is_empty() { Ok(()) } else { Err(problems.to_string()) }
 }

@@ -1,6 +1,8 @@
 //! What is held of the inventory sources: put together at a start and at a reload, and exchanged one by one.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -26,16 +28,15 @@ pub(super) fn stocks(
 ) -> (Vec<Stock>, Problems) {
     let mut problems = Problems::default();
     let mut stocks = Vec::new();
-    for source in &config.inventory {
-        let mut held = held(source, config, before, warnings);
-        let references = config.references();
+    let references = config.references();
+    let held = config.inventory.iter().map(|source| held(source, config, before, warnings)).collect();
+    for (held, looked) in looked_at(held, config, clock) {
         // A server is asked once the configuration is known to be good.
-        if source.kind.peer().is_some() {
+        let Some(Looked { look, at, begun }) = looked else {
             stocks.push(held);
             continue;
-        }
-        let (at, begun) = (clock.now(), Instant::now());
-        let look = held.look_in_time(&config.platforms);
+        };
+        let source = Arc::clone(&held.source);
         let (stock, _) = held.take(look, at, &references);
         let stock = stock.begun(begun);
         if let Some(trouble) = stock.trouble() {
@@ -44,12 +45,40 @@ pub(super) fn stocks(
             if held.is_known() && passes || trouble.kind == RefreshFailure::Shrunk {
                 warnings.push(format!("inventory {}: {trouble}; the last good list is used", source.name));
             } else {
-                problems.extend(trouble.problems(source));
+                problems.extend(trouble.problems(&source));
             }
         }
         stocks.push(stock);
     }
     (stocks, problems)
+}
+
+/// What a reading of a source's files brought, and when it began by both clocks.
+struct Looked {
+    look: Result<Look, Trouble>,
+    at: Timestamp,
+    begun: Instant,
+}
+
+/// Reads the files of all sources, all at once: each may take its whole timeout where a file server is gone, and together
+/// they must not take longer than the start may.
+fn looked_at(mut held: Vec<Stock>, config: &Config, clock: &Arc<dyn Clock>) -> Vec<(Stock, Option<Looked>)> {
+    let read = |stock: &mut Stock| {
+        let (at, begun) = (clock.now(), Instant::now());
+        Looked { look: stock.look_in_time(&config.platforms), at, begun }
+    };
+    let looked: Vec<Option<Looked>> = thread::scope(|scope| {
+        let spawned = |stock| Some(scope.spawn(|| read(stock)));
+        let readings: Vec<_> = held
+            .iter_mut()
+            .map(|stock| if stock.source.kind.peer().is_some() { None } else { spawned(stock) })
+            .collect();
+        readings
+            .into_iter()
+            .map(|reading| reading.map(|reading| reading.join().unwrap_or_else(|panic| resume_unwind(panic))))
+            .collect()
+    });
+    held.into_iter().zip(looked).collect()
 }
 
 /// What is held of a source before it is looked at.

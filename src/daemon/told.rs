@@ -27,7 +27,8 @@ pub(super) fn refresh(source: &str, old: &World<SshTransport>, new: &World<SshTr
         _ => {}
     }
     if verdict != Verdict::New {
-        return;
+        // A list that differs only in what can't be used makes no other inventory.
+        return dropped(Some(old), new);
     }
     info!(
         source,

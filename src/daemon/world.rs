@@ -1,14 +1,15 @@
 //! What one configuration means: its devices, and how they are visited. Immutable; a reload makes a new one.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::shelf;
-use crate::activity::{Judgement, Note};
+use crate::activity::{Judgement, Note, Withheld};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors, WebFlags};
 use crate::credential::Credential;
-use crate::device::Device;
+use crate::device::{Device, DeviceId};
 use crate::dispatch::{By, Rules};
 use crate::document::{Problem, Problems};
 use crate::inventory::{Dropped, Inventory, Kept, Stock};
@@ -77,7 +78,23 @@ impl<T> World<T> {
     pub fn note(&self) -> Note {
         let devices = self.inventory.devices.clone();
         // What is known of a device must not be lost because its server did not answer at a start.
-        if self.unknown().next().is_some() { Note::InventorySoFar(devices) } else { Note::Inventory(devices) }
+        if self.unknown().next().is_some() {
+            return Note::InventorySoFar(devices, Withheld::Any);
+        }
+        let withheld = self.withheld();
+        if withheld.is_empty() {
+            Note::Inventory(devices)
+        } else {
+            Note::InventorySoFar(devices, Withheld::These(withheld))
+        }
+    }
+
+    /// The devices that a source names and that are not in the inventory, because something is wrong with what is said of
+    /// them: they have not left the network.
+    fn withheld(&self) -> HashSet<DeviceId> {
+        let taken: HashSet<&str> = self.inventory.devices.iter().map(|device| device.id.as_str()).collect();
+        let named = self.stocks.iter().flat_map(Stock::names);
+        named.filter(|name| !taken.contains(&**name)).filter_map(|name| DeviceId::new(&name).ok()).collect()
     }
 
     /// What is allowed and yet worth a look, one line each.

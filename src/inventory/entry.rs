@@ -95,11 +95,6 @@ impl Entry {
         }
     }
 
-    /// What it is called among the entries of its source, whatever its name is at present.
-    pub(super) fn identity(&self) -> Option<Cow<'_, str>> {
-        self.text("id").filter(|id| !id.is_empty()).or_else(|| self.text("name"))
-    }
-
     /// Its place in messages.
     pub(super) fn place(&self) -> String {
         match self.line {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
+use crate::hash::fnv1a;
 
 /// The form of the files. One of another form is not read: it is written anew at the next good look.
 const FORM: u32 = 1;
@@ -95,19 +96,12 @@ impl Kept {
             }
         }
         if name.len() > NAME_MAX {
-            let sum = fingerprint(source.as_bytes());
+            let sum = fnv1a(source.as_bytes());
             name.truncate(NAME_MAX);
             name.push_str(&format!("-{sum:016x}"));
         }
         self.0.join(format!("{name}.json"))
     }
-}
-
-/// FNV-1a, 64 bits: it only has to tell a few names of one machine apart, and to stay the same for ever.
-fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -110,18 +110,24 @@ impl Lookout {
     }
 
     async fn read(&mut self, platforms: &Arc<Platforms>) -> Result<Look, Trouble> {
+        let limit = self.source.timeout;
+        let late =
+            || Trouble::new(RefreshFailure::Timeout, format!("not read within {}", HumanDuration(limit)));
+        // What it read meanwhile is old by now: it is only waited for.
+        if let Some(mut stuck) = self.stuck.take()
+            && timeout(limit, &mut stuck).await.is_err()
+        {
+            self.stuck = Some(stuck);
+            return Err(late());
+        }
         let (source, platforms) = (Arc::clone(&self.source), Arc::clone(platforms));
-        let mut reading = match self.stuck.take() {
-            Some(stuck) => stuck,
-            None => tokio::task::spawn_blocking(move || look(&source, &platforms)),
-        };
-        match timeout(self.source.timeout, &mut reading).await {
+        let mut reading = tokio::task::spawn_blocking(move || look(&source, &platforms));
+        match timeout(limit, &mut reading).await {
             Ok(Ok(look)) => look,
             Ok(Err(error)) => Err(Trouble::unreadable(format!("reading it broke off: {error}"))),
             Err(_) => {
                 self.stuck = Some(reading);
-                let limit = HumanDuration(self.source.timeout);
-                Err(Trouble::new(RefreshFailure::Timeout, format!("not read within {limit}")))
+                Err(late())
             }
         }
     }

@@ -3,6 +3,7 @@
 //! A list is replaced whole, or not at all (rule 18): a source in error keeps the last good one, and one from which many
 //! devices have gone at once waits until somebody says that this is right.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io;
 use std::sync::{Arc, Weak};
@@ -87,8 +88,9 @@ impl List {
         &self.entries[offer.entry]
     }
 
-    fn identities(&self) -> HashSet<std::borrow::Cow<'_, str>> {
-        self.offers().iter().filter_map(|offer| self.entry(offer).identity()).collect()
+    /// What the recorder knows its devices by.
+    fn names(&self) -> HashSet<Cow<'_, str>> {
+        self.offers().iter().filter_map(|offer| self.entry(offer).text("name")).collect()
     }
 }
 
@@ -227,7 +229,7 @@ impl Stock {
     /// device may always go: that is how devices are taken out of service, and in a small list it is a large part.
     fn shrink(&self, new: &Arc<List>, at: Timestamp) -> Option<Pending> {
         let old = self.list.as_ref()?;
-        let (before, after) = (old.identities(), new.identities());
+        let (before, after) = (old.names(), new.names());
         let mut gone: Vec<_> = before.difference(&after).map(AsRef::as_ref).collect();
         let allowed = before.len() * usize::from(self.source.max_shrink) / 100;
         if gone.len() <= allowed.max(1) {
@@ -244,6 +246,12 @@ impl Stock {
             self.source.name
         );
         Some(Pending { list: Arc::clone(new), at, token, why })
+    }
+
+    /// The devices that the list in force names, those that can't be used included.
+    pub fn names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let entries = self.list.as_ref().map(|list| list.entries.iter()).into_iter().flatten();
+        entries.filter_map(|entry| entry.text("name"))
     }
 
     pub(super) fn list(&self) -> Option<&List> {

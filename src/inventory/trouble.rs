@@ -26,7 +26,9 @@ impl Trouble {
     }
 
     /// A file that can't be read.
-    pub(super) fn unreadable(detail: impl AsRef<str>) -> Self {
+    /// It could not be read at all.
+    #[must_use]
+    pub fn unreadable(detail: impl AsRef<str>) -> Self {
         Self::new(RefreshFailure::Unreadable, detail)
     }
 

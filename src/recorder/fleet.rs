@@ -1,6 +1,6 @@
 //! What is known of every device, those of the inventory ready to be shown.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
@@ -50,16 +50,17 @@ impl Fleet {
             .collect();
         self.places =
             self.shown.iter().enumerate().map(|(at, state)| (state.device.id.clone(), at)).collect();
-        // A device that was never visited has nothing to come back with.
-        self.absent.retain(|_, known| *known != Known::default());
+        // A device that was never visited has nothing to come back with: how it stands by the policies is no memory of it.
+        self.absent.retain(|_, known| known.visit.is_some() || known.facts.is_some());
         moves
     }
 
-    /// Takes it that what the inventory doesn't have is gone, and gives the devices that have left it, sorted by name.
-    pub(super) fn miss(&mut self, now: Timestamp) -> Vec<DeviceId> {
+    /// Takes it that what the inventory doesn't have is gone, but for those that are withheld, and gives the devices that
+    /// have left it, sorted by name.
+    pub(super) fn miss(&mut self, now: Timestamp, withheld: &HashSet<DeviceId>) -> Vec<DeviceId> {
         let mut removed = Vec::new();
         for (device, known) in &mut self.absent {
-            if known.removed.is_none() {
+            if known.removed.is_none() && !withheld.contains(device) {
                 known.removed = Some(now);
                 removed.push(device.clone());
             }

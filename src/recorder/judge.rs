@@ -1,6 +1,6 @@
 //! Turning notes into one batch: pure bookkeeping between the channel and the disk.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::fleet::{Fleet, Moves};
 use super::moves;
 use super::policies::{Occasion, Policies};
-use crate::activity::{BreakerNews, BreakerTurn, Judgement, Note, SkipReason};
+use crate::activity::{BreakerNews, BreakerTurn, Judgement, Note, SkipReason, Withheld};
 use crate::change::{Change, ChangeKind};
 use crate::clock::Timestamp;
 use crate::device::CredentialId;
@@ -80,12 +80,15 @@ impl Desk {
             match note {
                 Note::Inventory(devices) => {
                     let mut moves = self.fleet.set_inventory(devices);
-                    moves.removed = self.fleet.miss(now);
+                    moves.removed = self.fleet.miss(now, &HashSet::new());
                     self.moved(moves, now, &mut batch);
                     judged.at_once = true;
                 }
-                Note::InventorySoFar(devices) => {
-                    let moves = self.fleet.set_inventory(devices);
+                Note::InventorySoFar(devices, withheld) => {
+                    let mut moves = self.fleet.set_inventory(devices);
+                    if let Withheld::These(withheld) = withheld {
+                        moves.removed = self.fleet.miss(now, &withheld);
+                    }
                     self.moved(moves, now, &mut batch);
                     judged.at_once = true;
                 }

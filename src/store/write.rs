@@ -101,7 +101,8 @@ fn history(connection: &Connection, device: i64, visit: &Visit) -> rusqlite::Res
         Some(last) if version(last) == version(now) => return Ok(()),
         Some(last) => {
             // A clock that was set back must not make a range that ends before it begins.
-            let close = "UPDATE history SET last_seen = max(?2, first_seen) WHERE device = ?1 AND last_seen IS NULL";
+            let close =
+                "UPDATE history SET last_seen = max(?2, first_seen) WHERE device = ?1 AND last_seen IS NULL";
             connection.prepare_cached(close)?.execute(params![device, micros(last.seen_at)])?;
         }
         None => {}

@@ -209,27 +209,35 @@ async fn a_device_that_goes_between_two_pages_takes_no_other_with_it() {
     assert_eq!(after.devices(), stock.devices());
 }
 
-/// A device that changes its name or its address is the same one to its source: a list in which all have other names is
-/// not one from which all have gone.
+/// A device that changes its name or its address is the same one to its source. What was known of it goes by its name, though: a
+/// list in which all have other names waits, or the whole fleet would be told as removed.
 #[tokio::test]
 async fn an_identity_outlives_names_and_addresses() {
     let server = SourceServer::start(|asked| page(asked, 1000, of_netbox));
     let config = configured(&server, "netbox", "");
     let (stock, _) = look(&config, &Stock::new(config.inventory[0].clone())).await;
-    server.answer(|asked| {
+    let moved = |n: usize| {
+        let mut device = of_netbox(n);
+        device["primary_ip"] = json!({ "address": format!("10.2.{}.{}/24", n / 250, n % 250) });
+        device
+    };
+    server.answer(move |asked| page(asked, 1000, moved));
+    let (stock, verdict) = look(&config, &stock).await;
+    assert_eq!((verdict, stock.trouble()), (Verdict::New, None), "other addresses are no other devices");
+
+    server.answer(move |asked| {
         page(asked, 1000, |n| {
-            let mut device = of_netbox(n);
+            let mut device = moved(n);
             device["name"] = json!(format!("renamed{n}"));
-            device["primary_ip"] = json!({ "address": format!("10.2.{}.{}/24", n / 250, n % 250) });
             device
         })
     });
     let (stock, verdict) = look(&config, &stock).await;
-    assert_eq!((verdict, stock.trouble()), (Verdict::New, None));
+    assert_eq!(verdict, Verdict::Refused, "all names are others");
+    let stock = stock.confirm(&stock.status().pending.unwrap().token).unwrap();
     let inventory = Inventory::assemble(&[stock], &config.layers).unwrap();
     let device = inventory.get("renamed4321").unwrap();
     assert_eq!(device.identity.as_deref(), Some("netbox:4321"));
-    let _shared: Arc<str> = device.identity.clone().unwrap();
 }
 
 /// Measures how long 50,000 devices of one http_sd answer take, from the question to the merged inventory:

@@ -201,6 +201,38 @@ fn a_killed_daemon_starts_again_at_once() {
 }
 
 /// A configuration manager writes the file, starts the daemon and sends it a SIGHUP before it is ready.
+/// The last good list is judged by today's configuration: a device whose credential left it can't be visited, and has not left
+/// the network.
+#[test]
+fn a_device_that_can_no_longer_be_visited_is_not_told_as_removed() {
+    let site = Site::new(3);
+    let (named, other) = (
+        site.devices()[0].name(),
+        "[credentials.other]\nusername = 'versweep'\npassword = { file = 'password' }\n",
+    );
+    let devices = fs::read_to_string(site.path("devices.toml")).unwrap();
+    let line = format!("name = \"{named}\"\n");
+    assert!(devices.contains(&line), "{devices}");
+    site.write("devices.toml", &devices.replace(&line, &format!("{line}credential = \"other\"\n")));
+    site.write("versweep.toml", &(site.config("every = '1s'", 8) + other));
+    let mut daemon = site.daemon();
+    crate::daemon_run::until_all_are_known(&daemon, &site);
+    assert!(daemon.stop().success());
+
+    site.write("versweep.toml", &site.config("every = '1s'", 8));
+    let mut daemon = site.daemon();
+    let inventory =
+        |page: &str| page.lines().filter(|line| line.starts_with("versweep_device_info{")).count();
+    eventually("the others are there", || inventory(&daemon.page("/metrics")) == 2);
+    assert!(daemon.stop().success());
+    let removed: Vec<_> = site.events().into_iter().filter(|event| event["type"] == "removed").collect();
+    assert!(removed.is_empty(), "{removed:?}");
+    assert!(
+        daemon.log().iter().any(|line| line.contains("other") && line.contains(named)),
+        "the log says why"
+    );
+}
+
 #[test]
 fn a_hangup_during_the_start_is_a_reload_and_no_end() {
     let place = Place::new("versweep.db", false);

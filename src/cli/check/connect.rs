@@ -41,13 +41,14 @@ pub(super) async fn run(
     let chosen = choose(&world.inventory.devices);
     if chosen.is_empty() {
         writeln!(out, "no device, so there is nothing to log in to")?;
-        return Ok(Exit::Done);
+        let all_known = world.stocks.iter().all(|stock| stock.trouble().is_none());
+        return Ok(if all_known { Exit::Done } else { Exit::Failed });
     }
     for Trial { device, tries } in &chosen {
         let tries: Vec<String> = tries.iter().map(Part::to_string).collect();
         writeln!(out, "{} at {} tries {}", device.id, device.endpoint, tries.join(", "))?;
     }
-    if !args.yes && !consent(&mut out, chosen.len())? {
+    if !args.yes && !agreed(chosen.len(), &stop).await? {
         writeln!(out, "nothing was logged in to")?;
         return Ok(Exit::Failed);
     }
@@ -114,6 +115,12 @@ fn choose(devices: &[Arc<Device>]) -> Vec<Trial> {
         chosen.push(Trial { device: Arc::clone(device), tries });
     }
     chosen
+}
+
+/// Whether somebody at the terminal agrees. Asked on a thread of its own, so that a signal is heard meanwhile.
+async fn agreed(devices: usize, stop: &CancellationToken) -> anyhow::Result<bool> {
+    let asked = tokio::task::spawn_blocking(move || consent(&mut io::stdout(), devices));
+    stop.run_until_cancelled(asked).await.unwrap_or(Ok(Ok(false)))?
 }
 
 /// Logging in leaves traces in others' logs, and a wrong password counts against an account: somebody must want it.
