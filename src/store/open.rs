@@ -167,9 +167,12 @@ pub(super) fn second(path: &Path) -> Result<Connection, StoreError> {
 
 /// A connection that can't write.
 pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
-    if !path.exists() {
+    let absent = || {
         let problem = "it is not there yet; `versweep run` or `versweep sweep` makes it".to_owned();
-        return Err(StoreError::Place { path: path.to_owned(), problem });
+        StoreError::Place { path: path.to_owned(), problem }
+    };
+    if !path.exists() {
+        return Err(absent());
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error| StoreError::from_sqlite(path, "read", error);
@@ -183,7 +186,9 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
         }
         other => other,
     })?;
-    Ok(connection)
+    // A daemon that was killed in its first moments leaves a file without a table.
+    let made = connection.query_row("SELECT count(*) > 0 FROM sqlite_schema", [], |row| row.get(0));
+    if made.map_err(failed)? { Ok(connection) } else { Err(absent()) }
 }
 
 /// WAL lets readers go on while the recorder writes; FULL makes a commit outlive a power cut.

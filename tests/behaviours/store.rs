@@ -308,6 +308,10 @@ fn a_bad_place_is_told() {
     );
     let told = Reader::open(&path).unwrap_err().to_string();
     assert!(told.ends_with("it is not there yet; `versweep run` or `versweep sweep` makes it"), "{told}");
+    // So a daemon leaves it that is killed before it has made its tables.
+    std::fs::write(&path, "").unwrap();
+    let told = Reader::open(&path).unwrap_err().to_string();
+    assert!(told.ends_with("it is not there yet; `versweep run` or `versweep sweep` makes it"), "{told}");
     // Nobody writes there, root neither.
     let told = Store::open(Path::new("/proc/self/versweep.db")).unwrap_err().to_string();
     assert!(told.starts_with("the store /proc/self/versweep.db can't be "), "{told}");
