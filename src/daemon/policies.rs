@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -22,20 +22,25 @@ use crate::fetch::{Client, Request};
 use crate::policy::Policy;
 use crate::status::{FetchStatus, ReloadStatus};
 
+/// What the URL last gave and was good. A fetch and a reload hold it while they put policies in force, one after the
+/// other: neither goes back behind the other, which would be told as policies lost and regained.
+pub(super) type LastGood = Arc<Mutex<Option<String>>>;
+
 /// What keeping the policies needs.
 pub(super) struct Keeper<T> {
     pub(super) world: Arc<ArcSwap<World<T>>>,
     pub(super) notes: Notes,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) reloaded: watch::Receiver<ReloadStatus>,
+    pub(super) last: LastGood,
     /// The last fetch; absent while no URL is configured.
     pub(super) status: watch::Sender<Option<FetchStatus>>,
     pub(super) stop: CancellationToken,
 }
 
 impl<T: Send + Sync + 'static> Keeper<T> {
-    /// Fetches until the stop. A reload may bring another URL, and always makes the daemon forget what was fetched since
-    /// its last one: so it is fetched again.
+    /// Fetches until the stop. A reload may bring another URL, and whoever reloads wants what the server has now: it is
+    /// fetched again at once.
     pub(super) async fn keep(mut self) {
         let stop = self.stop.clone();
         let _stopped = stop.run_until_cancelled(self.go_on()).await;
@@ -70,6 +75,12 @@ impl<T: Send + Sync + 'static> Keeper<T> {
         let references = world.config.references();
         let name = source.peer.target.server();
         let fetched = fetched_policies(&name, &text, &references).map_err(|problems| problems.to_string())?;
+        let mut last = self.last.lock().await;
+        if !Arc::ptr_eq(&world.config, &self.world.load().config) {
+            // A reload came first: what was asked of the configuration before it is no answer for the new one.
+            return Ok(());
+        }
+        *last = Some(text.clone());
         let copy = source.copy.clone();
         let kept =
             spawn_blocking(move || keep_copy(&copy, &text)).await.map_err(|error| error.to_string())?;

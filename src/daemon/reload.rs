@@ -74,7 +74,7 @@ impl Reloader {
             World::load_with(&path, &flags, &clock, &Before::Running(&before))
         });
         let new = loaded.await.map_err(|error| error.to_string())?.map_err(|errors| errors.to_string())?;
-        let new = new.asked(Ask::Unknown, PATIENCE).await;
+        let mut new = new.asked(Ask::Unknown, PATIENCE).await;
         require_new_sources(&old, &new)?;
         limits::require_open_files(files(&new.config))
             .map_err(|error| format!("{}: workers.max: {error}", self.path.display()))?;
@@ -84,6 +84,11 @@ impl Reloader {
             .map_err(|error| format!("{}: sink: {error}", self.path.display()))?;
         for key in needs_restart(&old.config, &new.config) {
             warn!(key, "{key} changed, but only a restart brings it into force");
+        }
+        let last_good = rooms.last_good_policies();
+        let last_good = last_good.lock().await;
+        if let Some(text) = &*last_good {
+            new.take_policies(text);
         }
         let new = Arc::new(new);
         let kept = Arc::clone(&new);

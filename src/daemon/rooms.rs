@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::policies::Keeper;
+use super::policies::{Keeper, LastGood};
 use super::requests::{self, Counter};
 use super::world::World;
 use crate::activity::{Ask, Book, Notes, Reason, Slip, Start, SweepHandle, Trigger};
@@ -56,6 +56,7 @@ pub(super) struct Rooms<T> {
     /// Of sweeps that were removed by name, what tells that the last runner has ended: one that comes back waits for it.
     leaving: BTreeMap<String, CancellationToken>,
     handles: Arc<ArcSwap<Vec<SweepHandle>>>,
+    policies: LastGood,
     tasks: JoinSet<anyhow::Result<()>>,
 }
 
@@ -66,6 +67,7 @@ impl<T: Transport> Rooms<T> {
             rooms: BTreeMap::new(),
             leaving: BTreeMap::new(),
             handles: Arc::default(),
+            policies: LastGood::default(),
             tasks: JoinSet::new(),
         }
     }
@@ -93,6 +95,7 @@ impl<T: Transport> Rooms<T> {
             notes: notes.clone(),
             clock: Arc::clone(clock),
             reloaded,
+            last: Arc::clone(&self.policies),
             status,
             stop: stop.drain.clone(),
         };
@@ -101,6 +104,11 @@ impl<T: Transport> Rooms<T> {
             Ok(())
         });
         watched
+    }
+
+    /// What the policies' URL last gave.
+    pub(super) fn last_good_policies(&self) -> LastGood {
+        Arc::clone(&self.policies)
     }
 
     /// Makes the rooms those of the configuration.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::shelf;
 use crate::activity::{Judgement, Note, Withheld};
 use crate::clock::Clock;
-use crate::config::{self, Config, ConfigErrors, WebFlags};
+use crate::config::{self, Config, ConfigErrors, WebFlags, fetched_policies};
 use crate::credential::Credential;
 use crate::device::{Device, DeviceId};
 use crate::dispatch::{By, Rules};
@@ -95,6 +95,15 @@ impl<T> World<T> {
         let taken: HashSet<&str> = self.inventory.devices.iter().map(|device| device.id.as_str()).collect();
         let named = self.stocks.iter().flat_map(Stock::names);
         named.filter(|name| !taken.contains(&**name)).filter_map(|name| DeviceId::new(&name).ok()).collect()
+    }
+
+    /// Takes what the policies' URL last gave for what the copy on disk holds, which may be older. One that this
+    /// configuration can't take leaves the copy's.
+    pub fn take_policies(&mut self, text: &str) {
+        let Some(source) = &self.config.policies.source else { return };
+        if let Ok(fetched) = fetched_policies(&source.peer.target.server(), text, &self.config.references()) {
+            Arc::make_mut(&mut self.config).policies.fetched = fetched;
+        }
     }
 
     /// What is allowed and yet worth a look, one line each.

@@ -97,3 +97,32 @@ fn the_last_good_answer_stays_in_force() {
     assert!(daemon.stop().success());
     assert_eq!(told(), 1);
 }
+
+#[test]
+fn a_reload_does_not_go_back_behind_what_was_fetched() {
+    let (site, web) = (Site::new(1), Web::new());
+    let device = &site.devices()[0];
+    let compliant = format!("versweep_device_compliant{{device=\"{}\",policy=\"remote\"}}", device.name());
+    let policies = format!("[policies]\nurl = 'http://{}/p'\nallow_private = true\n", web.address);
+    site.write("versweep.toml", &(site.config("every = '1s'", 8) + &policies));
+    web.gives("200 OK", &format!("[[policy]]\nname = 'remote'\napproved = '{}'\n", device.version()));
+    let mut daemon = site.daemon();
+    shows(&daemon, &compliant, 1.0);
+
+    // No file can take the place of a folder: the copy stays behind what is fetched.
+    let copy = site.path("versweep.db-policies.toml");
+    std::fs::rename(&copy, site.path("older")).unwrap();
+    std::fs::create_dir_all(copy.join("in-the-way")).unwrap();
+    web.gives("200 OK", &format!("[[policy]]\nname = 'remote'\nbanned = ['{}']\n", device.version()));
+    reload(&site);
+    shows(&daemon, &compliant, 0.0);
+    std::fs::remove_dir_all(&copy).unwrap();
+    std::fs::rename(site.path("older"), &copy).unwrap();
+
+    web.gives("503 Service Unavailable", "");
+    reload(&site);
+    shows(&daemon, "versweep_policies_last_refresh_success ", 0.0);
+    assert!(daemon.stop().success());
+    let told: Vec<_> = site.events().iter().map(|event| event["type"].clone()).collect();
+    assert_eq!(told, ["policy_lost"]);
+}
