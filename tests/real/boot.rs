@@ -41,6 +41,24 @@ echo 'nonsense = 1' >>versweep.toml
 systemctl start versweep 2>/dev/null; echo "bad config $? $(state ExecMainStatus) $(state NRestarts)"
 sed -i '$d' versweep.toml
 
+# The samples, taken as they say.
+units=/etc/systemd/system; examples=/usr/share/doc/versweep/examples
+for part in memory addresses; do
+  cp "$examples/versweep.service.d/$part.conf.sample" "$units/versweep.service.d/$part.conf"
+done
+systemctl daemon-reload; systemctl start versweep
+echo "drop-ins $(systemctl is-active versweep) $(state MemoryMax) $(state IPAddressAllow | grep -o 10.0.0.0/8)"
+systemctl stop versweep
+cp "$examples/versweep.socket" "$units/"
+printf '\n[web]\nsystemd_socket = true\n' >>versweep.toml
+systemctl daemon-reload; systemctl enable --quiet --now versweep.socket
+echo "socket $(systemctl is-active versweep.socket) $(systemctl is-active versweep)"
+echo "woken $(get /-/healthy | head -1 | tr -d '\r') $(systemctl is-active versweep)"
+kill -KILL "$(state MainPID)"
+echo "meanwhile $(get /-/healthy | head -1 | tr -d '\r')"
+systemctl disable --quiet --now versweep.socket; systemctl stop versweep
+head -n -3 versweep.toml >own && cp own versweep.toml && rm own
+
 systemctl start versweep; before=$(state MainPID)
 store() { stat -c %i /var/lib/private/versweep/versweep.db; }
 kept=$(store)
@@ -152,6 +170,10 @@ fn the_package_installs_and_systemd_starts_reloads_watches_and_stops_it() {
         "secret in journal 0",
         // Exit code 64 is not tried again.
         "bad config 1 64 0",
+        "drop-ins active 4294967296 10.0.0.0/8",
+        "socket active inactive",
+        "woken HTTP/1.0 200 OK active",
+        "meanwhile HTTP/1.0 200 OK",
         "upgraded 0 active restarted same store",
         "purged 0 inactive 0 files left",
     ];

@@ -1,11 +1,13 @@
 //! OpenSSH's sshd for tests: own port on loopback, own host keys, own log; ended by its process id when dropped.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+pub(crate) use crate::daemon::free_address;
 
 /// A running sshd.
 pub(crate) struct Sshd {
@@ -88,11 +90,6 @@ impl Drop for Sshd {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// An address on loopback that nobody listens at.
-pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Whether somebody listens there.
