@@ -49,6 +49,7 @@ use couriers::Couriers;
 use live::{HeldOff, read_config, read_live, read_platforms};
 use refresh::Lookouts;
 use reload::Reloader;
+pub use reload::fixed_keys;
 use rooms::{Rooms, Shared};
 use shelf::Arrival;
 pub use shelf::{Ask, PATIENCE};

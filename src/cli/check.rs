@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Exit, signals};
 use crate::clock::{Clock, SystemClock};
-use crate::daemon::{Before, World};
+use crate::daemon::{Before, World, fixed_keys};
 use crate::duration::HumanDuration;
 use crate::timetable::Timetable;
 use crate::transport::ssh::SshTransport;
@@ -65,6 +65,11 @@ impl Args {
             counted(config.credentials.len(), "credential"),
         ];
         writeln!(out, "{}: ok: {}", self.file.display(), counts.join(", "))?;
+        writeln!(
+            out,
+            "  a change of {} waits for a restart, all else for a reload",
+            fixed_keys().join(", ")
+        )?;
         for stock in &world.stocks {
             match stock.source.kind.peer() {
                 Some(_) => {

@@ -123,12 +123,22 @@ fn require_new_sources(old: &World<SshTransport>, new: &World<SshTransport>) -> 
     if problems.is_empty() { Ok(()) } else { Err(problems.to_string()) }
 }
 
+/// A key, and what tells that it has changed.
+type Fixed = (&'static str, fn(&Config, &Config) -> bool);
+
 /// The keys whose change waits for a restart.
-fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let changed = [
-        ("web.listen", old.web.listen != new.web.listen),
-        ("web.systemd_socket", old.web.systemd_socket != new.web.systemd_socket),
-        ("store.path", old.store != new.store),
-    ];
-    changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+const FIXED: [Fixed; 3] = [
+    ("web.listen", |old, new| old.web.listen != new.web.listen),
+    ("web.systemd_socket", |old, new| old.web.systemd_socket != new.web.systemd_socket),
+    ("store.path", |old, new| old.store != new.store),
+];
+
+/// The keys that a reload can't bring into force.
+#[must_use]
+pub fn fixed_keys() -> [&'static str; 3] {
+    FIXED.map(|(key, _)| key)
+}
+
+fn needs_restart(old: &Config, new: &Config) -> impl Iterator<Item = &'static str> {
+    FIXED.into_iter().filter(|(_, changed)| changed(old, new)).map(|(key, _)| key)
 }

@@ -313,6 +313,7 @@ fn a_selector_without_devices_is_a_warning() {
     assert_eq!(
         out,
         "tests/config/good/selects_none.toml: ok: 2 devices, 2 sweeps, 1 sink, 1 credential\n  \
+         a change of web.listen, web.systemd_socket, store.path waits for a restart, all else for a reload\n  \
          inventory files/devices.csv: 2 devices\n  \
          sweep all: 2 devices, every 15m\n  \
          sweep core: 0 devices, at \"0 0 3 * * *\" Europe/Amsterdam\n"

@@ -22,6 +22,7 @@ install -m 600 /opt/password credentials/netops
 
 systemctl start versweep; echo "start $? $(systemctl is-active versweep)"
 echo "ready $(get /-/ready | head -1 | tr -d '\r')"
+echo "scrape $(get /metrics | grep -c '^versweep_build_info')"
 echo "user $(ps -o user= -p "$(state MainPID)")"
 echo "store $(ls /var/lib/private/versweep/versweep.db)"
 
@@ -160,6 +161,7 @@ fn the_package_installs_and_systemd_starts_reloads_watches_and_stops_it() {
         "installed 0 disabled inactive",
         "start 0 active",
         "ready HTTP/1.0 200 OK",
+        "scrape 1",
         "user versweep",
         "store /var/lib/private/versweep/versweep.db",
         "good reload",
