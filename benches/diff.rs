@@ -18,7 +18,7 @@ use versweep::store::{Batch, Store, Visit};
 use versweep::version::Version;
 
 const RULES: Rules<'static> =
-    Rules { down_after: 3, order: &|_, _| Some(Ordering::Less), flapping: FlapRules::OFF };
+    Rules { down_after: 3, order: &|_, _| Some(Ordering::Less), flapping: FlapRules::OFF, even_clock: true };
 const BATCH: usize = 512;
 
 fn observation(device: usize, minute: i64, version: &str) -> Observation {

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use rustix::time::{ClockId, clock_gettime};
 
 /// An instant of wall time, always UTC.
 pub type Timestamp = DateTime<Utc>;
@@ -22,6 +23,9 @@ pub fn instant(text: &str) -> Option<Timestamp> {
 pub trait Clock: Send + Sync + 'static {
     /// The present instant.
     fn now(&self) -> Timestamp;
+
+    /// How long the machine has been running, asleep or not: nobody sets it, so a step of the wall clock shows beside it.
+    fn running(&self) -> Duration;
 }
 
 /// The machine's own clock.
@@ -33,33 +37,43 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Utc::now()
     }
+
+    fn running(&self) -> Duration {
+        let time = clock_gettime(ClockId::Boottime);
+        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+    }
 }
 
 /// A clock that stands still until it is turned by hand.
 #[derive(Debug, Clone)]
-pub struct ManualClock(Arc<Mutex<Timestamp>>);
+pub struct ManualClock(Arc<Mutex<(Timestamp, Duration)>>);
 
 impl ManualClock {
     /// A clock that shows `start`.
     #[must_use]
     pub fn new(start: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(start)))
+        Self(Arc::new(Mutex::new((start, Duration::ZERO))))
     }
 
-    /// Turns the clock forward.
+    /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *now += by;
+        let mut time = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        time.0 += by;
+        time.1 += by;
     }
 
-    /// Sets the clock, backward as well: machines do that too.
+    /// Sets the clock, backward as well, while no time passes: machines do that too.
     pub fn set(&self, to: Timestamp) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = to;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = to;
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn running(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 }

@@ -55,6 +55,9 @@ pub struct Rules<'a> {
     pub order: &'a dyn Fn(&Version, &Version) -> Option<Ordering>,
     /// When changes are flapping.
     pub flapping: FlapRules,
+    /// Whether wall time is known to have run evenly since the last answer: nobody set the clock, and the same process
+    /// took both.
+    pub even_clock: bool,
 }
 
 impl std::fmt::Debug for Rules<'_> {

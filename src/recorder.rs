@@ -8,6 +8,7 @@ mod fleet;
 mod judge;
 mod moves;
 mod policies;
+mod wall;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +20,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use self::judge::Desk;
+use self::wall::Moment;
 use crate::activity::{Judgement, NOTES_WAITING, Note, Notes};
 use crate::clock::{Clock, Timestamp};
 use crate::known::Snapshot;
@@ -122,7 +124,7 @@ impl Recorder {
     ) -> RecorderHandle {
         let (sender, notes) = mpsc::channel(NOTES_WAITING);
         let (outbox, outbox_seen) = watch::channel(loaded.last_sequence);
-        let desk = Desk::new(loaded, judgement, clock.now());
+        let desk = Desk::new(loaded, judgement, Moment::of(&*clock));
         let snapshot = Arc::new(ArcSwap::from_pointee(desk.snapshot()));
         let pulse = Pulse::default();
         let recorder = Self {
@@ -165,13 +167,19 @@ impl Recorder {
     }
 
     async fn work(&mut self, notes: Vec<Note>) -> Result<(), RecorderError> {
-        let judged = self.desk.judge(notes, self.clock.now());
+        let judged = self.desk.judge(notes, Moment::of(&*self.clock));
+        if let Some(step) = judged.clock_set {
+            tracing::warn!(
+                seconds = step.num_seconds(),
+                "the clock was set; nothing is deleted by it for an hour"
+            );
+        }
         if let Some(batch) = judged.batch {
             let sequence = self.commit(batch).await?;
             self.show(judged.at_once);
             // The end of a sweep is news by itself: some sinks are told then.
-            let ended = judged.prune.is_some();
-            self.outbox.send_if_modified(|last| std::mem::replace(last, sequence) != sequence || ended);
+            self.outbox
+                .send_if_modified(|last| std::mem::replace(last, sequence) != sequence || judged.ended);
         } else {
             self.show(judged.at_once);
         }

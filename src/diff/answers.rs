@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use chrono::SecondsFormat;
+use chrono::{SecondsFormat, TimeDelta};
 
 use super::delta::{Delta, Swap};
 use super::{BOOT_JITTER, Found, Rules, parts};
@@ -43,7 +44,7 @@ pub(super) fn facts_found(
     let mut found: Vec<Found> = main.into_iter().chain(parts::members_changed(before, after)).collect();
     // With a new version a boot is implied; a new image may have been booted or only set.
     if delta.version.is_none() {
-        found.extend(rebooted(last, observation, reading));
+        found.extend(rebooted(last, observation, reading, rules));
     }
     found
 }
@@ -117,12 +118,22 @@ fn push_field(text: &mut String, name: &str, value: Option<&str>) {
     let _infallible = write!(text, "{comma}{name} {value}");
 }
 
-fn rebooted(last: &KnownFacts, observation: &Observation, reading: &Reading) -> Option<Found> {
+fn rebooted(
+    last: &KnownFacts,
+    observation: &Observation,
+    reading: &Reading,
+    rules: &Rules<'_>,
+) -> Option<Found> {
     let held = last.boot_time?;
     let boot = reading.facts.boot_time(observation.at)?;
     let text = |time: Timestamp| time.to_rfc3339_opts(SecondsFormat::Secs, true);
     let why = "its uptime began anew, the version is the same";
-    booted_since(last, held, boot).then(|| Found::new(ChangeKind::Rebooted, text(held), text(boot), why))
+    let began_anew = if rules.even_clock {
+        booted_since(last, held, boot)
+    } else {
+        shrank(last.reading.facts.uptime, reading.facts.uptime)
+    };
+    began_anew.then(|| Found::new(ChangeKind::Rebooted, text(held), text(boot), why))
 }
 
 /// Two things must hold: the boot time moved forward by more than the jitter, and it lies after the last answer (less the
@@ -130,4 +141,11 @@ fn rebooted(last: &KnownFacts, observation: &Observation, reading: &Reading) -> 
 /// time forward with the calendar, but never to after the last answer.
 pub(super) fn booted_since(last: &KnownFacts, held: Timestamp, boot: Timestamp) -> bool {
     boot - held > BOOT_JITTER && last.seen_at - boot < BOOT_JITTER
+}
+
+/// What tells a boot where wall time may have jumped between two answers: after a step forward every boot time seems to lie
+/// behind the last answer. An uptime only shrinks by a boot. One that has outgrown the last by now isn't told.
+fn shrank(before: Option<Duration>, after: Option<Duration>) -> bool {
+    let less = before.zip(after).map(|(before, after)| before.saturating_sub(after));
+    less.is_some_and(|less| TimeDelta::from_std(less).is_ok_and(|less| less > BOOT_JITTER))
 }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio::sync::oneshot;
 
 use super::fleet::{Fleet, Moves};
 use super::moves;
 use super::policies::{Occasion, Policies};
+use super::wall::{Moment, Wall};
 use crate::activity::{BreakerNews, BreakerTurn, Judgement, Note, SkipReason, Withheld};
 use crate::change::{Change, ChangeKind};
 use crate::clock::Timestamp;
@@ -35,6 +37,7 @@ pub(super) struct Desk {
     ended: BTreeMap<String, SweepRecord>,
     last_complete: BTreeMap<String, Timestamp>,
     breakers: BTreeMap<CredentialId, OpenBreaker>,
+    wall: Wall,
 }
 
 /// What a handful of notes comes to.
@@ -46,16 +49,23 @@ pub(super) struct Judged {
     pub(super) at_once: bool,
     /// Who wants to know when all of it is committed and published.
     pub(super) flushes: Vec<oneshot::Sender<()>>,
-    /// A sweep ended: rows older than this may go.
+    /// A sweep ended.
+    pub(super) ended: bool,
+    /// Rows older than this may go.
     pub(super) prune: Option<Duration>,
+    /// The clock was set by so much.
+    pub(super) clock_set: Option<TimeDelta>,
 }
 
 impl Desk {
-    pub(super) fn new(loaded: Loaded, judgement: Judgement, now: Timestamp) -> Self {
+    pub(super) fn new(loaded: Loaded, judgement: Judgement, moment: Moment) -> Self {
+        let visits = loaded.known.values().filter_map(|known| Some(known.visit.as_ref()?.at));
+        let ends = loaded.last_sweeps.iter().filter_map(|sweep| sweep.ended);
+        let wall = Wall::new(moment, visits.chain(ends).max());
         let remembered: Vec<_> = loaded.policies.into_iter().map(Arc::new).collect();
         Self {
             fleet: Fleet::new(loaded.known),
-            policies: Policies::new(&judgement, &remembered, now),
+            policies: Policies::new(&judgement, &remembered, moment.now),
             remembered,
             judgement,
             totals: loaded.totals,
@@ -64,11 +74,13 @@ impl Desk {
             ended: loaded.last_sweeps.into_iter().map(|sweep| (sweep.name.clone(), sweep)).collect(),
             last_complete: loaded.last_complete,
             breakers: loaded.breakers.into_iter().map(|open| (open.credential.clone(), open)).collect(),
+            wall,
         }
     }
 
-    pub(super) fn judge(&mut self, notes: Vec<Note>, now: Timestamp) -> Judged {
-        let mut judged = Judged::default();
+    pub(super) fn judge(&mut self, notes: Vec<Note>, moment: Moment) -> Judged {
+        let now = moment.now;
+        let mut judged = Judged { clock_set: self.wall.look(moment), ..Judged::default() };
         let mut batch = Batch::default();
         let mut touched = Vec::new();
         let before = self.totals.clone();
@@ -102,7 +114,8 @@ impl Desk {
                     judged.at_once = true;
                     touched.push(sweep.id);
                     if sweep.ended.is_some() {
-                        judged.prune = Some(self.judgement.keep_history);
+                        judged.ended = true;
+                        judged.prune = self.wall.is_believed().then_some(self.judgement.keep_history);
                     }
                     batch.sweeps.extend(self.sweep(sweep));
                 }
@@ -216,6 +229,9 @@ impl Desk {
             changes.extend(self.policies.visited(device, &mut after, &observation, now));
             labels = Some(device.labels.clone());
         }
+        if matches!(observation.outcome, Outcome::Answered { .. }) {
+            self.wall.answered(&observation.device, observation.at);
+        }
         self.fleet.set_known(&observation.device, after.clone());
         for change in &changes {
             self.tell(change);
@@ -239,8 +255,12 @@ impl Desk {
             Outcome::Failed { .. } => None,
         };
         let order = |a: &Version, b: &Version| scheme.and_then(|scheme| scheme.compare(a, b));
-        let rules =
-            Rules { down_after: self.judgement.down_after, order: &order, flapping: self.judgement.flapping };
+        let rules = Rules {
+            down_after: self.judgement.down_after,
+            order: &order,
+            flapping: self.judgement.flapping,
+            even_clock: self.wall.even_since_answer(&observation.device),
+        };
         diff::judge(before, observation, &rules)
     }
 

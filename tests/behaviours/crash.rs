@@ -149,7 +149,12 @@ fn model(device: usize, visits: i64) -> Model {
     let mut model = Model { known: Known::default(), changes: Vec::new(), ranges: Vec::new() };
     for visit in 0..visits {
         let observation = scripted(device, visit);
-        let rules = Rules { down_after: DOWN_AFTER, order: &|_, _| None, flapping: FlapRules::default() };
+        let rules = Rules {
+            down_after: DOWN_AFTER,
+            order: &|_, _| None,
+            flapping: FlapRules::default(),
+            even_clock: true,
+        };
         let changes = diff(&model.known, &observation, &rules);
         model.known = apply(&model.known, &observation, &rules);
         model

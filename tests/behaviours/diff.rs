@@ -17,7 +17,8 @@ use crate::visits::{answered, answered_with, at, facts, failed};
 const ORDER: &dyn Fn(&Version, &Version) -> Option<Ordering> =
     &|a, b| Some(a.as_str().parse::<f64>().ok()?.total_cmp(&b.as_str().parse::<f64>().ok()?));
 
-const RULES: Rules<'static> = Rules { down_after: 3, order: ORDER, flapping: FlapRules::OFF };
+const RULES: Rules<'static> =
+    Rules { down_after: 3, order: ORDER, flapping: FlapRules::OFF, even_clock: true };
 
 /// Walks through the observations; gives what is known at the end and the changes of all of them.
 fn walk(from: Known, observations: &[Observation]) -> (Known, Vec<Change>) {
@@ -385,6 +386,7 @@ mod flapping {
         down_after: 1,
         order: ORDER,
         flapping: FlapRules { changes: 4, window: chrono::TimeDelta::hours(1) },
+        even_clock: true,
     };
 
     fn told(observations: &[Observation]) -> (Known, Vec<Change>) {

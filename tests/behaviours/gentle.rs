@@ -67,6 +67,7 @@ fn running(version: &str, devices: &[Arc<Device>]) -> Arc<Snapshot> {
                 down_after: 3,
                 order: &|_, _| None,
                 flapping: versweep::diff::FlapRules::OFF,
+                even_clock: true,
             };
             let known = versweep::diff::apply(&Known::default(), &observation, &rules);
             Arc::new(DeviceState { device: Arc::clone(device), known })
@@ -91,6 +92,10 @@ struct PausedClock(Timestamp, Instant);
 impl Clock for PausedClock {
     fn now(&self) -> Timestamp {
         self.0 + self.1.elapsed()
+    }
+
+    fn running(&self) -> Duration {
+        self.1.elapsed()
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use versweep::activity::{BreakerNews, BreakerTurn, Note, Notes, SkipReason};
 use versweep::change::ChangeKind;
-use versweep::clock::ManualClock;
+use versweep::clock::{Clock as _, ManualClock};
 use versweep::device::CredentialId;
+use versweep::facts::Facts;
 use versweep::failure::FailureKind;
 use versweep::known::{DeviceState, OpenBreaker, Snapshot};
 use versweep::metrics::{Cut, Encoding, Exporter};
@@ -18,7 +20,9 @@ use versweep::store::{Reader, Store};
 
 use crate::daemon::sample;
 use crate::fleet;
-use crate::visits::{answered, at, device, failed, id, judgement, sweep_ended, sweep_id, sweep_started};
+use crate::visits::{
+    answered, answered_with, at, device, facts, failed, id, judgement, sweep_ended, sweep_id, sweep_started,
+};
 
 fn place() -> (TempDir, PathBuf) {
     let folder = TempDir::new().unwrap();
@@ -315,11 +319,73 @@ async fn old_rows_are_deleted_when_a_sweep_ends() {
     let recorder = Recorder::start(store, loaded, judgement(), Arc::new(clock.clone()));
     visited(&recorder.notes, [answered("a", 1, "17.9.4"), answered("a", 2, "17.12.3")]).await;
     flush(&recorder.notes).await;
+    let kept = || {
+        let reader = Reader::open(&path).unwrap();
+        (reader.changes(None, 9).unwrap().len(), reader.history(&id("a")).unwrap().len())
+    };
+    // A clock that was set ahead takes nothing with it, until it has run evenly for an hour.
     clock.set(at(401 * 86_400));
     recorder.notes.send(Note::SweepEnded(sweep_ended(401 * 86_400, 1))).await.unwrap();
+    flush(&recorder.notes).await;
+    clock.set(at(0));
+    recorder.notes.send(Note::SweepEnded(sweep_ended(1, 2))).await.unwrap();
+    flush(&recorder.notes).await;
+    assert_eq!(kept(), (2, 2));
+    clock.advance(Duration::from_secs(401 * 86_400));
+    recorder.notes.send(Note::SweepEnded(sweep_ended(401 * 86_400, 3))).await.unwrap();
     stop(recorder).await;
-    let reader = Reader::open(&path).unwrap();
-    assert_eq!((reader.changes(None, 9).unwrap().len(), reader.history(&id("a")).unwrap().len()), (0, 1));
+    assert_eq!(kept(), (0, 1));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_invents_no_reboot_and_hides_none() {
+    const MINUTE: u64 = 60;
+    const YEARS: i64 = 50 * 365 * 86_400;
+    let (_folder, path) = place();
+    let clock = ManualClock::new(at(0));
+    let open = || {
+        let (store, loaded) = Store::open(&path).unwrap();
+        Recorder::start(store, loaded, judgement(), Arc::new(clock.clone()))
+    };
+    let mut recorder = open();
+    let told = |recorder: &RecorderHandle| {
+        recorder.snapshot.load().totals.changes.get(&ChangeKind::Rebooted).copied().unwrap_or(0)
+    };
+    let visit = async |recorder: &RecorderHandle, uptime: u64| {
+        let facts = Facts { uptime: Some(Duration::from_secs(uptime * MINUTE)), ..facts("17.9.4") };
+        visited(&recorder.notes, [answered_with("a", (clock.now() - at(0)).num_seconds(), facts)]).await;
+        flush(&recorder.notes).await;
+        told(recorder)
+    };
+    let pass = |minutes: u64| clock.advance(Duration::from_secs(minutes * MINUTE));
+
+    assert_eq!(visit(&recorder, 10).await, 0);
+    pass(5);
+    clock.set(clock.now() + chrono::TimeDelta::seconds(YEARS));
+    assert_eq!(visit(&recorder, 15).await, 0, "set ahead: it has been up all the time");
+    pass(20);
+    assert_eq!(
+        visit(&recorder, 18).await,
+        1,
+        "an even clock tells a boot though the uptime is longer than the last"
+    );
+    pass(15);
+    clock.set(clock.now() - chrono::TimeDelta::seconds(YEARS));
+    assert_eq!(visit(&recorder, 4).await, 2, "set back: its uptime has shrunk");
+    pass(15);
+    assert_eq!(visit(&recorder, 19).await, 2);
+
+    // What another process saw may be of another clock.
+    stop(recorder).await;
+    pass(15);
+    clock.set(clock.now() + chrono::TimeDelta::seconds(YEARS));
+    recorder = open();
+    assert_eq!(visit(&recorder, 34).await, 2);
+    stop(recorder).await;
+    pass(15);
+    recorder = open();
+    assert_eq!(visit(&recorder, 3).await, 3);
+    stop(recorder).await;
 }
 
 #[tokio::test]

@@ -28,8 +28,12 @@ pub(crate) fn store_with(folder: &TempDir, versions: &[&str]) -> (Store, PathBuf
 }
 
 pub(crate) fn commit(store: &mut Store, device: &str, versions: &[&str]) -> i64 {
-    let rules =
-        Rules { down_after: 3, order: &|_, _| Some(std::cmp::Ordering::Less), flapping: FlapRules::OFF };
+    let rules = Rules {
+        down_after: 3,
+        order: &|_, _| Some(std::cmp::Ordering::Less),
+        flapping: FlapRules::OFF,
+        even_clock: true,
+    };
     let mut known = Known::default();
     let mut batch = Batch::default();
     for (second, version) in (1..).zip(versions) {

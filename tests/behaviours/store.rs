@@ -24,8 +24,12 @@ fn place() -> (TempDir, PathBuf) {
 
 /// Judges observations of one device the way the recorder does.
 pub(crate) fn visits(known: &mut Known, observations: impl IntoIterator<Item = Observation>) -> Batch {
-    let rules =
-        Rules { down_after: 3, order: &|_, _| Some(std::cmp::Ordering::Less), flapping: FlapRules::OFF };
+    let rules = Rules {
+        down_after: 3,
+        order: &|_, _| Some(std::cmp::Ordering::Less),
+        flapping: FlapRules::OFF,
+        even_clock: true,
+    };
     let judge = |observation: Observation| {
         let before = known.clone();
         let mut changes = diff(&before, &observation, &rules);

@@ -61,6 +61,7 @@ fn store_with_all(folder: &TempDir) -> (Store, std::path::PathBuf, i64) {
         down_after: 3,
         order: &|_, _| None,
         flapping: versweep::diff::FlapRules::OFF,
+        even_clock: true,
     };
     let after = versweep::diff::apply(&Known::default(), &observation, &rules);
     let visit = versweep::store::Visit {

@@ -79,6 +79,12 @@ fn changed(known: &Known, observation: &Observation, world: &World<SshTransport>
     let Outcome::Answered { reading, .. } = &observation.outcome else { return false };
     let profile = world.config.platforms.get(&reading.platform);
     let order = |a: &_, b: &_| profile.and_then(|profile| profile.scheme.compare(a, b));
-    let rules = Rules { down_after: world.config.down_after, order: &order, flapping: world.config.flapping };
+    // As the recorder takes it: what the store knows, another process saw.
+    let rules = Rules {
+        down_after: world.config.down_after,
+        order: &order,
+        flapping: world.config.flapping,
+        even_clock: false,
+    };
     diff(known, observation, &rules).iter().any(|change| change.kind.is_of_facts())
 }
