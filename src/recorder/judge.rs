@@ -88,7 +88,9 @@ impl Desk {
             self.judge_fleet(now, Occasion::Time, &mut batch);
             judged.at_once = true;
         }
-        for note in notes {
+        for (place, note) in (0_i64..).zip(notes) {
+            // An event's identity is its device, kind and instant: notes that come together are told a moment apart.
+            let now = now + TimeDelta::microseconds(place);
             match note {
                 Note::Inventory(devices) => {
                     let mut moves = self.fleet.set_inventory(devices);

@@ -143,6 +143,7 @@ async fn leaving_the_inventory_and_coming_back_is_told_once_also_across_restarts
     let recorder = start(&path);
     inventory(&recorder.notes, &["a", "b", "new"]).await;
     visited(&recorder.notes, [answered("a", 1, "17.9.4"), answered("b", 1, "17.9.4")]).await;
+    flush(&recorder.notes).await;
     inventory(&recorder.notes, &["b"]).await;
     inventory(&recorder.notes, &["b"]).await;
     flush(&recorder.notes).await;
@@ -335,6 +336,24 @@ async fn old_rows_are_deleted_when_a_sweep_ends() {
     recorder.notes.send(Note::SweepEnded(sweep_ended(401 * 86_400, 3))).await.unwrap();
     stop(recorder).await;
     assert_eq!(kept(), (0, 1));
+}
+
+#[tokio::test]
+async fn what_happens_twice_in_one_batch_is_told_twice() {
+    let (_folder, path) = place();
+    let recorder = start(&path);
+    inventory(&recorder.notes, &["a"]).await;
+    visited(&recorder.notes, [answered("a", 1, "17.9.4")]).await;
+    flush(&recorder.notes).await;
+    // The recorder runs on this thread: it finds all three together.
+    for names in [&[][..], &["a"], &[]] {
+        inventory(&recorder.notes, names).await;
+    }
+    flush(&recorder.notes).await;
+    let told: Vec<_> = moves(&path, "a").into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(told, [ChangeKind::Removed, ChangeKind::Returned, ChangeKind::Removed]);
+    assert_eq!(recorder.snapshot.load().totals.changes[&ChangeKind::Removed], 2);
+    stop(recorder).await;
 }
 
 #[tokio::test]
