@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_util::either::Either;
 
 pub use self::keeper::Keeper;
-pub use self::passwords::{Passwords, Users};
+pub use self::passwords::{Check, Passwords, Users};
 pub use self::tls::{Stream, Tls};
 use crate::document::Problems;
 
@@ -58,6 +58,22 @@ impl WebConfig {
             Some(tls) => tls.greet(stream).await,
             None => Ok(Either::Left(stream)),
         }
+    }
+
+    /// Whether a connection that was taken up by that one has shown what this one asks of it.
+    #[must_use]
+    pub fn greets_like(&self, other: &Self) -> bool {
+        match (&self.tls, &other.tls) {
+            (Some(tls), Some(other)) => tls.asks_like(other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
+    /// Whether fewer are kept out by this one than by that: nobody is asked any more, or everybody can listen.
+    fn lets_in_more_than(&self, other: &Self) -> bool {
+        (other.knows_its_clients() && !self.knows_its_clients())
+            || (other.tls.is_some() && self.tls.is_none())
     }
 
     /// Whether whoever comes in has shown who they are: by a password or by a certificate.

@@ -10,19 +10,23 @@ const HIDDEN: &str = "<secret>";
 /// port.
 pub(super) fn shown(text: &str) -> String {
     let Ok(mut table) = text.parse::<Table>() else { return String::new() };
-    table.iter_mut().for_each(|(_, value)| hide(value));
+    table.iter_mut().for_each(|(key, value)| hide(key, value));
     toml::to_string_pretty(&table).unwrap_or_default()
 }
 
-fn hide(value: &mut Value) {
+fn hide(key: &str, value: &mut Value) {
     match value {
+        // A program's arguments may be anything, a token among them.
+        Value::Array(values) if key == "argv" => {
+            values.iter_mut().skip(1).for_each(|value| *value = HIDDEN.into());
+        }
         Value::String(text) => {
             if let Some(shorter) = address(text) {
                 *text = shorter;
             }
         }
-        Value::Array(values) => values.iter_mut().for_each(hide),
-        Value::Table(table) => table.iter_mut().for_each(|(_, value)| hide(value)),
+        Value::Array(values) => values.iter_mut().for_each(|value| hide(key, value)),
+        Value::Table(table) => table.iter_mut().for_each(|(key, value)| hide(key, value)),
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
     }
 }
@@ -47,14 +51,16 @@ mod tests {
     #[test]
     fn no_more_of_an_address_than_where_it_is() {
         let text = "# planted\n[web]\nexternal_url = 'https://v.example.net'\n[[sink]]\n\
-                    url = 'https://hooks.example.net:8443/services/planted?x=planted'\nargv = ['curl', 'http://a:planted@b']\n\
+                    url = 'https://hooks.example.net:8443/services/planted?x=planted'\nargv = ['curl', '-H', 'planted']\n\
+                    [[inventory]]\nurl = 'odd+scheme://a:planted@b'\n\
                     [credentials.a]\npassword = { file = 'p' }\n";
         let shown = shown(text);
         assert!(!shown.contains("planted"), "{shown}");
         for kept in [
             "\"https://v.example.net\"",
             "https://hooks.example.net:8443/<secret>",
-            "http://<secret>@b",
+            "odd+scheme://<secret>@b",
+            "\"curl\"",
             "file = \"p\"",
         ] {
             assert!(shown.contains(kept), "{kept}: {shown}");

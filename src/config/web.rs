@@ -25,7 +25,7 @@ pub struct Web {
     pub systemd_socket: bool,
     /// exporter-toolkit's file; absent for plain HTTP.
     pub config_file: Option<PathBuf>,
-    /// What that file says.
+    /// What that file said when the configuration was read; what it says by now is its keeper's to tell.
     pub config: WebConfig,
     /// How the outside reaches the server.
     pub external_url: Option<ExternalUrl>,

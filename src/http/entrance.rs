@@ -1,6 +1,7 @@
 //! What stands before all routes: who asks, below which prefix, with how large a body; and what every answer carries.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,10 +14,11 @@ use hyper::body::{Body as _, Incoming};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 
+use super::lobby::{Busy, Seat};
 use super::problem::Refusal;
 use super::{App, guard};
 use crate::config::Web;
-use crate::web_config::WebConfig;
+use crate::web_config::{Check, WebConfig};
 
 /// The largest request body, whether its length is told first or not.
 pub(super) const BODY_MAX: usize = 64 * 1024;
@@ -45,10 +47,23 @@ impl Entrance {
         Self { app, routes: TowerToHyperService::new(routes) }
     }
 
-    /// Answers one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+    /// Answers one request on a connection that was taken up by `greeted`. Its seat gives way to others until the request
+    /// has been let in, whole.
+    pub(super) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        greeted: &WebConfig,
+        seat: &Arc<Seat>,
+    ) -> (Response, Busy) {
         let (config, web) = (self.app.keeper.now().await, self.app.web.load_full());
-        let answer = match self.admit(request, peer, &config, &web).await {
+        let admitted = if config.greets_like(greeted) {
+            self.admit(request, peer, &config, &web).await
+        } else {
+            Err(Refusal::OldConnection.answer(request.uri().path()))
+        };
+        let busy = seat.busy();
+        let answer = match admitted {
             Ok(request) => {
                 let Ok(answer) = self.routes.call(request).await;
                 relinked(answer, web.link_prefix()).await
@@ -59,7 +74,7 @@ impl Entrance {
         for (name, value) in &config.headers {
             answer.headers_mut().insert(name, value.clone());
         }
-        answer
+        (answer, busy)
     }
 
     /// The request as the routes see it, or why they don't.
@@ -77,8 +92,10 @@ impl Entrance {
         };
         let authorization =
             request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        if !self.app.keeper.admits(config, authorization).await {
-            return Err(Refusal::NotKnown.answer(&path));
+        match self.app.keeper.check(config, authorization).await {
+            Check::Admitted => {}
+            Check::Unknown => return Err(Refusal::NotKnown.answer(&path)),
+            Check::Busy => return Err(Refusal::ManyLogins.answer(&path)),
         }
         match below {
             Below::Inside(uri) => *request.uri_mut() = uri,

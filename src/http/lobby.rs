@@ -27,7 +27,7 @@ struct Guests {
 
 struct Guest {
     client: IpAddr,
-    /// Since when it brings no whole request, as a number of `next`; absent while it is being answered.
+    /// Since when it brings no whole request that may come in, as a number of `next`; absent while one is being answered.
     waiting: Option<u64>,
     out: CancellationToken,
 }
@@ -115,7 +115,7 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// A whole request has come; what is given back is kept until its answer is sent.
+    /// A whole request has been let in; what is given back is kept until its answer has been made.
     pub(super) fn busy(self: &Arc<Self>) -> Busy {
         self.set(|_| None);
         Busy(Arc::clone(self))

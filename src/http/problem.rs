@@ -45,6 +45,12 @@ pub(super) enum Refusal {
     /// Nobody that may come in.
     #[error("name and password, please: [web] web_config lists who may come in")]
     NotKnown,
+    /// So many are showing who they are that this one can't be checked now.
+    #[error("too many logins are being checked")]
+    ManyLogins,
+    /// A connection from before the web configuration asked for TLS or for other certificates.
+    #[error("the web configuration has changed since this connection was opened: open another one")]
+    OldConnection,
     /// A body that does not come.
     #[error("the body did not come within 10 seconds")]
     BodySlow,
@@ -118,6 +124,10 @@ impl Refusal {
             }
             Self::ReadOnly => (StatusCode::FORBIDDEN, "read-only", "Nothing can be changed over HTTP"),
             Self::NotKnown => (StatusCode::UNAUTHORIZED, "not-known", "Who is asking?"),
+            Self::ManyLogins => (StatusCode::SERVICE_UNAVAILABLE, "many-logins", "Too many logins at once"),
+            Self::OldConnection => {
+                (StatusCode::MISDIRECTED_REQUEST, "old-connection", "This connection is not served any more")
+            }
             Self::BodySlow => (StatusCode::REQUEST_TIMEOUT, "body-slow", "The body did not come"),
             Self::UnknownDevice => (StatusCode::NOT_FOUND, "unknown-device", "No such device"),
             Self::UnknownSweep { .. } => (StatusCode::NOT_FOUND, "unknown-sweep", "No such sweep"),
@@ -176,6 +186,9 @@ impl Refusal {
     pub(super) fn with_headers(&self, mut response: Response) -> Response {
         if matches!(self.kind().0, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        if matches!(self, Self::OldConnection) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.kind().0 == StatusCode::UNAUTHORIZED {
             let challenge = HeaderValue::from_static("Basic realm=\"versweep\", charset=\"UTF-8\"");

@@ -83,7 +83,7 @@ async fn accept(listener: TcpListener, entrance: Arc<Entrance>, lobby: Arc<Lobby
                 let (entrance, watcher) = (Arc::clone(&entrance), graceful.watcher());
                 connections.spawn(connection(stream, peer, entrance, Arc::new(seat), watcher));
             }
-            Some(None) => refuse(stream, peer),
+            Some(None) => refuse(stream, peer, entrance.app.keeper.speaks_tls()),
             None => break,
         }
     }
@@ -94,10 +94,14 @@ async fn accept(listener: TcpListener, entrance: Arc<Entrance>, lobby: Arc<Lobby
     }
 }
 
-/// A word that fits into an empty send buffer, or nothing: nobody waits for such a client.
-fn refuse(mut stream: TcpStream, peer: SocketAddr) {
+/// A word that fits into an empty send buffer, or nothing: nobody waits for such a client. One that speaks TLS would not
+/// understand it.
+fn refuse(mut stream: TcpStream, peer: SocketAddr, speaks_tls: bool) {
     use futures_util::FutureExt as _;
     tracing::debug!(%peer, "a client has as many http connections as it may");
+    if speaks_tls {
+        return;
+    }
     let _ = stream.write_all(TOO_MANY).now_or_never();
 }
 
@@ -142,9 +146,9 @@ async fn talk(
     };
     let service = service_fn(move |request: Request<Incoming>| {
         spoken.cancel();
-        let (entrance, busy) = (Arc::clone(entrance), seat.busy());
+        let (entrance, config, seat) = (Arc::clone(entrance), Arc::clone(&config), Arc::clone(seat));
         async move {
-            let answer = entrance.answer(request, peer).await;
+            let (answer, busy) = entrance.answer(request, peer, &config, &seat).await;
             Ok::<_, Infallible>(answer.map(|body| Held { body, _busy: busy }))
         }
     });
@@ -159,7 +163,7 @@ async fn talk(
     }
 }
 
-/// The body of an answer; the request counts as under way until all of it is sent.
+/// The body of an answer; the request counts as under way until the last of it was handed to the connection.
 struct Held {
     body: axum::body::Body,
     _busy: Busy,

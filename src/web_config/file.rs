@@ -59,7 +59,11 @@ pub(super) struct Notes<'a> {
     problems: Vec<Problem>,
 }
 
-impl Notes<'_> {
+impl<'a> Notes<'a> {
+    pub(super) fn new(file: &'a Path) -> Self {
+        Self { file, problems: Vec::new() }
+    }
+
     pub(super) fn refuse(&mut self, key: &str, problem: &str, allowed: &str) {
         self.problems.push(Problem {
             file: self.file.display().to_string(),
@@ -73,7 +77,7 @@ impl Notes<'_> {
 
 pub(super) fn read(path: &Path) -> Reading {
     let mut files = vec![path.to_owned()];
-    let mut notes = Notes { file: path, problems: Vec::new() };
+    let mut notes = Notes::new(path);
     let parsed = read_bounded(path)
         .map_err(|problem| (None, format!("can't be read: {problem}")))
         .and_then(|text| if text.trim().is_empty() { Ok(WebFile::default()) } else { yaml(&text) });
@@ -108,6 +112,10 @@ fn meaning(file: WebFile, path: &Path, files: &mut Vec<PathBuf>, notes: &mut Not
         config.headers = headers(table.headers, notes);
     }
     config.users = Users::new(file.basic_auth_users.unwrap_or_default(), notes);
+    if !config.users.have_one_cost() {
+        let problem = "basic_auth_users: hashes of different costs, whose time tells which names there are";
+        config.warnings.push(format!("{}: {problem}", path.display()));
+    }
     if !config.users.is_empty() && config.tls.is_none() {
         let problem = "basic_auth_users without tls_server_config: passwords can be read on the way, unless a proxy \
                        before versweep speaks TLS";

@@ -1,5 +1,6 @@
 //! Reads the file again whenever it or one that it names has changed, before each connection and each request, as
-//! exporter-toolkit does: a renewed certificate or a new password needs no reload. A file that is wrong changes nothing.
+//! exporter-toolkit does: a renewed certificate or a new password needs no reload. A file that is wrong changes nothing; and
+//! one that lets more in than before, as a file that is just being written may seem to, waits for a reload.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -9,9 +10,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rustls::crypto::ring;
 use tokio::sync::Mutex;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
-use super::{Passwords, Reading, WebConfig};
+use super::{Check, Passwords, Reading, WebConfig};
 
 /// What is in force, and where it comes from.
 pub struct Keeper {
@@ -56,8 +57,19 @@ impl Held {
             reading = Reading::of(path);
         }
         let config = match reading.result {
+            Ok(config) if config.lets_in_more_than(&self.config) => {
+                error!(
+                    file = %path.display(),
+                    "the web configuration asks for less than before, which only a reload brings into force"
+                );
+                Arc::clone(&self.config)
+            }
             Ok(config) => {
+                // At the first look it is what the start or the reload has told of.
                 if !self.stamps.is_empty() {
+                    for warning in &config.warnings {
+                        warn!("{warning}");
+                    }
                     info!(file = %path.display(), "web configuration read again");
                 }
                 Arc::new(config)
@@ -106,9 +118,13 @@ impl Keeper {
     /// What is in force now.
     pub async fn now(&self) -> Arc<WebConfig> {
         let held = self.held.load_full();
-        let Some(path) = held.path.clone() else { return Arc::clone(&held.config) };
+        if held.path.is_none() {
+            return Arc::clone(&held.config);
+        }
         let _looking = self.looking.lock().await;
+        // A reload may have come while others looked.
         let held = self.held.load_full();
+        let Some(path) = held.path.clone() else { return Arc::clone(&held.config) };
         let look = Arc::clone(&held);
         // Files may lie on a slow disk. When the thread is lost, what was in force stays so.
         let looked = tokio::task::spawn_blocking(move || look.has_changed().then(|| look.looked(&path)));
@@ -119,8 +135,17 @@ impl Keeper {
         config
     }
 
+    /// Whether connections are secured, as it was known at the last look.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        self.held.load().config.tls.is_some()
+    }
+
     /// Whether a request with this `Authorization` header may come in.
-    pub async fn admits(&self, config: &WebConfig, authorization: Option<&str>) -> bool {
-        config.users.is_empty() || self.passwords.admits(&config.users, authorization).await
+    pub async fn check(&self, config: &WebConfig, authorization: Option<&str>) -> Check {
+        if config.users.is_empty() {
+            return Check::Admitted;
+        }
+        self.passwords.check(&config.users, authorization).await
     }
 }

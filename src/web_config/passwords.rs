@@ -4,7 +4,7 @@
 //! whoever was let in is known again by a keyed hash: a scrape every 15 seconds costs one check for the whole life of the
 //! process.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::fmt;
 use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +22,8 @@ use crate::text::tamed;
 
 /// Checks at once: a flood of wrong passwords must not take the processors from the sweeps.
 const CHECKS_MAX: usize = 2;
+/// Checks that wait for their turn, some seconds in all; who comes beyond is asked to come again.
+const WAITING_MAX: usize = 32;
 /// Logins known again: users times the passwords that they had within one life of the process.
 const KNOWN_MAX: usize = 256;
 /// At 16 a check takes some four seconds; the next ones are typing errors.
@@ -36,12 +38,25 @@ pub struct Users {
     hashes: Arc<BTreeMap<String, SecretString>>,
     /// For names that are not among them.
     nobody: Arc<str>,
+    /// Whether all hashes take the same time.
+    one_cost: bool,
+}
+
+/// What becomes of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// It may come in.
+    Admitted,
+    /// It is nobody's.
+    Unknown,
+    /// Too many others are being checked to say.
+    Busy,
 }
 
 impl Users {
     /// Takes those of a file; hashes that are none are noted.
     pub(super) fn new(users: BTreeMap<String, SecretString>, notes: &mut Notes<'_>) -> Self {
-        let mut cost = 4;
+        let mut costs = BTreeSet::new();
         for (name, hash) in &users {
             let key = format!("basic_auth_users.{}", tamed(name, 60));
             if name.is_empty() || name.contains(':') || name.chars().any(char::is_control) {
@@ -53,11 +68,21 @@ impl Users {
                         format!("has a hash of cost {}, which takes seconds a check", parts.get_cost());
                     notes.refuse(&key, &problem, &format!("a cost of at most {COST_MAX}"));
                 }
-                Ok(parts) => cost = cost.max(parts.get_cost()),
+                Ok(parts) => _ = costs.insert(parts.get_cost()),
                 Err(_) => notes.refuse(&key, "is not a bcrypt hash", "what `htpasswd -nBC 10 NAME` prints"),
             }
         }
-        Self { hashes: Arc::new(users), nobody: format!("$2b${cost:02}{NOBODY_TAIL}").into() }
+        let cost = costs.last().copied().unwrap_or(4);
+        Self {
+            hashes: Arc::new(users),
+            nobody: format!("$2b${cost:02}{NOBODY_TAIL}").into(),
+            one_cost: costs.len() <= 1,
+        }
+    }
+
+    /// Whether all hashes take the same time to check; else that time tells which names there are.
+    pub(super) fn have_one_cost(&self) -> bool {
+        self.one_cost
     }
 
     /// Whether there is nobody, and so nobody is asked.
@@ -80,6 +105,7 @@ pub struct Passwords {
     key: [u8; 64],
     known: Mutex<Known>,
     checks: Arc<Semaphore>,
+    waiting: Semaphore,
 }
 
 #[derive(Default)]
@@ -93,24 +119,30 @@ impl Passwords {
     /// Nobody is known yet; `key` is random.
     #[must_use]
     pub fn new(key: [u8; 64]) -> Self {
-        Self { key, known: Mutex::default(), checks: Arc::new(Semaphore::new(CHECKS_MAX)) }
+        Self {
+            key,
+            known: Mutex::default(),
+            checks: Arc::new(Semaphore::new(CHECKS_MAX)),
+            waiting: Semaphore::new(WAITING_MAX),
+        }
     }
 
     /// Whether the `Authorization` header names one of these users with their password.
-    pub async fn admits(&self, users: &Users, authorization: Option<&str>) -> bool {
-        let Some((name, password)) = authorization.and_then(login) else { return false };
+    pub async fn check(&self, users: &Users, authorization: Option<&str>) -> Check {
+        let Some((name, password)) = authorization.and_then(login) else { return Check::Unknown };
         let (is_user, hash) = match users.hashes.get(&name) {
             Some(hash) => (true, hash.expose_secret().to_owned()),
             None => (false, users.nobody.to_string()),
         };
         let mark = self.mark(&name, &hash, &password);
         if is_user && self.knows(&mark) {
-            return true;
+            return Check::Admitted;
         }
-        let Ok(permit) = Arc::clone(&self.checks).acquire_owned().await else { return false };
+        let Ok(_waiting) = self.waiting.try_acquire() else { return Check::Busy };
+        let Ok(permit) = Arc::clone(&self.checks).acquire_owned().await else { return Check::Busy };
         // Ten scrapes at once by one new scraper: the first one's check serves all.
         if is_user && self.knows(&mark) {
-            return true;
+            return Check::Admitted;
         }
         let check = tokio::task::spawn_blocking(move || {
             let _permit = permit;
@@ -120,7 +152,7 @@ impl Passwords {
         if fits && is_user {
             self.remember(mark);
         }
-        fits && is_user
+        if fits && is_user { Check::Admitted } else { Check::Unknown }
     }
 
     /// What a login is known again by. The hash is part of it: with a new password the old mark means nothing.
@@ -160,4 +192,37 @@ fn login(authorization: &str) -> Option<(String, SecretString)> {
     let text = String::from_utf8(bytes).ok()?;
     let (name, password) = text.split_once(':')?;
     Some((name.to_owned(), password.to_owned().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// A flood of wrong passwords holds neither memory nor connections; whoever was let in before isn't touched by it.
+    #[tokio::test]
+    async fn checks_that_wait_have_a_limit() {
+        let hash = bcrypt::hash_with_salt("right", 4, [7; 16]).unwrap().to_string();
+        let mut notes = Notes::new(Path::new("web.yml"));
+        let users = Users::new(BTreeMap::from([("ops".to_owned(), hash.into())]), &mut notes);
+        let passwords = Passwords::new([7; 64]);
+        let login = |password: &str| format!("Basic {}", STANDARD.encode(format!("ops:{password}")));
+        let (right, wrong) = (login("right"), login("wrong"));
+        assert_eq!(passwords.check(&users, Some(&right)).await, Check::Admitted);
+
+        let all = u32::try_from(CHECKS_MAX).unwrap();
+        let held = Arc::clone(&passwords.checks).acquire_many_owned(all).await.unwrap();
+        let mut waiting: Vec<_> =
+            (0..WAITING_MAX).map(|_| Box::pin(passwords.check(&users, Some(&wrong)))).collect();
+        for check in &mut waiting {
+            assert!(futures_util::poll!(check).is_pending());
+        }
+        assert_eq!(passwords.check(&users, Some(&wrong)).await, Check::Busy);
+        assert_eq!(passwords.check(&users, Some(&right)).await, Check::Admitted);
+        drop(held);
+        for check in waiting {
+            assert_eq!(check.await, Check::Unknown);
+        }
+    }
 }

@@ -35,6 +35,8 @@ const PLAIN: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; cha
 pub struct Tls {
     config: Arc<ServerConfig>,
     wants: Wants,
+    /// Who vouches for clients, in PEM; empty where nobody is asked.
+    authorities: Arc<str>,
     /// Names of which a client's certificate must have one; empty for any.
     allowed: Arc<[ServerName<'static>]>,
 }
@@ -64,6 +66,11 @@ impl Tls {
     #[must_use]
     pub fn wants_certificates(&self) -> bool {
         self.wants == Wants::Always
+    }
+
+    /// Whether clients are asked for the same as there.
+    pub(super) fn asks_like(&self, other: &Self) -> bool {
+        self.wants == other.wants && self.authorities == other.authorities && self.allowed == other.allowed
     }
 
     /// The handshake.
@@ -98,7 +105,7 @@ pub(super) fn tls(table: &TlsTable, material: &Material<'_>, notes: &mut Notes<'
     let chain = pem(material, notes, "cert", table.cert.as_deref(), table.cert_file.as_deref());
     let inline = table.key.as_ref().map(|key| key.expose_secret());
     let key = pem(material, notes, "key", inline, table.key_file.as_deref());
-    let (wants, verifier) = clients(table, material, &provider, notes)?;
+    let Clients { wants, authorities, verifier } = clients(table, material, &provider, notes)?;
     let allowed = allowed(table, wants, notes);
     let chain: Vec<CertificateDer<'static>> =
         CertificateDer::pem_slice_iter(chain?.as_bytes()).collect::<Result<_, _>>().unwrap_or_default();
@@ -126,7 +133,7 @@ pub(super) fn tls(table: &TlsTable, material: &Material<'_>, notes: &mut Notes<'
     match config {
         Ok(mut config) => {
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Some(Tls { config: Arc::new(config), wants, allowed: allowed.into() })
+            Some(Tls { config: Arc::new(config), wants, authorities, allowed: allowed.into() })
         }
         Err(error) => {
             notes.refuse("tls_server_config", "can't be used", &error.to_string());
@@ -165,7 +172,11 @@ fn pem(
     }
 }
 
-type Verifier = Arc<dyn ClientCertVerifier>;
+struct Clients {
+    wants: Wants,
+    authorities: Arc<str>,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+}
 
 /// What clients show, and who vouches for it.
 fn clients(
@@ -173,7 +184,7 @@ fn clients(
     material: &Material<'_>,
     provider: &Arc<CryptoProvider>,
     notes: &mut Notes<'_>,
-) -> Option<(Wants, Option<Verifier>)> {
+) -> Option<Clients> {
     let key = "tls_server_config.client_auth_type";
     let wants = match table.client_auth_type.as_deref().unwrap_or_default() {
         "" | "NoClientCert" => Wants::Nothing,
@@ -194,19 +205,25 @@ fn clients(
         if has_authority {
             notes.refuse(key, "is missing", "with client_ca_file it says what clients must show");
         }
-        return (!has_authority).then_some((wants, None));
+        return (!has_authority).then(|| Clients { wants, authorities: Arc::default(), verifier: None });
     }
     let text =
         pem(material, notes, "client_ca", table.client_ca.as_deref(), table.client_ca_file.as_deref())?;
+    let ca_file = "tls_server_config.client_ca_file";
     let mut roots = RootCertStore::empty();
-    let authorities = CertificateDer::pem_slice_iter(text.as_bytes()).filter_map(Result::ok);
-    roots.add_parsable_certificates(authorities);
+    for (number, authority) in (1..).zip(CertificateDer::pem_slice_iter(text.as_bytes())) {
+        let added = authority.map_err(|_| ()).and_then(|authority| roots.add(authority).map_err(|_| ()));
+        if added.is_err() {
+            notes.refuse(ca_file, &format!("certificate {number} can't be read"), "authorities in PEM");
+            return None;
+        }
+    }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let builder = if wants == Wants::IfGiven { builder.allow_unauthenticated() } else { builder };
     match builder.build() {
-        Ok(verifier) => Some((wants, Some(verifier))),
+        Ok(verifier) => Some(Clients { wants, authorities: text.into(), verifier: Some(verifier) }),
         Err(_) => {
-            notes.refuse("tls_server_config.client_ca_file", "has no certificate", "authorities in PEM");
+            notes.refuse(ca_file, "has no certificate", "authorities in PEM");
             None
         }
     }

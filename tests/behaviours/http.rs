@@ -35,6 +35,7 @@ use crate::{fleet, kept};
 pub(crate) struct House {
     pub(crate) address: SocketAddr,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) keeper: Arc<Keeper>,
     pub(crate) folder: TempDir,
     pub(crate) news: watch::Sender<i64>,
     pub(crate) asks: Option<mpsc::Receiver<Ask>>,
@@ -66,6 +67,7 @@ impl House {
         let (news, news_seen) = watch::channel(kept::last_sequence(&folder));
         let platforms = Arc::new(Platforms::builtin());
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+        let keeper = Arc::new(Keeper::new(web.config_file.clone(), web.config.clone()).unwrap());
         let app = App {
             snapshot: Arc::clone(&snapshot),
             sweeps: Arc::new(ArcSwap::from_pointee(vec![sweep])),
@@ -80,7 +82,7 @@ impl House {
             outbox: news_seen,
             platforms: Arc::new(move || Arc::clone(&platforms)),
             config: Arc::new(|| "[web]\n".into()),
-            keeper: Arc::new(Keeper::new(web.config_file.clone(), web.config.clone()).unwrap()),
+            keeper: Arc::clone(&keeper),
             web: Arc::new(ArcSwap::from_pointee(web)),
         };
         let stop = CancellationToken::new();
@@ -88,6 +90,7 @@ impl House {
         Self {
             address,
             snapshot,
+            keeper,
             folder,
             news,
             asks: Some(asks),

@@ -122,6 +122,52 @@ async fn a_password_is_changed_without_a_reload_and_a_broken_file_changes_nothin
     assert_eq!((status("old").await, status("newer").await), (401, 200));
 }
 
+/// A file that is just being written may be empty for a moment.
+#[tokio::test]
+async fn what_lets_more_in_waits_for_a_reload() {
+    let gate = Gate::new(&users("ops", "planted"));
+    let house = gate.house().await;
+    for text in ["", "# nobody\n", "http_server_config: {}\n"] {
+        gate.write("web.yml", text);
+        assert_eq!(house.get("/metrics").await.status, 401, "{text}");
+    }
+    house.keeper.replace(Some(gate.path()), gate.read());
+    assert_eq!(house.get("/metrics").await.status, 200);
+}
+
+/// Whoever was connected before certificates were asked for has shown none.
+#[tokio::test]
+async fn an_old_connection_is_not_served_by_new_rules() {
+    let ours = Authority::new("ours");
+    let gate = Gate::new("");
+    serves(&gate, &ours.sign(&["localhost"]));
+    gate.write("clients.pem", &ours.pem());
+    let house = gate.house().await;
+    let mut old = TcpStream::connect(house.address).await.unwrap();
+    let mut ask = async |headers: &str| {
+        let request = format!(
+            "POST /-/sweep?sweep=none HTTP/1.1\r\nHost: versweep\r\n{headers}Content-Length: 0\r\n\r\n"
+        );
+        old.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        while !text.contains("\r\n\r\n") {
+            let mut bytes = [0; 4096];
+            let read = old.read(&mut bytes).await.unwrap();
+            assert!(read > 0, "{text}");
+            text.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+        }
+        text
+    };
+    // Over a proxy it is nobody's to sweep.
+    const PROXIED: &str = "Via: 1.1 proxy\r\n";
+    assert!(ask(PROXIED).await.starts_with("HTTP/1.1 403 "));
+    let with_certificates =
+        format!("{TLS}  client_ca_file: clients.pem\n  client_auth_type: RequireAndVerifyClientCert\n");
+    gate.write("web.yml", &with_certificates);
+    let answer = ask(PROXIED).await;
+    assert!(answer.starts_with("HTTP/1.1 421 ") && answer.contains("connection: close"), "{answer}");
+}
+
 #[tokio::test]
 async fn headers_of_the_file_stand_over_ours() {
     let text = "http_server_config:\n  headers:\n    X-Frame-Options: sameorigin\n    \
@@ -247,6 +293,8 @@ async fn a_client_shows_its_certificate_and_may_act() {
 
     let text = text.replace("RequireAndVerifyClientCert", "VerifyClientCertIfGiven");
     gate.write("web.yml", &text);
+    assert!(refused(tls(&house, &ours, None).await), "what lets more in waits for a reload");
+    house.keeper.replace(Some(gate.path()), gate.read());
     // Who shows nothing comes in, and is nobody.
     assert_eq!(tls(&house, &ours, None).await.unwrap().status, 403);
     assert!(refused(tls(&house, &ours, Some(&other.sign(&["scraper"]))).await));
@@ -278,6 +326,11 @@ fn what_is_wrong_with_the_file_is_told_without_its_secrets() {
         ),
         ("tls_server_config: {client_auth_type: Always}", "client_auth_type: is not a type"),
         ("tls_server_config: {client_ca_file: ca.pem}", "client_auth_type: is missing"),
+        (
+            "tls_server_config:\n  client_auth_type: RequireAndVerifyClientCert\n  client_ca: |\n    \
+             -----BEGIN CERTIFICATE-----\n    AAAA\n    -----END CERTIFICATE-----\n",
+            "client_ca_file: certificate 1 can't be read",
+        ),
         ("tls_server_config: {cert_file: a, cert: b}", "cert_file: is given twice"),
         ("http_server_config:\n  headers:\n    Server: x", "headers.Server: can't be set here"),
         ("http_server_config:\n  headers:\n    X-Frame-Options: maybe", "deny or sameorigin"),
@@ -287,6 +340,8 @@ fn what_is_wrong_with_the_file_is_told_without_its_secrets() {
         assert!(said.contains(problem), "{text}:\n{said}");
         assert!(!said.contains(": planted"), "{said}");
     }
+    let dear = users("a", "planted").replace("$04$", "$20$");
+    assert!(refusals(&dear).contains("has a hash of cost 20, which takes seconds a check"));
     assert!(
         Reading::of(Path::new("/nowhere/web.yml")).result.unwrap_err().to_string().contains("can't be read")
     );
@@ -303,6 +358,9 @@ fn what_deserves_a_look_is_told_and_nothing_shows_a_hash() {
     );
     let shown = format!("{config:?}");
     assert!(shown.contains("ops") && !shown.contains("$2"), "{shown}");
+    let dearer = bcrypt::hash_with_salt("planted", 5, [7; 16]).unwrap();
+    gate.write("web.yml", &format!("{}  other: {dearer}\n", users("ops", "planted")));
+    assert!(gate.read().warnings.join("\n").contains("hashes of different costs"));
     assert!(Gate::new("").read().warnings.is_empty());
 }
 
@@ -332,6 +390,22 @@ async fn half_open_requests_keep_nobody_out() {
         );
     }
     assert!(open <= 8, "{open} are still open");
+}
+
+/// The same with bodies that never come, which take ten seconds to be given up.
+#[tokio::test]
+async fn bodies_that_do_not_come_keep_nobody_out() {
+    let web = Web { connections: 4, connections_per_client: 4, ..Web::default() };
+    let house = House::with(fleet::snapshot(fleet::noon()), web).await;
+    let mut slow = Vec::new();
+    for round in 0..8 {
+        let mut stream = TcpStream::connect(house.address).await.unwrap();
+        let head = b"POST /-/sweep?sweep=all HTTP/1.1\r\nHost: versweep\r\nContent-Length: 9\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        slow.push(stream);
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(5), house.get("/metrics")).await;
+        assert_eq!(answer.expect("nobody waits for a body").status, 200, "round {round}");
+    }
 }
 
 /// Nobody but the clock ends this connection: whoever says nothing whole in ten seconds loses it.
