@@ -6,6 +6,7 @@
 //! VERSWEEP_KILL_ROUNDS sets the number of kills, VERSWEEP_KILL_SEED repeats a run's instants.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -33,6 +34,12 @@ type Seen = BTreeMap<String, Vec<String>>;
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
+
+/// The smallest size by which a file may be rotated: far more than a run of a few rounds tells.
+const ROTATE_AT: u64 = 1 << 20;
+
+/// Up to how many bytes a life tells before it rotates.
+const ROTATE_LATER: u64 = 64 << 10;
 
 /// Changes the fleet until told to stop: a device every few milliseconds, so that some changes come between two visits.
 fn change_all_the_time(site: &Site, seed: u64, stop: &AtomicBool) {
@@ -209,6 +216,16 @@ fn with_rotated(site: &Site, name: &str) -> Vec<PathBuf> {
     paths
 }
 
+/// Fills the file that is rotated up to `short` bytes below its size, as if as much had been told: a line that is a hole,
+/// so that it costs no disk.
+fn fill(site: &Site, short: u64) {
+    let path = site.path("rotated.jsonl");
+    let file = std::fs::OpenOptions::new().create(true).write(true).truncate(false).open(path).unwrap();
+    if file.metadata().unwrap().len() < ROTATE_AT - short {
+        file.write_all_at(b"\n", ROTATE_AT - short - 1).unwrap();
+    }
+}
+
 /// A program that notes the events which it is given, and fails before or after that as chance wills, until it is told to
 /// be well.
 fn failing_program(site: &Site) -> String {
@@ -292,9 +309,12 @@ fn tell(line: &str) {
 
 /// Holds what each sink took against the store, and tells the numbers.
 fn check_sinks(site: &Site, receiver: &Receiver, changes: &[StoredChange]) {
+    let rotated = with_rotated(site, "rotated.jsonl");
+    tell(&format!("rotated {} times", rotated.len() - 1));
+    assert!(rotated.len() > 1, "the file was never rotated");
     let taken = [
         lines(&[site.path("events.jsonl")]),
-        lines(&with_rotated(site, "rotated.jsonl")),
+        lines(&rotated),
         receiver.taken(),
         lines(&[site.path("program.jsonl")]),
     ];
@@ -312,6 +332,22 @@ fn check_sinks(site: &Site, receiver: &Receiver, changes: &[StoredChange]) {
         changes.len(),
         posts.len()
     ));
+}
+
+/// Waits until the daemon has seen what the fleet runs now and every sink has all.
+fn catch_up(site: &Site, daemon: &Daemon, seen: &mut Seen) {
+    eventually("the last daemon has caught up", || {
+        let page = daemon.page("/metrics");
+        note_versions(&page, seen);
+        site.devices().iter().all(|device| {
+            seen.get(device.name()).and_then(|versions| versions.last()) == Some(&device.version())
+        })
+    });
+    eventually("every sink has all", || {
+        let page = daemon.page("/metrics");
+        let pending = |sink: &&str| sample(&page, &format!("versweep_sink_pending{{sink=\"{sink}\"}}"));
+        SINKS.iter().all(|sink| pending(sink) == Some(0.0))
+    });
 }
 
 #[test]
@@ -339,6 +375,8 @@ fn a_daemon_killed_at_any_instant_loses_nothing_and_invents_nothing() {
                 // The first ones while they make the store; then from the middle of a start to a few sweeps later.
                 let longest = if round < 3 { 100 } else { 3000 };
                 let life = Duration::from_millis(random.u64(0..longest));
+                // Rotated by the first handful of a life, or by a later one.
+                fill(&site, random.u64(0..ROTATE_LATER));
                 run_and_kill(&site, life, &mut seen);
                 check(&site, &seen, &first);
             }
@@ -352,18 +390,11 @@ fn a_daemon_killed_at_any_instant_loses_nothing_and_invents_nothing() {
     well.store(true, Ordering::Relaxed);
     site.write("program-is-well", "");
     let mut daemon = site.daemon();
-    eventually("the last daemon has caught up", || {
-        let page = daemon.page("/metrics");
-        note_versions(&page, &mut seen);
-        site.devices().iter().all(|device| {
-            seen.get(device.name()).and_then(|versions| versions.last()) == Some(&device.version())
-        })
-    });
-    eventually("every sink has all", || {
-        let page = daemon.page("/metrics");
-        let pending = |sink: &&str| sample(&page, &format!("versweep_sink_pending{{sink=\"{sink}\"}}"));
-        SINKS.iter().all(|sink| pending(sink) == Some(0.0))
-    });
+    catch_up(&site, &daemon, &mut seen);
+    // One more rotation, of which it is known that it takes place: nothing else is written now.
+    fill(&site, 0);
+    site.upgrade(&site.devices()[0], 1);
+    catch_up(&site, &daemon, &mut seen);
     let page = daemon.page("/metrics");
     for sink in SINKS {
         assert_eq!(
