@@ -65,12 +65,20 @@ pub struct Settled {
     pub now: Timestamp,
 }
 
+/// From device to device, and of each the first letter: every round of a courier asks, and a device that refuses may have
+/// thousands behind its first.
+const HELD: &str = "WITH RECURSIVE first (sequence, device, tries, waited) AS (
+        SELECT sequence, device, tries, waited FROM letter WHERE sink = ?1 AND sequence = (SELECT sequence FROM letter
+            WHERE sink = ?1 AND dead_at IS NULL ORDER BY device, sequence LIMIT 1)
+        UNION ALL
+        SELECT letter.sequence, letter.device, letter.tries, letter.waited FROM first
+            JOIN letter ON letter.sink = ?1 AND letter.sequence = (SELECT next.sequence FROM letter AS next
+                WHERE next.sink = ?1 AND next.dead_at IS NULL AND next.device > first.device
+                ORDER BY next.device, next.sequence LIMIT 1))
+    SELECT sequence, name, tries, waited FROM first JOIN device ON device.id = first.device ORDER BY sequence";
+
 pub(super) fn held(connection: &Connection, sink: &str) -> rusqlite::Result<Vec<Held>> {
-    // SQLite gives the other columns of the row that holds the minimum.
-    let sql = "SELECT min(sequence) AS sequence, name, tries, letter.waited AS waited FROM letter
-        JOIN device ON device.id = letter.device WHERE sink = ?1 AND dead_at IS NULL
-        GROUP BY letter.device ORDER BY sequence";
-    connection.prepare_cached(sql)?.query_map([sink], held_of_row)?.collect()
+    connection.prepare_cached(HELD)?.query_map([sink], held_of_row)?.collect()
 }
 
 fn held_of_row(row: &Row<'_>) -> rusqlite::Result<Held> {
@@ -337,3 +345,6 @@ fn sequences_of(connection: &Connection, ids: &[String]) -> rusqlite::Result<Vec
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests;
