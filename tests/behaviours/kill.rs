@@ -39,7 +39,7 @@ fn number(variable: &str) -> Option<u64> {
 const ROTATE_AT: u64 = 1 << 20;
 
 /// Up to how many bytes a life tells before it rotates.
-const ROTATE_LATER: u64 = 64 << 10;
+const ROTATE_LATER: u64 = 4 << 10;
 
 /// Changes the fleet until told to stop: a device every few milliseconds, so that some changes come between two visits.
 fn change_all_the_time(site: &Site, seed: u64, stop: &AtomicBool) {
