@@ -1,25 +1,37 @@
-//! What judging one visit costs, and what committing a full batch costs: the recorder's share of a sweep.
+//! What judging one visit costs, what committing a full batch costs, and what a sweep of 100,000 devices costs the recorder
+//! as a whole: from the first note to the last commit and the snapshot of it.
 
 #![expect(clippy::expect_used, reason = "a bench that can't be set up can only end")]
 
 use std::cmp::Ordering;
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use versweep::clock::Timestamp;
-use versweep::device::{DeviceId, PlatformKey};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use versweep::activity::{Judgement, Note, Notes};
+use versweep::clock::{SystemClock, Timestamp};
+use versweep::device::{Device, DeviceId, PlatformKey};
 use versweep::diff::{FlapRules, Rules, apply, diff};
 use versweep::facts::{Facts, Reading};
 use versweep::known::Known;
 use versweep::observation::{Observation, Outcome, StageTimes, SweepId};
+use versweep::platform::Platforms;
+use versweep::recorder::Recorder;
 use versweep::store::{Batch, Store, Visit};
 use versweep::version::Version;
+
+#[path = "support/fleet.rs"]
+mod fleet;
 
 const RULES: Rules<'static> =
     Rules { down_after: 3, order: &|_, _| Some(Ordering::Less), flapping: FlapRules::OFF, even_clock: true };
 const BATCH: usize = 512;
+const FLEET: usize = 100_000;
 
 fn observation(device: usize, minute: i64, version: &str) -> Observation {
     let at = Timestamp::UNIX_EPOCH + chrono::Duration::minutes(30_000_000 + minute);
@@ -116,5 +128,74 @@ fn committing(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, judging, committing);
+/// The answers of the whole fleet, one of a hundred with another version than the sweep before.
+fn sweep(devices: &[Arc<Device>], round: usize) -> Vec<Note> {
+    let minute = 15 * i64::try_from(round).expect("few rounds");
+    let id = observation(0, minute, "").sweep;
+    let visited = devices.iter().enumerate().map(|(number, device)| {
+        // Each sweep finds another hundredth of the fleet changed.
+        let changes = (0..=round).filter(|round| (number + round) % 100 == 0).count();
+        let version = ["17.9.4", "17.12.3"][changes % 2];
+        let seen =
+            Observation { device: device.id.clone(), sweep: id, ..observation(number, minute, version) };
+        Note::Visited(Box::new(seen))
+    });
+    visited.collect()
+}
+
+/// Gives the recorder all of it and waits until the last is committed and published.
+async fn recorded(notes: &Notes, sweep: Vec<Note>) {
+    for note in sweep {
+        notes.send(note).await.expect("a running recorder");
+    }
+    let (flush, flushed) = oneshot::channel();
+    notes.send(Note::Flush(flush)).await.expect("a running recorder");
+    flushed.await.expect("a running recorder");
+}
+
+fn recording(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, loaded) = Store::open(&folder.path().join("versweep.db")).expect("a fresh store");
+    let judgement = Judgement {
+        platforms: Arc::new(Platforms::builtin()),
+        down_after: 3,
+        flapping: FlapRules::OFF,
+        keep_history: Duration::from_secs(400 * 86_400),
+        policies: Arc::default(),
+    };
+    let devices: Vec<_> = (0..FLEET).map(|number| Arc::clone(&fleet::state(number).device)).collect();
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let recorder = {
+        let _inside = runtime.enter();
+        Recorder::start(store, loaded, judgement, Arc::new(SystemClock))
+    };
+    runtime.block_on(async {
+        let inventory = Note::Inventory(devices.clone());
+        recorder.notes.send(inventory).await.expect("a running recorder");
+        recorded(&recorder.notes, sweep(&devices, 0)).await;
+    });
+    let mut group = criterion.benchmark_group("record_100000");
+    group.throughput(Throughput::Elements(FLEET as u64)).sample_size(10);
+    let mut round = 0;
+    group.bench_function("one_of_100_changed", |bencher| {
+        bencher.iter_custom(|times| {
+            let mut spent = Duration::ZERO;
+            for _ in 0..times {
+                round += 1;
+                let sweep = sweep(&devices, round);
+                let began = Instant::now();
+                runtime.block_on(recorded(&recorder.notes, sweep));
+                spent += began.elapsed();
+            }
+            spent
+        });
+    });
+    group.finish();
+    // Proof that the rounds were what they are said to be.
+    let changes: u64 = recorder.snapshot.load().totals.changes.values().sum();
+    let (fleet, rounds) = (FLEET as u64, u64::try_from(round).expect("few rounds"));
+    assert_eq!(changes, fleet + rounds * fleet / 100);
+}
+
+criterion_group!(benches, judging, committing, recording);
 criterion_main!(benches);
