@@ -13,7 +13,7 @@ FUZZ_TARGETS := screen prompt chatter manners known_hosts ssh_config parse confi
 # Real servers that the tests talk to, what the boot test boots in, and the browser that looks at the pages.
 PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server openssl prometheus \
   prometheus-alertmanager python3-venv systemd systemd-container fish groff lintian man-db zsh chromium chromium-driver \
-  fonts-dejavu-core
+  fonts-dejavu-core nats-server
 
 .PHONY: help
 help: ## lists the targets

@@ -109,7 +109,7 @@ impl Client {
             server: "http client".to_owned(),
             what: Trouble::Failed(error.to_string()),
         };
-        let tls = trust::tls(&manners.roots).map_err(|error| failed(&error))?;
+        let tls = manners.roots.client_config().map_err(|error| failed(&error))?;
         let inner = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Arc::new(Resolver::new(manners.reach)))

@@ -6,6 +6,7 @@ mod command;
 mod journal;
 mod jsonl;
 mod lent;
+mod nats;
 mod slack;
 mod webhook;
 
@@ -18,6 +19,7 @@ pub use self::command::Command;
 pub use self::journal::{DIGEST_ID, Journal, SOCKET, message_id};
 pub use self::jsonl::{Jsonl, Rotation};
 pub use self::lent::Lent;
+pub use self::nats::{Nats, Server as NatsServer};
 pub use self::slack::Slack;
 pub use self::webhook::Webhook;
 use crate::clock::Timestamp;
@@ -36,6 +38,8 @@ pub enum Sink {
     Slack(Box<Slack>),
     /// A program that is run for each event.
     Command(Command),
+    /// A NATS server.
+    Nats(Box<Nats>),
 }
 
 /// How far a delivery came.
@@ -97,7 +101,7 @@ impl Sink {
     #[must_use]
     pub fn handful(&self) -> usize {
         match self {
-            Self::Journal(_) | Self::Jsonl(_) => 256,
+            Self::Journal(_) | Self::Jsonl(_) | Self::Nats(_) => 256,
             Self::Webhook(_) | Self::Slack(_) | Self::Command(_) => 16,
         }
     }
@@ -111,6 +115,7 @@ impl Sink {
             Self::Jsonl(jsonl) => {
                 jsonl.with(move |jsonl| jsonl.deliver(&posts)).await.unwrap_or_else(Delivery::broken)
             }
+            Self::Nats(nats) => nats.deliver(&posts).await,
             Self::Webhook(_) | Self::Slack(_) | Self::Command(_) => self.one_by_one(&posts, now).await,
         }
     }
@@ -122,7 +127,7 @@ impl Sink {
                 Self::Webhook(webhook) => webhook.deliver(post, now).await,
                 Self::Slack(slack) => slack.deliver(post, now).await,
                 Self::Command(command) => command.deliver(post).await,
-                Self::Journal(_) | Self::Jsonl(_) => Ok(()),
+                Self::Journal(_) | Self::Jsonl(_) | Self::Nats(_) => Ok(()),
             };
             if let Err(stop) = delivered {
                 return Delivery { count, stop: Some(stop) };

@@ -76,6 +76,9 @@ mod login;
 #[path = "real/mixin.rs"]
 mod mixin;
 #[cfg(test)]
+#[path = "real/nats.rs"]
+mod nats;
+#[cfg(test)]
 #[path = "real/odd_servers.rs"]
 mod odd_servers;
 #[cfg(test)]

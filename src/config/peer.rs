@@ -14,7 +14,7 @@ pub(super) const KEYS: [&str; 7] =
     ["url", "timeout", "ca_file", "allow_private", "bearer", "username", "password"];
 
 /// A server that needs longer for an answer is as good as down, and one second is a slow link's handshake.
-const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
+pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
 
 /// What a kind of server needs where the table doesn't say.
 pub(super) struct Defaults {
@@ -65,7 +65,7 @@ fn target(item: &Item<'_>, around: &Surroundings<'_>, warnings: &mut Vec<String>
     }
 }
 
-fn roots(item: &Item<'_>, around: &Surroundings<'_>) -> Option<Roots> {
+pub(super) fn roots(item: &Item<'_>, around: &Surroundings<'_>) -> Option<Roots> {
     let path = around.folder.join(item.text()?);
     match Roots::read(&path) {
         Ok(roots) => Some(roots),
@@ -81,7 +81,7 @@ fn roots(item: &Item<'_>, around: &Surroundings<'_>) -> Option<Roots> {
     clippy::option_option,
     reason = "the outer one says whether the keys are right, like in all readers here"
 )]
-fn login(
+pub(super) fn login(
     table: &Section<'_>,
     around: &Surroundings<'_>,
     warnings: &mut Vec<String>,

@@ -5,13 +5,15 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hyper::Uri;
+
 use super::sweeps::{non_empty, unique};
 use super::{Surroundings, peer, secrets};
 use crate::change::ChangeKind;
 use crate::device::{Selector, check_name};
 use crate::document::{Item, Section};
 use crate::event::{PLACES, Route, Severity, Template};
-use crate::fetch::{Peer, Signer};
+use crate::fetch::{Login, Peer, Roots, Signer};
 use crate::settings::{References, check_label_name, selector};
 
 /// One `[[sink]]`.
@@ -64,10 +66,23 @@ pub enum SinkKind {
         /// How long one run may take.
         timeout: Duration,
     },
+    /// A NATS server.
+    Nats {
+        /// `nats://HOST:PORT`, or `tls://`.
+        address: String,
+        /// Who logs in.
+        login: Option<Login>,
+        /// Who vouches for the server.
+        roots: Roots,
+        /// How long a delivery may take.
+        timeout: Duration,
+        /// The subject of an event.
+        subject: Template,
+    },
 }
 
 /// The kinds of sink, for messages.
-const KINDS: &str = "\"journal\", \"jsonl\", \"webhook\", \"slack\" or \"command\"";
+const KINDS: &str = "\"journal\", \"jsonl\", \"webhook\", \"slack\", \"command\" or \"nats\"";
 
 /// The keys of all kinds.
 const COMMON: [&str; 8] =
@@ -120,6 +135,7 @@ fn sink(
         "webhook" => webhook(section, around, warnings),
         "slack" => slack(section, around, warnings),
         "command" => command(section),
+        "nats" => nats(section, around, warnings),
         _ => {
             item.refuse("is not a kind of sink", KINDS);
             return None;
@@ -277,4 +293,68 @@ fn command(section: &Section<'_>) -> Option<SinkKind> {
     let timeout =
         section.get("timeout").map_or(Some(Duration::from_secs(30)), |item| item.duration(&COMMAND_TIMEOUT));
     Some(SinkKind::Command { argv: argv?, timeout: timeout? })
+}
+
+fn nats(section: &Section<'_>, around: &Surroundings<'_>, warnings: &mut Vec<String>) -> Option<SinkKind> {
+    only(section, &["url", "timeout", "ca_file", "bearer", "username", "password", "subject"]);
+    let address =
+        section.require("url", "url = \"nats://HOST:4222\", or tls://").and_then(|item| address(&item));
+    let timeout = section.get("timeout").map_or(Some(PEER.timeout), |item| item.duration(&peer::TIMEOUT));
+    let roots = section.get("ca_file").map_or(Some(Roots::System), |item| peer::roots(&item, around));
+    let login = peer::login(section, around, warnings);
+    let subject =
+        section.get("subject").map_or(Template::parse("versweep.{kind}").ok(), |item| subject(&item));
+    Some(SinkKind::Nats {
+        address: address?,
+        login: login?,
+        roots: roots?,
+        timeout: timeout?,
+        subject: subject?,
+    })
+}
+
+/// A user or a password in an address is refused without being shown.
+fn address(item: &Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    let uri = text.parse::<Uri>().ok();
+    let fits = uri.as_ref().is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("nats" | "tls"))
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri.path().trim_matches('/').is_empty()
+            && uri.query().is_none()
+    });
+    if !fits {
+        item.refuse_hidden("is not the address of a NATS server", "nats://HOST:PORT or tls://HOST:PORT");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// What stands between the places is a subject's own text: without spaces, wildcards and empty parts.
+fn subject(item: &Item<'_>) -> Option<Template> {
+    let text = item.text()?;
+    let mut own = String::new();
+    let mut depth = 0_u32;
+    for c in text.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => {
+                depth = depth.saturating_sub(1);
+                own.push('x');
+            }
+            c if depth == 0 => own.push(c),
+            _ => {}
+        }
+    }
+    let fits = |part: &str| {
+        !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    };
+    if !own.split('.').all(fits) {
+        item.refuse(
+            "is not a subject",
+            "parts of letters, digits, - and _ with a full stop between, and places",
+        );
+        return None;
+    }
+    template(item)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::config::{SinkConfig, SinkKind};
 use crate::event::Route;
 use crate::fetch::FetchError;
-use crate::sink::{Command, Journal, Jsonl, SOCKET, Sink, Slack, Webhook};
+use crate::sink::{Command, Journal, Jsonl, Nats, NatsServer, SOCKET, Sink, Slack, Webhook};
 
 /// When many events are told as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,11 @@ impl Setup {
             SinkKind::Slack { peer, text } => Sink::Slack(Box::new(Slack::new(peer.clone(), text.clone())?)),
             SinkKind::Command { argv, timeout } => {
                 Sink::Command(Command::new(argv.clone(), *timeout, source))
+            }
+            SinkKind::Nats { address, login, roots, timeout, subject } => {
+                let (address, login, roots) = (address.clone(), login.clone(), roots.clone());
+                let server = NatsServer { address, login, roots, timeout: *timeout };
+                Sink::Nats(Box::new(Nats::new(server, subject.clone(), source)))
             }
         };
         Ok(Self {

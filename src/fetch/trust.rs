@@ -26,6 +26,16 @@ pub enum Roots {
 }
 
 impl Roots {
+    /// A client's TLS 1.2 and 1.3 by ring, without a provider for the whole process.
+    ///
+    /// # Errors
+    /// When ring has none of the two.
+    pub fn client_config(&self) -> Result<ClientConfig, rustls::Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        Ok(builder.with_root_certificates(self.store()).with_no_client_auth())
+    }
+
     /// Reads the certificates of a PEM file.
     ///
     /// # Errors
@@ -67,11 +77,4 @@ impl std::fmt::Debug for Roots {
             Self::File { path, .. } => f.debug_tuple("File").field(path).finish(),
         }
     }
-}
-
-/// TLS 1.2 and 1.3 by ring, without a provider for the whole process.
-pub(super) fn tls(roots: &Roots) -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(roots.store()).with_no_client_auth())
 }

@@ -52,7 +52,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OTHER: &str = "whsec_dGhpcyBpcyBhbm90aGVyIGtleSBvZiAzMiBieXQ=";
 
 /// A store with an event of every kind.
-fn store_with_all(folder: &TempDir) -> (Store, std::path::PathBuf, i64) {
+pub(crate) fn store_with_all(folder: &TempDir) -> (Store, std::path::PathBuf, i64) {
     let path = folder.path().join("versweep.db");
     let (mut store, _) = Store::open(&path).unwrap();
     store.set_sinks(&["test"]).unwrap();
