@@ -48,6 +48,7 @@ fn observation(device: usize, minute: i64, version: &str) -> Observation {
         Reading { platform: PlatformKey::new("cisco_xe"), revision: 1, pattern: "version".into(), facts };
     Observation {
         device: DeviceId::new(&format!("core{device}.example.net")).expect("a fine name"),
+        identity: None,
         sweep: SweepId::starting(at),
         at,
         took: Duration::from_secs(2),

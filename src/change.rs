@@ -35,6 +35,8 @@ pub enum ChangeKind {
     Removed,
     /// The inventory has it again.
     Returned,
+    /// Its source, which knows it by a stable identity, calls it by another name.
+    Renamed,
     /// It has failed `down_after` times in a row.
     Unreachable,
     /// It answers again after `unreachable`.
@@ -53,7 +55,7 @@ pub enum ChangeKind {
 
 impl ChangeKind {
     /// All kinds, in the order of the documentation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Upgrade,
         Self::Downgrade,
         Self::Other,
@@ -65,6 +67,7 @@ impl ChangeKind {
         Self::FirstSeen,
         Self::Removed,
         Self::Returned,
+        Self::Renamed,
         Self::Unreachable,
         Self::Recovered,
         Self::Rebooted,
@@ -89,6 +92,7 @@ impl ChangeKind {
             Self::FirstSeen => "first_seen",
             Self::Removed => "removed",
             Self::Returned => "returned",
+            Self::Renamed => "renamed",
             Self::Unreachable => "unreachable",
             Self::Recovered => "recovered",
             Self::Rebooted => "rebooted",

@@ -65,6 +65,7 @@ impl Severity {
             | ChangeKind::Rebooted
             | ChangeKind::Recovered
             | ChangeKind::Returned
+            | ChangeKind::Renamed
             | ChangeKind::PolicyRegained => Self::Notice,
             ChangeKind::Parser | ChangeKind::FirstSeen => Self::Info,
         }
@@ -211,6 +212,9 @@ impl Event {
             ChangeKind::FirstSeen => format!("{device} answered for the first time: {after}"),
             ChangeKind::Removed => format!("{device} was removed from the inventory"),
             ChangeKind::Returned => format!("{device} is in the inventory again"),
+            ChangeKind::Renamed => {
+                format!("{device} is what was {before}: its source calls it by another name")
+            }
             ChangeKind::Rebooted => format!("{device} rebooted at {after}, same version"),
             ChangeKind::Unreachable => format!("{device} can't be read any more: {after}"),
             ChangeKind::Recovered => format!("{device} answers again"),

@@ -62,6 +62,9 @@ pub struct Known {
     pub flaps: Option<Box<Flaps>>,
     /// How it stands by each policy that covers it, by the policies' names.
     pub standings: Vec<PolicyStanding>,
+    /// What its inventory source last knew it by: it is found again by that when it has another name. Absent where no
+    /// source says.
+    pub identity: Option<Arc<str>>,
 }
 
 /// The changes to and fro of one device, by axis.

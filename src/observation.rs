@@ -110,8 +110,10 @@ impl SshSession {
 /// One visit's result: owned, free of handles, so that it can travel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// Which device.
+    /// Which device, by the name that it had when the visit began.
     pub device: DeviceId,
+    /// What its inventory source knows it by: it may have another name by now. Absent where no source says.
+    pub identity: Option<Arc<str>>,
     /// In which sweep.
     pub sweep: SweepId,
     /// When the visit ended.

@@ -63,6 +63,7 @@ impl<T: Transport> Prober<T> {
         let outcome = self.ask(device, remembered, &mut trace).await;
         let observation = Observation {
             device: device.id.clone(),
+            identity: device.identity.clone(),
             sweep,
             at: self.clock.now(),
             took: began.elapsed(),

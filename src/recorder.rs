@@ -7,6 +7,7 @@
 mod fleet;
 mod judge;
 mod moves;
+mod names;
 mod policies;
 mod wall;
 

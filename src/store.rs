@@ -12,6 +12,7 @@ mod history;
 mod letters;
 mod load;
 mod more;
+mod names;
 mod open;
 mod outbox;
 mod pages;
@@ -32,6 +33,7 @@ pub use self::backup::backup;
 pub use self::error::StoreError;
 pub use self::history::{ChangeFilter, ChangeRow, PastVersion, VersionRow};
 pub use self::letters::{Again, DEAD_MAX, Held, Letter, LetterState, MailRoom, Settled, Undelivered};
+pub use self::names::Renaming;
 pub use self::outbox::{Outbox, Pile, Standing, rename_sinks};
 pub use self::read::{HistoryRange, LastVisitTook, ROWS_MAX, Reader, StoredChange, StoredRaw};
 use crate::change::Change;
@@ -108,13 +110,15 @@ impl Visit {
     }
 }
 
-/// A change that no visit found: the inventory's, or that of a policy.
+/// What no visit found.
 #[derive(Debug, Clone)]
-pub struct News {
-    /// The change. `removed` and `returned` also change the device's row.
-    pub change: Change,
-    /// How many of the batch's visits come before it: events keep their order.
-    pub behind: usize,
+pub enum News {
+    /// A change: the inventory's, or that of a policy. `removed` and `returned` also change the device's row.
+    Change(Change),
+    /// Devices that go by other names from now on, all at once.
+    Names(Vec<Renaming>),
+    /// What the inventory's sources know devices by, where that is another than before.
+    Identities(Vec<(DeviceId, Option<Arc<str>>)>),
 }
 
 /// What one transaction writes.
@@ -122,8 +126,8 @@ pub struct News {
 pub struct Batch {
     /// Visits in the order in which they ended.
     pub visits: Vec<Visit>,
-    /// Changes that no visit found, in their order.
-    pub news: Vec<News>,
+    /// What no visit found, in its order; with each, how many of the visits come before it.
+    pub news: Vec<(usize, News)>,
     /// Sweeps that began, went on or ended.
     pub sweeps: Vec<SweepRecord>,
     /// All breakers that are open after it, where one turned.
@@ -182,13 +186,13 @@ impl Store {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut news = batch.news.iter().peekable();
         for (place, visit) in batch.visits.iter().enumerate() {
-            while let Some(before) = news.next_if(|news| news.behind <= place) {
-                write::news(&transaction, &before.change)?;
+            while let Some((_, before)) = news.next_if(|(behind, _)| *behind <= place) {
+                write::news(&transaction, before)?;
             }
             write::visit(&transaction, visit)?;
         }
-        for last in news {
-            write::news(&transaction, &last.change)?;
+        for (_, last) in news {
+            write::news(&transaction, last)?;
         }
         standings::write(&transaction, &batch.standings, batch.policies.as_deref())?;
         for sweep in &batch.sweeps {

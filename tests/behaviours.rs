@@ -170,6 +170,9 @@ mod redaction;
 #[path = "behaviours/registries.rs"]
 mod registries;
 #[cfg(test)]
+#[path = "behaviours/renames.rs"]
+mod renames;
+#[cfg(test)]
 #[path = "behaviours/round_trips.rs"]
 mod round_trips;
 #[cfg(test)]

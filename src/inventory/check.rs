@@ -72,8 +72,26 @@ pub(super) fn check(entries: &[Entry], strict: bool, references: &References<'_>
             checked.problems.extend(document.into_problems());
         }
     }
+    forget_shared_identities(&mut checked.offers, &mut left_out);
     checked.warnings = left_out.into_warnings();
     checked
+}
+
+/// An identity that several devices have is none: their pasts would be taken for each other's.
+fn forget_shared_identities(offers: &mut [Offer], left_out: &mut LeftOut) {
+    let mut counts: HashMap<String, usize> = HashMap::with_capacity(offers.len());
+    for identity in offers.iter().filter_map(|offer| offer.identity.as_ref()) {
+        *counts.entry(identity.clone()).or_default() += 1;
+    }
+    for offer in offers {
+        let Some(identity) =
+            offer.identity.take_if(|identity| counts.get(identity).is_some_and(|count| *count > 1))
+        else {
+            continue;
+        };
+        let what = format!("id {} is left out: several devices have it", shown_text(&identity));
+        left_out.note(what, &format!("device {}", shown_text(offer.name.as_str())));
+    }
 }
 
 /// Why an entry is dropped: what is wrong, without the file and the device that are told beside it.

@@ -4,7 +4,7 @@
 //! devices have gone at once waits until somebody says that this is right.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::{Arc, Weak};
 
@@ -91,6 +91,17 @@ impl List {
     /// What the recorder knows its devices by.
     fn names(&self) -> HashSet<Cow<'_, str>> {
         self.offers().iter().filter_map(|offer| self.entry(offer).text("name")).collect()
+    }
+
+    /// The names of an older list whose devices have other names here, by their identities.
+    fn renamed_since<'o>(&self, old: &'o Self) -> HashSet<&'o str> {
+        let identified = |offer: &'o Offer| Some((offer.identity.as_deref()?, offer.name.as_str()));
+        let before: HashMap<&str, &str> = old.offers().iter().filter_map(identified).collect();
+        let renamed = |offer: &Offer| {
+            let name = *before.get(offer.identity.as_deref()?)?;
+            (name != offer.name.as_str()).then_some(name)
+        };
+        self.offers().iter().filter_map(renamed).collect()
     }
 }
 
@@ -230,7 +241,9 @@ impl Stock {
     fn shrink(&self, new: &Arc<List>, at: Timestamp) -> Option<Pending> {
         let old = self.list.as_ref()?;
         let (before, after) = (old.names(), new.names());
-        let mut gone: Vec<_> = before.difference(&after).map(AsRef::as_ref).collect();
+        let elsewhere = new.renamed_since(old);
+        let left = |name: &&str| !after.contains(*name) || elsewhere.contains(name);
+        let mut gone: Vec<_> = before.iter().map(AsRef::as_ref).filter(left).collect();
         let allowed = before.len() * usize::from(self.source.max_shrink) / 100;
         if gone.len() <= allowed.max(1) {
             return None;
@@ -238,10 +251,14 @@ impl Stock {
         gone.sort_unstable();
         let token = format!("{}-{:04x}", gone.len(), fnv1a(gone.join("\n").as_bytes()) & 0xffff);
         let why = format!(
-            "{} of {} devices are missing from it, more than max_shrink = {}: \
+            "{} of {} devices are missing from it{}, more than max_shrink = {}: \
              `versweep inventory --confirm {} --list {token}` takes it",
             gone.len(),
             before.len(),
+            match elsewhere.len() {
+                0 => String::new(),
+                renamed => format!(" by their names, {renamed} of them have other names in it"),
+            },
             self.source.max_shrink,
             self.source.name
         );

@@ -7,6 +7,9 @@ use crate::clock::Timestamp;
 use crate::device::{Device, DeviceId};
 use crate::known::{DeviceState, Known, PolicyStanding};
 use crate::policy::Judged;
+use crate::store::Renaming;
+
+use super::names::{Names, is_remembered};
 
 /// The devices of the inventory with what is known of them, and what is known of all others.
 pub(super) struct Fleet {
@@ -16,11 +19,19 @@ pub(super) struct Fleet {
     places: HashMap<DeviceId, usize>,
     /// Known from the store or from before, not in the inventory now: they come back with what was known.
     absent: HashMap<DeviceId, Known>,
+    /// The names of devices by what their sources know them by.
+    identities: HashMap<Arc<str>, DeviceId>,
 }
 
 /// What a new inventory means for the devices that are known.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
+    /// Devices that go by other names from now on.
+    pub(super) renamed: Vec<Renaming>,
+    /// Devices whose names are others' from now on.
+    pub(super) aside: Vec<Renaming>,
+    /// Devices that their sources know by something else than before.
+    pub(super) identities: Vec<(DeviceId, Option<Arc<str>>)>,
     pub(super) removed: Vec<DeviceId>,
     /// With the time of the removal.
     pub(super) returned: Vec<(DeviceId, Timestamp)>,
@@ -28,7 +39,7 @@ pub(super) struct Moves {
 
 impl Fleet {
     pub(super) fn new(known: HashMap<DeviceId, Known>) -> Self {
-        Self { shown: Vec::new(), places: HashMap::new(), absent: known }
+        Self { shown: Vec::new(), places: HashMap::new(), absent: known, identities: HashMap::new() }
     }
 
     /// Takes a new inventory and gives the devices that are back, of those that were ever visited, sorted by name.
@@ -37,11 +48,18 @@ impl Fleet {
             self.absent.insert(state.device.id.clone(), state.known.clone());
         }
         devices.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut moves = Moves::default();
+        let mut moves = self.rename(&devices);
         self.shown = devices
             .into_iter()
             .map(|device| {
                 let mut known = self.absent.remove(&device.id).unwrap_or_default();
+                // One that is in the inventory by a source without identities may be found again all the same.
+                if device.identity.is_some() && known.identity != device.identity {
+                    known.identity.clone_from(&device.identity);
+                    if is_remembered(&known) {
+                        moves.identities.push((device.id.clone(), known.identity.clone()));
+                    }
+                }
                 if let Some(since) = known.removed.take() {
                     moves.returned.push((device.id.clone(), since));
                 }
@@ -51,8 +69,48 @@ impl Fleet {
         self.places =
             self.shown.iter().enumerate().map(|(at, state)| (state.device.id.clone(), at)).collect();
         // A device that was never visited has nothing to come back with: how it stands by the policies is no memory of it.
-        self.absent.retain(|_, known| known.visit.is_some() || known.facts.is_some());
+        self.absent.retain(|_, known| is_remembered(known));
+        self.identities = self.identified();
         moves
+    }
+
+    /// Moves what is known along with devices that have other names in a new inventory.
+    fn rename(&mut self, devices: &[Arc<Device>]) -> Moves {
+        let Names { moved, aside, lost } = Names::of(&self.absent, devices);
+        let leaving: Vec<_> = moved
+            .iter()
+            .chain(&aside)
+            .filter_map(|renaming| Some((renaming.to.clone(), self.absent.remove(&renaming.from)?)))
+            .collect();
+        self.absent.extend(leaving);
+        let mut moves = Moves { aside, ..Moves::default() };
+        for name in lost {
+            if let Some(known) = self.absent.get_mut(&name) {
+                known.identity = None;
+                moves.identities.push((name, None));
+            }
+        }
+        let remembered = |renaming: &Renaming| self.absent.get(&renaming.to).is_some_and(is_remembered);
+        moves.renamed = moved.into_iter().filter(remembered).collect();
+        moves
+    }
+
+    fn identified(&self) -> HashMap<Arc<str>, DeviceId> {
+        let shown = self.shown.iter().map(|state| (&state.device.id, &state.known));
+        let named =
+            |(name, known): (&DeviceId, &Known)| Some((Arc::clone(known.identity.as_ref()?), name.clone()));
+        shown.chain(&self.absent).filter_map(named).collect()
+    }
+
+    /// The name by now of a device that was visited by this name; nothing where the name is another device's by now, and
+    /// the one that was visited is not known any more.
+    pub(super) fn name_now(&self, device: &DeviceId, identity: Option<&Arc<str>>) -> Option<DeviceId> {
+        let Some(identity) = identity else { return Some(device.clone()) };
+        if let Some(name) = self.identities.get(identity) {
+            return Some(name.clone());
+        }
+        let place = self.places.get(device).and_then(|&at| self.shown.get(at));
+        place.is_none_or(|state| state.known.identity.is_none()).then(|| device.clone())
     }
 
     /// Takes it that what the inventory doesn't have is gone, but for those that are withheld, and gives the devices that

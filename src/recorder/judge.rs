@@ -19,7 +19,7 @@ use crate::diff::{self, Rules};
 use crate::known::{Known, OpenBreaker, PolicyInfo, Snapshot, SweepRecord};
 use crate::observation::{Observation, Outcome, RawText, SweepId};
 use crate::status::Totals;
-use crate::store::{Batch, Loaded, News, RECENT_CHANGES, Visit};
+use crate::store::{Batch, Loaded, News, RECENT_CHANGES, Renaming, Visit};
 use crate::version::Version;
 
 /// The recorder's desk: all state that notes change.
@@ -183,6 +183,20 @@ impl Desk {
 
     /// Tells what a new inventory means, and judges it.
     fn moved(&mut self, moves: Moves, now: Timestamp, batch: &mut Batch) {
+        let behind = batch.visits.len();
+        let renamings: Vec<_> = moves.renamed.iter().chain(&moves.aside).cloned().collect();
+        for Renaming { from, to } in &moves.renamed {
+            tracing::info!(%from, %to, "the inventory calls a device by another name; its past moves along");
+        }
+        for Renaming { from, to } in &moves.aside {
+            tracing::warn!(%from, %to, "the name is another device's now; what is known of the one that had it is kept aside");
+        }
+        if !renamings.is_empty() {
+            batch.news.push((behind, News::Names(renamings)));
+        }
+        if !moves.identities.is_empty() {
+            batch.news.push((behind, News::Identities(moves.identities.clone())));
+        }
         self.news(moves::changes(moves, now), batch);
         self.enforce(now, batch);
     }
@@ -214,16 +228,18 @@ impl Desk {
         let behind = batch.visits.len();
         for change in changes {
             self.tell(&change);
-            batch.news.push(News { change, behind });
+            batch.news.push((behind, News::Change(change)));
         }
     }
 
     /// Judges one observation. A device that was not visited is counted, and that is all.
-    fn visited(&mut self, observation: Observation, now: Timestamp) -> Option<Visit> {
+    fn visited(&mut self, mut observation: Observation, now: Timestamp) -> Option<Visit> {
         self.count_visit(&observation);
         if !was_visited(&observation) {
             return None;
         }
+        // It may have another name by now than when the visit began.
+        observation.device = self.fleet.name_now(&observation.device, observation.identity.as_ref())?;
         let before = self.fleet.known(&observation.device);
         let (mut changes, mut after) = self.judge_one(&before, &observation);
         let mut labels = None;

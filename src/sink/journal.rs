@@ -82,6 +82,7 @@ pub fn message_id(kind: ChangeKind) -> &'static str {
         ChangeKind::FirstSeen => "d9be7361868a4cef959fdcab32525d2d",
         ChangeKind::Removed => "615980fb692a4d7aafcca959b97dd8ee",
         ChangeKind::Returned => "2f91dac5b18b4c6781e7790185593979",
+        ChangeKind::Renamed => "54f8468ab09b4d208a659888075420a4",
         ChangeKind::PolicyLost => "514def9464e14f2fa3c87ea9a7930e24",
         ChangeKind::PolicyRegained => "bc07640d2e4b4e13b1650e247db9de4c",
         ChangeKind::Flapping => "1dcfbdd7af8944f5b74e18fc020d32ff",

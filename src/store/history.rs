@@ -93,7 +93,7 @@ impl Reader {
     ) -> Result<(), StoreError> {
         let clause = Clause::of_changes(filter);
         let sql = format!(
-            "SELECT change.*, name, labels FROM change JOIN device ON device.id = change.device {clause} ORDER BY change.id"
+            "SELECT change.*, coalesce(called, name) AS name, labels FROM change JOIN device ON device.id = change.device {clause} ORDER BY change.id"
         );
         self.each(&sql, clause, |row| {
             Ok(each(ChangeRow { stored: stored_change(row)?, labels: labels(row)? }))
@@ -117,7 +117,7 @@ impl Reader {
         }
         let limit = limit.min(super::ROWS_MAX);
         let sql = format!(
-            "SELECT change.*, name, labels FROM change JOIN device ON device.id = change.device {clause} \
+            "SELECT change.*, coalesce(called, name) AS name, labels FROM change JOIN device ON device.id = change.device {clause} \
              ORDER BY change.id DESC LIMIT {limit}"
         );
         let mut rows = Vec::new();

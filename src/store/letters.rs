@@ -75,7 +75,9 @@ const HELD: &str = "WITH RECURSIVE first (sequence, device, tries, waited) AS (
             JOIN letter ON letter.sink = ?1 AND letter.sequence = (SELECT next.sequence FROM letter AS next
                 WHERE next.sink = ?1 AND next.dead_at IS NULL AND next.device > first.device
                 ORDER BY next.device, next.sequence LIMIT 1))
-    SELECT sequence, name, tries, waited FROM first JOIN device ON device.id = first.device ORDER BY sequence";
+    SELECT first.sequence AS sequence, coalesce(called, name) AS name, tries, waited FROM first
+        JOIN device ON device.id = first.device JOIN outbox ON outbox.sequence = first.sequence
+        JOIN change ON change.id = outbox.change ORDER BY first.sequence";
 
 pub(super) fn held(connection: &Connection, sink: &str) -> rusqlite::Result<Vec<Held>> {
     connection.prepare_cached(HELD)?.query_map([sink], held_of_row)?.collect()
@@ -272,7 +274,7 @@ impl Reader {
 
 fn undelivered_of(connection: &Connection, sink: &str, limit: usize) -> rusqlite::Result<Vec<Undelivered>> {
     let sql =
-        "SELECT sequence, outbox.model AS model, outbox.labels AS labels, change.*, device.name AS name,
+        "SELECT sequence, outbox.model AS model, outbox.labels AS labels, change.*, coalesce(called, device.name) AS name,
             tries, error, dead_at
         FROM (SELECT * FROM (SELECT sequence, tries, error, dead_at FROM letter WHERE sink = ?1
                 ORDER BY dead_at IS NOT NULL, sequence LIMIT 2 * ?2)
@@ -333,9 +335,9 @@ fn tell_again(connection: &mut Connection, sink: &str, again: &Again) -> rusqlit
 
 /// The sequences of the events with these ids. An id is made of columns, so the device's events are looked through.
 fn sequences_of(connection: &Connection, ids: &[String]) -> rusqlite::Result<Vec<i64>> {
-    let sql = "SELECT sequence, outbox.model AS model, outbox.labels AS labels, change.*, name FROM outbox
+    let sql = "SELECT sequence, outbox.model AS model, outbox.labels AS labels, change.*, coalesce(called, name) AS name FROM outbox
         JOIN change ON change.id = outbox.change JOIN device ON device.id = change.device
-        WHERE instr(?1, ':' || kind || ':' || name) > 0";
+        WHERE instr(?1, ':' || kind || ':' || coalesce(called, name)) > 0";
     let mut statement = connection.prepare(sql)?;
     let mut found = Vec::new();
     for id in ids {

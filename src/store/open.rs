@@ -17,7 +17,7 @@ use super::backup::backup;
 const APPLICATION_ID: i64 = 1_987_278_704;
 
 /// Each entry takes the schema one step on; entries are only ever added.
-const SCHEMA: &[M<'_>] = &[M::up(include_str!("schema.sql"))];
+const SCHEMA: &[M<'_>] = &[M::up(include_str!("schema.sql")), M::up(include_str!("schema-2.sql"))];
 
 /// How long a statement waits for another connection's lock. Sinks write their cursors beside the recorder; each holds
 /// the lock for milliseconds.
@@ -263,6 +263,31 @@ mod tests {
         assert_eq!(columns(&copy), 1, "as the older versweep knows it");
         let name: String = copy.query_row("SELECT name FROM device", [], |row| row.get(0)).unwrap();
         assert_eq!(name, "core1");
+    }
+
+    #[test]
+    fn the_schema_of_before_identities_is_brought_up_with_all_that_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("versweep.db");
+        let mut connection = Connection::open(&path).unwrap();
+        bring_up(&path, &mut connection, &SCHEMA[..1]).unwrap();
+        let rows =
+            "INSERT INTO device (id, name, failures, unreachable, version_changes, host_key_told, labels)
+                VALUES (1, 'core1', 0, 0, 0, 0, '{}');
+            INSERT INTO change (device, at, kind, subject, before, after, why, confirmed)
+                VALUES (1, 5, 'removed', '', '', '', '', 1);";
+        connection.execute_batch(rows).unwrap();
+        drop(connection);
+        let connection = writer(&path).unwrap();
+        let (name, identity, called): (String, Option<String>, Option<String>) = connection
+            .query_row(
+                "SELECT name, identity, called FROM device JOIN change ON device = device.id",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )
+            .unwrap();
+        assert_eq!((name.as_str(), identity, called), ("core1", None, None));
+        assert!(before_schema(&path, 2).exists());
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub struct Pile {
 
 /// Events as [`event`] reads them; a condition goes behind it.
 pub(super) const EVENT: &str =
-    "SELECT sequence, outbox.model AS model, outbox.labels AS labels, change.*, name FROM outbox
+    "SELECT sequence, outbox.model AS model, outbox.labels AS labels, change.*, coalesce(called, name) AS name FROM outbox
     JOIN change ON change.id = outbox.change JOIN device ON device.id = change.device";
 
 impl Outbox {

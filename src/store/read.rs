@@ -155,10 +155,12 @@ pub(super) fn changes(
     device: Option<&DeviceId>,
     limit: usize,
 ) -> rusqlite::Result<Vec<StoredChange>> {
-    let of_all = "SELECT change.*, name FROM change JOIN device ON device.id = change.device
+    let of_all =
+        "SELECT change.*, coalesce(called, name) AS name FROM change JOIN device ON device.id = change.device
         ORDER BY change.id DESC LIMIT ?1";
-    let of_one = "SELECT change.*, name FROM change JOIN device ON device.id = change.device
-        WHERE name = ?2 ORDER BY change.id DESC LIMIT ?1";
+    let of_one =
+        "SELECT change.*, coalesce(called, name) AS name FROM change JOIN device ON device.id = change.device
+        WHERE device.name = ?2 ORDER BY change.id DESC LIMIT ?1";
     match device {
         None => connection.prepare_cached(of_all)?.query_map([limited(limit)], stored_change)?.collect(),
         Some(device) => connection

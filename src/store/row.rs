@@ -18,7 +18,7 @@ use crate::version::Version;
 /// The columns that [`known`] reads, in its order.
 pub(super) const KNOWN_COLUMNS: &str = "name, platform, revision, pattern, version, model, serial, hostname, image, uptime, more, \
      seen_at, version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, ssh_server, ssh_algorithms, failures, \
-     unreachable, version_changes, last_version_change, host_key_told, removed, flaps, standings";
+     unreachable, version_changes, last_version_change, host_key_told, removed, flaps, standings, identity";
 
 pub(super) fn micros(time: Timestamp) -> i64 {
     time.timestamp_micros()
@@ -72,6 +72,7 @@ pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<(DeviceId, Known)> {
         removed: optional_time(row, "removed")?,
         flaps: flaps::of_row(row)?,
         standings: standings::of_row(row)?,
+        identity: row.get::<_, Option<String>>("identity")?.map(Into::into),
     };
     Ok((device_id(row, "name")?, known))
 }

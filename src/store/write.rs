@@ -5,10 +5,9 @@ use std::fmt::Display;
 
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 
-use super::Visit;
 use super::raw::{Packed, pack};
 use super::row::{count, micros, micros_of};
-use super::{flaps, history, more, standings};
+use super::{News, Visit, flaps, history, more, names, standings};
 use crate::change::{Change, ChangeKind};
 use crate::known::{KnownFacts, SweepRecord};
 use crate::status::Totals;
@@ -32,11 +31,11 @@ const STATE: &str = "
     INSERT INTO device (name, platform, revision, pattern, version, model, serial, hostname, image, uptime, more, seen_at,
         version_since, boot_time, visit_at, visit_took, failure_kind, failure_stage, failure_detail, ssh_server,
         ssh_algorithms, failures, unreachable, version_changes, last_version_change, host_key_told, removed, flaps,
-        standings, labels)
+        standings, identity, labels)
     VALUES (:name, :platform, :revision, :pattern, :version, :model, :serial, :hostname, :image, :uptime, :more, :seen_at,
         :version_since, :boot_time, :visit_at, :visit_took, :failure_kind, :failure_stage, :failure_detail, :ssh_server,
         :ssh_algorithms, :failures, :unreachable, :version_changes, :last_version_change, :host_key_told, :removed, :flaps,
-        :standings, coalesce(:labels, '{}'))
+        :standings, :identity, coalesce(:labels, '{}'))
     ON CONFLICT (name) DO UPDATE SET
         platform = :platform, revision = :revision, pattern = :pattern, version = :version, model = :model,
         serial = :serial, hostname = :hostname, image = :image, uptime = :uptime, more = :more, seen_at = :seen_at,
@@ -45,7 +44,7 @@ const STATE: &str = "
         ssh_server = :ssh_server, ssh_algorithms = :ssh_algorithms, failures = :failures,
         unreachable = :unreachable, version_changes = :version_changes, last_version_change = :last_version_change,
         host_key_told = :host_key_told, removed = :removed, flaps = :flaps,
-        standings = :standings, labels = coalesce(:labels, labels)
+        standings = :standings, identity = :identity, labels = coalesce(:labels, labels)
     RETURNING id";
 
 /// Writes the device's row and gives its number.
@@ -87,6 +86,7 @@ fn state(connection: &Connection, visit: &Visit) -> rusqlite::Result<i64> {
             ":removed": known.removed.map(micros),
             ":flaps": flaps::to_column(known.flaps.as_deref())?,
             ":standings": standings::to_column(&known.standings)?,
+            ":identity": known.identity.as_deref(),
             ":labels": history::labels_column(visit.labels.as_ref())?,
         },
         |row| row.get(0),
@@ -165,8 +165,17 @@ fn change_raw(connection: &Connection, change: i64, packed: &Packed) -> rusqlite
     connection.prepare_cached(keep)?.execute(params![change, size, kept, packed.zlib]).map(|_| ())
 }
 
+/// Writes what no visit found.
+pub(super) fn news(connection: &Connection, news: &News) -> rusqlite::Result<()> {
+    match news {
+        News::Change(change) => found(connection, change),
+        News::Names(renamings) => names::rename(connection, renamings),
+        News::Identities(identities) => names::identify(connection, identities),
+    }
+}
+
 /// Writes a change that no visit found. A device that was never visited has no row and nothing that could change.
-pub(super) fn news(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
+fn found(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     let find = "SELECT id, platform FROM device WHERE name = ?1";
     let found = connection
         .prepare_cached(find)?

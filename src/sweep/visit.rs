@@ -105,6 +105,7 @@ pub(super) fn defect(device: DeviceId, sweep: SweepId, at: Timestamp) -> Observa
 pub(super) fn unvisited(device: DeviceId, sweep: SweepId, at: Timestamp, failure: Failure) -> Observation {
     Observation {
         device,
+        identity: None,
         sweep,
         at,
         took: Duration::ZERO,

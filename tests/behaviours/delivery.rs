@@ -315,7 +315,7 @@ async fn a_sink_is_told_what_is_routed_to_it() {
         why: String::new(),
         confirmed: true,
     };
-    store.commit(&Batch { news: vec![News { change, behind: 0 }], ..Batch::default() }).unwrap();
+    store.commit(&Batch { news: vec![(0, News::Change(change))], ..Batch::default() }).unwrap();
     let file = folder.path().join("events.jsonl");
     let mut route = upgrades();
     route.select.0.insert("site".to_owned(), vec!["lon".to_owned()]);

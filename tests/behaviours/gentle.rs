@@ -51,6 +51,7 @@ fn running(version: &str, devices: &[Arc<Device>]) -> Arc<Snapshot> {
         .map(|device| {
             let observation = Observation {
                 device: device.id.clone(),
+                identity: None,
                 sweep: SweepId::starting(visits::at(0)),
                 at: visits::at(0),
                 took: Duration::ZERO,

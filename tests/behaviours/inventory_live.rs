@@ -168,6 +168,61 @@ fn groups_of(site: &Site) -> String {
     serde_json::Value::Array(inventory["device"].as_array().unwrap().iter().map(group).collect()).to_string()
 }
 
+/// A device that its source knows by an identity keeps its past when it is called otherwise, and so does one that is found at
+/// another address; its host key, pinned by address, is not learned anew.
+#[test]
+fn a_device_that_is_called_otherwise_keeps_its_past() {
+    let (site, server, mut daemon) = fleet_of_a_server(2);
+    let mut groups: serde_json::Value = serde_json::from_str(&groups_of(&site)).unwrap();
+    let name = |groups: &serde_json::Value, place: usize| {
+        groups[place]["labels"]["name"].as_str().unwrap().to_owned()
+    };
+    let names = [name(&groups, 0), name(&groups, 1)];
+    let answer = |groups: &serde_json::Value| {
+        let groups = groups.to_string();
+        server.answer(move |_| Reply::Whole(200, groups.clone()));
+    };
+    for place in [0, 1] {
+        groups[place]["labels"]["id"] = format!("id{place}").into();
+        groups[place]["labels"]["seen"] = "yes".into();
+    }
+    answer(&groups);
+    eventually("identities are known", || {
+        daemon.page(&format!("/api/v1/devices/{}", names[0])).contains("\"seen\"")
+    });
+    let version = |name: &str| {
+        let answer = crate::daemon::get(site.web(), &format!("/api/v1/devices/{name}")).unwrap();
+        let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        body["version"].as_str().map(str::to_owned)
+    };
+    let before = version(&names[0]).unwrap();
+    let known_hosts = || fs::read_to_string(site.path("known_hosts")).unwrap_or_default();
+    let pinned = known_hosts();
+    assert_eq!(pinned.lines().count(), 2);
+
+    groups[0]["labels"]["name"] = "renamed".into();
+    answer(&groups);
+    eventually("it has its new name", || version("renamed").as_deref() == Some(before.as_str()));
+    assert_eq!(version(&names[0]), None);
+    eventually("it is told", || told(&site, "renamed") == ["renamed"]);
+
+    // Both exchange their names.
+    groups[0]["labels"]["name"] = names[1].as_str().into();
+    groups[1]["labels"]["name"] = "renamed".into();
+    groups[0]["labels"]["other"] = "yes".into();
+    answer(&groups);
+    let waits = || of_source(&daemon, "unconfirmed", "sd") == Some(1.0);
+    eventually("two of two wait", waits);
+    assert_eq!(known_hosts(), pinned);
+    assert!(daemon.stop().success());
+    assert_eq!(told(&site, "removed"), [] as [String; 0]);
+    let mut first_seen = told(&site, "first_seen");
+    first_seen.sort();
+    let mut expected = names.to_vec();
+    expected.sort();
+    assert_eq!(first_seen, expected, "nobody is seen for the first time under another name");
+}
+
 /// A source under another name is a new one of which nothing is known: the whole fleet was told to be removed, and a second
 /// later to have returned.
 #[test]

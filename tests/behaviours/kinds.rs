@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use versweep::activity::{Judgement, Note};
 use versweep::change::{Change, ChangeKind};
 use versweep::clock::ManualClock;
+use versweep::device::Device;
 use versweep::diff::FlapRules;
 use versweep::facts::{Facts, Member, More};
 use versweep::failure::FailureKind;
@@ -19,7 +20,7 @@ use versweep::store::{Reader, Store};
 use versweep::version::Version;
 
 use crate::policy::policies;
-use crate::visits::{answered, answered_with, at, device, facts, failed, judgement};
+use crate::visits::{answered, answered_with, at, device, facts, failed, id, judgement};
 
 /// What two readings said.
 fn twice(observation: Observation) -> Observation {
@@ -70,6 +71,7 @@ fn visits() -> Vec<Observation> {
     all.extend([answered("host_key", 1, "17.9.4"), failed("host_key", 2, FailureKind::HostKey)]);
     all.push(answered("first_seen", 1, "17.9.4"));
     all.extend([answered("removed", 1, "17.9.4"), answered("returned", 1, "17.9.4")]);
+    all.push(Observation { identity: Some("n:1".into()), ..answered("before", 1, "17.9.4") });
     all.push(answered("unreachable", 1, "17.9.4"));
     all.extend((2..5).map(|second| failed("unreachable", second, FailureKind::Timeout)));
     all.push(answered("recovered", 1, "17.9.4"));
@@ -100,7 +102,11 @@ async fn told(path: &Path) -> Vec<Change> {
     let names: Vec<&str> = ChangeKind::ALL.iter().map(|kind| kind.as_str()).collect();
     let all = |without: &[&str]| -> Note {
         let there = names.iter().filter(|name| !without.contains(name));
-        Note::Inventory(there.map(|name| device(name)).collect())
+        // Known by its identity, and called `renamed` at the end.
+        let renamed = if without.is_empty() { "before" } else { "renamed" };
+        let renamed = Device { id: id(renamed), identity: Some("n:1".into()), ..(*device("x")).clone() };
+        let others = there.filter(|name| **name != "renamed").map(|name| device(name));
+        Note::Inventory(others.chain([Arc::new(renamed)]).collect())
     };
     recorder.notes.send(all(&[])).await.unwrap();
     for visit in visits() {
@@ -129,7 +135,7 @@ async fn each_kind_is_told_with_all_that_explains_it() {
     let told = told(&folder.path().join("versweep.db")).await;
     // What was read once only, and what no sweep finds.
     let once = [ChangeKind::HostKey, ChangeKind::FirstSeen, ChangeKind::Parser];
-    let by_inventory = [ChangeKind::Removed, ChangeKind::Returned];
+    let by_inventory = [ChangeKind::Removed, ChangeKind::Returned, ChangeKind::Renamed];
     let with_subject = [ChangeKind::PolicyLost, ChangeKind::PolicyRegained, ChangeKind::Flapping];
     for change in told {
         let kind = change.kind;

@@ -209,8 +209,8 @@ async fn a_device_that_goes_between_two_pages_takes_no_other_with_it() {
     assert_eq!(after.devices(), stock.devices());
 }
 
-/// A device that changes its name or its address is the same one to its source. What was known of it goes by its name, though: a
-/// list in which all have other names waits, or the whole fleet would be told as removed.
+/// A device that changes its name or its address is the same one to its source. A list in which all have other names waits all the
+/// same: whoever reads metrics and events goes by names.
 #[tokio::test]
 async fn an_identity_outlives_names_and_addresses() {
     let server = SourceServer::start(|asked| page(asked, 1000, of_netbox));
@@ -238,6 +238,45 @@ async fn an_identity_outlives_names_and_addresses() {
     let inventory = Inventory::assemble(&[stock], &config.layers).unwrap();
     let device = inventory.get("renamed4321").unwrap();
     assert_eq!(device.identity.as_deref(), Some("netbox:4321"));
+}
+
+/// Names that went from one device to the next are as bad as names that are gone: so it is when devices were numbered anew.
+#[tokio::test]
+async fn a_list_in_which_names_are_exchanged_waits() {
+    let server = SourceServer::start(|asked| page(asked, 1000, of_netbox));
+    let config = configured(&server, "netbox", "");
+    let (stock, _) = look(&config, &Stock::new(config.inventory[0].clone())).await;
+    server.answer(|asked| {
+        page(asked, 1000, |n| {
+            let mut device = of_netbox(n);
+            device["name"] = of_netbox(n / 2 * 2 + 1 - n % 2)["name"].clone();
+            device
+        })
+    });
+    let (stock, verdict) = look(&config, &stock).await;
+    let trouble = stock.trouble().unwrap();
+    assert_eq!((verdict, trouble.kind), (Verdict::Refused, RefreshFailure::Shrunk));
+    assert!(trouble.to_string().contains("of them have other names in it"), "{trouble}");
+}
+
+/// An identity that several devices have is none.
+#[tokio::test]
+async fn a_shared_identity_is_left_out_and_told() {
+    let server = SourceServer::start(|_| {
+        let target = |name: &str, id: &str| json!({ "targets": [name], "labels": { "id": id } });
+        let targets = json!([target("a", "rack1"), target("b", "rack1"), target("c", "7")]);
+        Reply::Whole(200, targets.to_string())
+    });
+    let config = configured(&server, "http_sd", "");
+    let (stock, _) = look(&config, &Stock::new(config.inventory[0].clone())).await;
+    let inventory = Inventory::assemble(&[stock], &config.layers).unwrap();
+    let identity = |name: &str| inventory.get(name).unwrap().identity.clone();
+    assert_eq!((identity("a"), identity("b"), identity("c").is_some()), (None, None, true));
+    let told = inventory
+        .warnings
+        .iter()
+        .any(|line| line.contains("id \"rack1\" is left out") && line.contains("1 more"));
+    assert!(told, "{:?}", inventory.warnings);
 }
 
 /// Measures how long 50,000 devices of one http_sd answer take, from the question to the merged inventory:

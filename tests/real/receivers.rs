@@ -72,20 +72,18 @@ pub(crate) fn store_with_all(folder: &TempDir) -> (Store, std::path::PathBuf, i6
         raw: None,
         labels: Some([("site".to_owned(), "Zürich".to_owned())].into_iter().collect()),
     };
-    let news = ChangeKind::ALL.into_iter().map(|kind| News {
-        change: Change {
-            device: id("core1.ams"),
-            sweep: None,
-            at: at(2),
-            kind,
-            subject: String::new(),
-            before: "17.9.4".into(),
-            after: "17.12.3\u{1b}[31m \u{202e}".into(),
-            why: "é \"quoted\"".into(),
-            confirmed: true,
-        },
-        behind: 1,
-    });
+    let change = |kind| Change {
+        device: id("core1.ams"),
+        sweep: None,
+        at: at(2),
+        kind,
+        subject: String::new(),
+        before: "17.9.4".into(),
+        after: "17.12.3\u{1b}[31m \u{202e}".into(),
+        why: "é \"quoted\"".into(),
+        confirmed: true,
+    };
+    let news = ChangeKind::ALL.into_iter().map(|kind| (1, News::Change(change(kind))));
     let batch = Batch { visits: vec![visit], news: news.collect(), ..Batch::default() };
     let sequence = store.commit(&batch).unwrap();
     (store, path, sequence)

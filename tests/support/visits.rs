@@ -51,6 +51,7 @@ pub(crate) fn reading(facts: Facts) -> Reading {
 pub(crate) fn observed(device: &str, seconds: i64, outcome: Outcome) -> Observation {
     Observation {
         device: id(device),
+        identity: None,
         sweep: sweep_id(u32::try_from(seconds).unwrap()),
         at: at(seconds),
         took: Duration::from_millis(1500),

@@ -110,6 +110,7 @@ pub(super) fn kind(kind: ChangeKind) -> Markup {
         ChangeKind::HostKey | ChangeKind::Replaced => "!",
         ChangeKind::Rebooted => "↻",
         ChangeKind::Flapping => "↕",
+        ChangeKind::Renamed => "→",
         ChangeKind::Other
         | ChangeKind::Patched
         | ChangeKind::Image
