@@ -12,12 +12,12 @@ const YEAR: u64 = 365 * DAY;
 /// Nothing has been up for longer; more is a misreading.
 const LONGEST: u64 = 100 * YEAR;
 
-/// `2 years, 31 weeks, 6 days, 9 hours, 55 minutes`, `0 day(s), 1 hour(s)`, `12d3h`, `5w6d 03:29`, `00:12:03`, and
+/// `2 years, 31 weeks, 6 days, 9 hours, 55 minutes`, `0 day(s), 1 hour(s)`, `12d3h`, `5w6d 03:29`, `00:12:03`, `12,03:04:05`, and
 /// seconds as a bare number, whole or not. Nothing where any of it is not understood.
 pub(super) fn uptime(text: &str) -> Option<Duration> {
     let text = text.trim().to_ascii_lowercase();
-    if let Some(seconds) = seconds_alone(&text) {
-        return Some(seconds);
+    if let Some(known) = seconds_alone(&text).or_else(|| days_and_clock(&text)) {
+        return Some(known);
     }
     let mut total: u64 = 0;
     let mut found = false;
@@ -40,6 +40,15 @@ fn seconds_alone(text: &str) -> Option<Duration> {
     let is_number = text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.matches('.').count() <= 1;
     let seconds: u64 = whole.parse().ok()?;
     (is_number && seconds <= LONGEST).then(|| Duration::from_secs(seconds))
+}
+
+/// `12,03:04:05`: the `(days,hour:min:sec)` of Cisco's small switches, and of Dell's and Eltex's that run the same software.
+fn days_and_clock(text: &str) -> Option<Duration> {
+    let (days, clock_after) = text.split_once(',')?;
+    let days: u64 = days.parse().ok()?;
+    let (seconds, rest) = clock(clock_after)?;
+    let whole = days.checked_mul(DAY)?.checked_add(seconds)?;
+    (rest.is_empty() && whole <= LONGEST).then(|| Duration::from_secs(whole))
 }
 
 fn skip_filler(mut text: &str) -> &str {
@@ -96,6 +105,14 @@ mod tests {
 
     fn seconds(text: &str) -> Option<u64> {
         uptime(text).map(|uptime| uptime.as_secs())
+    }
+
+    #[test]
+    fn days_before_a_comma_and_a_clock() {
+        assert_eq!(seconds("12,03:04:05"), Some(12 * DAY + 3 * HOUR + 4 * MINUTE + 5));
+        assert_eq!(seconds("0,00:00:09"), Some(9));
+        assert_eq!(seconds("12,03:04:05 or so"), None);
+        assert_eq!(seconds("99999999,00:00:00"), None);
     }
 
     #[test]

@@ -201,6 +201,10 @@ fn a_foreign_answer_behind_it_changes_no_version() {
                 continue;
             }
             never_another_version(&platforms, fixture, &text, &format!("with {} behind it", foreign.name));
+            if foreign.platform == fixture.platform {
+                // Of two answers of one platform it is the first that is read, or none: that was just asked.
+                continue;
+            }
             let read = read(profile(&platforms, foreign), &text);
             let right = read.as_ref().is_ok_and(|read| read.version == foreign.golden.version);
             assert!(right || read.is_err(), "{} behind {}: {read:?}", foreign.name, fixture.name);
