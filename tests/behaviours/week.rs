@@ -203,6 +203,10 @@ impl Clock for WeekClock {
     fn now(&self) -> Timestamp {
         visits::at(0) + TimeDelta::from_std(self.0.elapsed()).unwrap()
     }
+
+    fn running(&self) -> Duration {
+        self.0.elapsed()
+    }
 }
 
 fn site(device: &Device) -> String {
