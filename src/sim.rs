@@ -30,7 +30,7 @@ mod shell;
 mod stream;
 
 use crate::clock::{Clock, SystemClock};
-pub use config::{PASSWORD, SimConfig, USERNAME};
+pub use config::{KeyExchange, PASSWORD, SimConfig, USERNAME};
 pub use device::{SimDevice, Upgrade};
 pub use error::SimError;
 pub use fault::{Fault, Faults, parse_share};
@@ -334,6 +334,7 @@ fn manners(config: &SimConfig) -> Result<Manners, SimError> {
         command_delay: config.command_delay,
         login_delay: config.login_delay,
         jitter: config.jitter.clamp(0.0, 1.0),
+        key_exchange: config.key_exchange,
         username: config.username.clone(),
         password: config.password.clone(),
         authorized_key: authorized_key.map_err(|error| SimError::Key { detail: error.to_string() })?,
@@ -342,7 +343,7 @@ fn manners(config: &SimConfig) -> Result<Manners, SimError> {
 
 fn devices(config: &SimConfig, addresses: &[Ipv4Addr], port: u16) -> Vec<Arc<SimDevice>> {
     let platforms = if config.platforms.is_empty() { &SimPlatform::ALL[..] } else { &config.platforms };
-    let faults = config.faults.assign(addresses.len(), &mut fastrand::Rng::with_seed(config.seed));
+    let faults = config.faults.of_fleet(addresses.len(), config.seed);
     let described = addresses.iter().zip(faults).zip(platforms.iter().cycle()).enumerate();
     described
         .map(|(index, ((address, fault), platform))| {

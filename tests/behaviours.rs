@@ -50,6 +50,9 @@ mod agent;
 #[path = "behaviours/api.rs"]
 mod api;
 #[cfg(test)]
+#[path = "behaviours/bench.rs"]
+mod bench;
+#[cfg(test)]
 #[path = "behaviours/check_connect.rs"]
 mod check_connect;
 #[cfg(test)]
@@ -226,3 +229,6 @@ mod web;
 #[cfg(test)]
 #[path = "behaviours/web_daemon.rs"]
 mod web_daemon;
+#[cfg(test)]
+#[path = "behaviours/week.rs"]
+mod week;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Exit;
 use crate::duration::{DurationError, HumanDuration};
-use crate::sim::{Faults, Fleet, PASSWORD, SimConfig, SimPlatform, USERNAME, parse_share};
+use crate::sim::{Faults, Fleet, KeyExchange, PASSWORD, SimConfig, SimPlatform, USERNAME, parse_share};
 use crate::transport::ssh::tune_process;
 
 /// The arguments of `versweep sim`.
@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Only these platforms, dealt out in turn
     #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
     platforms: Vec<SimPlatform>,
+    /// Which key exchange the devices offer: curve25519, or dh-group14 as old routers do
+    #[arg(long, value_name = "NAME", default_value = "curve25519")]
+    key_exchange: KeyExchange,
     /// How many sessions at once the file limit must allow
     #[arg(long, value_name = "N", default_value_t = 1024)]
     sessions: usize,
@@ -104,6 +107,7 @@ impl Args {
             faults: self.faults.clone(),
             platforms: self.platforms.clone(),
             sessions: self.sessions,
+            key_exchange: self.key_exchange,
             ..SimConfig::default()
         }
     }

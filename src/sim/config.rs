@@ -1,10 +1,12 @@
 //! What a fleet is to be.
 
 use std::net::Ipv4Addr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::SimError;
 use super::fault::Faults;
 use super::platform::SimPlatform;
 
@@ -13,6 +15,36 @@ pub const USERNAME: &str = "versweep";
 
 /// That user's password. It protects nothing: the fleet listens on loopback only and its answers are made up.
 pub const PASSWORD: &str = "versweep";
+
+/// Which key exchange the devices offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyExchange {
+    /// Curve25519 and nothing else.
+    #[default]
+    Curve25519,
+    /// Diffie-Hellman in the group of 2048 bits and nothing else, as old routers do.
+    DhGroup14,
+}
+
+impl KeyExchange {
+    /// The name used on the command line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Curve25519 => "curve25519",
+            Self::DhGroup14 => "dh-group14",
+        }
+    }
+}
+
+impl FromStr for KeyExchange {
+    type Err = SimError;
+
+    fn from_str(name: &str) -> Result<Self, SimError> {
+        let found = [Self::Curve25519, Self::DhGroup14].into_iter().find(|one| one.as_str() == name);
+        found.ok_or_else(|| SimError::UnknownKeyExchange { name: name.to_owned() })
+    }
+}
 
 /// A fleet's description. The same description gives the same fleet, down to serial numbers and host keys.
 #[derive(Debug, Clone)]
@@ -43,6 +75,8 @@ pub struct SimConfig {
     pub password: SecretString,
     /// A public key in OpenSSH's one-line format that may log in as well.
     pub authorized_key: Option<String>,
+    /// Which key exchange they offer.
+    pub key_exchange: KeyExchange,
     /// How many sessions at once the file limit is checked for. A caller that sweeps from the same process doubles it,
     /// because both ends are its own.
     pub sessions: usize,
@@ -64,6 +98,7 @@ impl Default for SimConfig {
             username: USERNAME.to_owned(),
             password: SecretString::from(PASSWORD),
             authorized_key: None,
+            key_exchange: KeyExchange::default(),
             sessions: 1024,
         }
     }

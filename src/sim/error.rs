@@ -47,6 +47,12 @@ pub enum SimError {
         /// What was asked for.
         name: String,
     },
+    /// No such key exchange.
+    #[error("unknown key exchange `{name}`: there are curve25519 and dh-group14")]
+    UnknownKeyExchange {
+        /// What was asked for.
+        name: String,
+    },
     /// Shares that can't be.
     #[error(
         "fault shares are written `refuse=5%,silent=2%`, each between 0 and 100 %, together at most 100 %"

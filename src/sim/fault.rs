@@ -115,9 +115,14 @@ impl Faults {
         if each_fits && whole <= 1.0 + 1e-9 { Ok(Self(shares)) } else { Err(SimError::FaultShares) }
     }
 
-    /// The faults of `devices` devices: each share is rounded to whole devices, and the seed alone says which they are.
+    /// The faults of a fleet with this many devices and this seed, in the order of their addresses.
     #[must_use]
-    pub(super) fn assign(&self, devices: usize, rng: &mut fastrand::Rng) -> Vec<Option<Fault>> {
+    pub fn of_fleet(&self, devices: usize, seed: u64) -> Vec<Option<Fault>> {
+        self.assign(devices, &mut fastrand::Rng::with_seed(seed))
+    }
+
+    /// The faults of `devices` devices: each share is rounded to whole devices, and the seed alone says which they are.
+    fn assign(&self, devices: usize, rng: &mut fastrand::Rng) -> Vec<Option<Fault>> {
         let mut faults: Vec<Option<Fault>> = self
             .0
             .iter()

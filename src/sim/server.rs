@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::answers;
+use super::config::KeyExchange;
 use super::device::SimDevice;
 use super::fault::Fault;
 use super::misbehave;
@@ -40,6 +41,9 @@ const KEX: &[kex::Name] = &[
     kex::EXTENSION_SUPPORT_AS_SERVER,
     kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER,
 ];
+/// What an old router offers; its digest is of no account for what it costs.
+const OLD_KEX: &[kex::Name] = &[kex::DH_G14_SHA256, kex::EXTENSION_OPENSSH_STRICT_KEX_AS_SERVER];
+
 const CIPHERS: &[cipher::Name] = &[cipher::AES_128_GCM, cipher::AES_256_GCM, cipher::CHACHA20_POLY1305];
 
 /// What all devices of a fleet have in common.
@@ -48,6 +52,7 @@ pub(super) struct Manners {
     pub(super) command_delay: Duration,
     pub(super) login_delay: Duration,
     pub(super) jitter: f64,
+    pub(super) key_exchange: KeyExchange,
     pub(super) username: String,
     pub(super) password: SecretString,
     pub(super) authorized_key: Option<PublicKey>,
@@ -242,6 +247,10 @@ fn config_with_key(device: &SimDevice, manners: &Manners, key_seed: &[u8; 32]) -
         Some(_) => &[MethodKind::Password, MethodKind::PublicKey],
         None => &[MethodKind::Password],
     };
+    let offered = match manners.key_exchange {
+        KeyExchange::Curve25519 => KEX,
+        KeyExchange::DhGroup14 => OLD_KEX,
+    };
     Config {
         server_id: SshId::Standard(Cow::Borrowed(device.platform().ssh_id())),
         methods: MethodSet::from(methods),
@@ -249,7 +258,7 @@ fn config_with_key(device: &SimDevice, manners: &Manners, key_seed: &[u8; 32]) -
         auth_rejection_time: Duration::ZERO,
         keys: vec![PrivateKey::from(Ed25519Keypair::from_seed(key_seed))],
         preferred: Preferred {
-            kex: Cow::Borrowed(KEX),
+            kex: Cow::Borrowed(offered),
             key: Cow::Borrowed(&[Algorithm::Ed25519]),
             cipher: Cow::Borrowed(CIPHERS),
             compression: Cow::Borrowed(&[russh::compression::NONE]),

@@ -91,6 +91,12 @@ impl Engine {
         Self { lanes, ..self }
     }
 
+    /// How many tasks live where visits run: none when all visits have ended.
+    #[must_use]
+    pub fn tasks(&self) -> usize {
+        self.lanes.tasks()
+    }
+
     /// Other rules, from a reload. A lower cap comes into force as visits end; none is broken off. Open breakers stay
     /// open.
     pub fn set_rules(&self, rules: Rules) {

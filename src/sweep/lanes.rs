@@ -45,6 +45,12 @@ impl Lanes {
         Self::start(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
     }
 
+    /// How many tasks live there.
+    #[must_use]
+    pub fn tasks(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.runtime.metrics().num_alive_tasks()).sum()
+    }
+
     /// Spawns it on the next one in turn.
     pub(super) fn spawn<T: Send + 'static>(
         &self,

@@ -11,7 +11,7 @@ use versweep::activity::{Note, Reason};
 use versweep::clock::{Clock as _, SystemClock};
 use versweep::device::{Device, PlatformChoice, PlatformKey, Timeouts};
 use versweep::failure::{FailureKind, Stage};
-use versweep::known::SweepRecord;
+use versweep::known::{DeviceState, Known, LastVisit, Snapshot, SweepRecord};
 use versweep::observation::{Observation, Outcome, SweepId};
 use versweep::probe::Prober;
 use versweep::status::SweepStatus;
@@ -220,6 +220,34 @@ async fn a_deadline_names_the_stage_that_it_struck() {
     for stage in stages {
         assert_eq!(failure(&seen, stage.as_str()), (FailureKind::Deadline, stage));
     }
+}
+
+/// Dead devices at the end would leave all other workers idle for a whole timeout.
+#[tokio::test(start_paused = true)]
+async fn what_took_longest_the_last_time_begins_first() {
+    let (is_dead, timeout) = (|name: &str| name.ends_with('7'), seconds(10));
+    let transport =
+        FakeTransport::new().otherwise(Script::by(move |device, _| match is_dead(device.as_str()) {
+            true => FakeAnswer::fails(FailureKind::Timeout).delayed(Stage::Connect, timeout),
+            false => answer().after(SECOND),
+        }));
+    let fleet = devices(100);
+    let known = |device: &Arc<Device>| {
+        let took = if is_dead(device.id.as_str()) { timeout } else { SECOND };
+        let visit = Some(LastVisit { at: visits::at(0), took, failure: None });
+        Arc::new(DeviceState { device: Arc::clone(device), known: Known { visit, ..Known::default() } })
+    };
+    let mut states: Vec<_> = fleet.iter().map(known).collect();
+    states.sort_by(|one, other| one.device.id.cmp(&other.device.id));
+    let before = Arc::new(Snapshot { devices: states, ..Snapshot::default() });
+    let began = Instant::now();
+    let plan = Plan { before, ..plan(&transport, &fleet, Duration::ZERO) };
+    Going::start(&Engine::new(20), plan).end().await;
+
+    let first: Vec<_> = transport.visits().into_iter().take(10).map(|visit| visit.device).collect();
+    assert!(first.iter().all(|device| is_dead(device.as_str())), "{first:?}");
+    // The other workers have 90 s of work to share meanwhile: the sweep is over with the timeout.
+    assert_eq!(began.elapsed().as_secs(), timeout.as_secs());
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,7 +13,10 @@ use tokio::process::{Child, Command};
 use crate::cli::sim::READY;
 use crate::duration::HumanDuration;
 use crate::limits::{FILES_BESIDE_VISITS, raise_open_files};
-use crate::sim::SimPlatform;
+use crate::sim::{Fault, Faults, KeyExchange, SimPlatform};
+
+/// Which fleet it is: the same each time.
+const SEED: u64 = 1;
 
 /// The longest inventory that is read: some hundred thousand devices.
 const INVENTORY_LIMIT: u64 = 64 * 1024 * 1024;
@@ -27,6 +30,9 @@ pub(super) struct FleetArgs {
     pub(super) delay: Duration,
     pub(super) login_delay: Duration,
     pub(super) platforms: Vec<SimPlatform>,
+    /// Which share is ill, and how, as on the command line of `versweep sim`.
+    pub(super) faults: &'static str,
+    pub(super) key_exchange: KeyExchange,
 }
 
 /// One device of the fleet, as its inventory tells.
@@ -35,6 +41,16 @@ pub(super) struct Target {
     pub(super) name: String,
     pub(super) address: SocketAddr,
     pub(super) platform: String,
+    /// How it is ill, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
+}
+
+impl Target {
+    /// How it is ill.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault.as_deref()?.parse().ok()
+    }
 }
 
 /// A fleet in other processes, which are killed when this is dropped.
@@ -121,12 +137,18 @@ impl Part {
             .args(["--login-delay", &HumanDuration(args.login_delay).to_string()])
             .args(["--platforms", &platforms.join(",")])
             .args(["--sessions", &sessions.to_string()])
+            .args(["--faults", args.faults, "--key-exchange", args.key_exchange.as_str()])
+            .args(["--seed", &SEED.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .context("can't start the simulated fleet")?;
         let mut targets = read_inventory(&mut child).await?;
+        let faults = args.faults.parse::<Faults>()?.of_fleet(targets.len(), SEED);
+        for (target, fault) in targets.iter_mut().zip(faults) {
+            target.fault = fault.map(|fault| fault.as_str().to_owned());
+        }
         // Every part calls its first device by the same name, and two visits to one device are never under way at once.
         targets.iter_mut().for_each(|target| target.name = format!("{}-{first}", target.name));
         Ok(Self { child, targets })
@@ -170,6 +192,7 @@ impl From<Entry> for Target {
             name: entry.name,
             address: SocketAddr::new(entry.address, entry.port),
             platform: entry.platform,
+            fault: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! versweep as a visitor: its own engine over its own transport, with a recorder that only counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 
 use super::fleet::Target;
-use crate::activity::{NOTES_WAITING, Note, Reason};
+use crate::activity::{NOTES_WAITING, Note, Notes, Reason};
 use crate::clock::{Clock as _, SystemClock};
 use crate::credential::Credential;
 use crate::device::{
@@ -18,10 +18,12 @@ use crate::device::{
     SshAlgorithms, Timeouts,
 };
 use crate::dialogue::{Channel, Errand};
-use crate::observation::{Outcome, SweepId};
+use crate::failure::{Failure, FailureKind, Stage};
+use crate::known::Snapshot;
+use crate::observation::{Observation, Outcome, SweepId};
 use crate::platform::Platforms;
 use crate::probe::Prober;
-use crate::sim::{PASSWORD, USERNAME};
+use crate::sim::{Fault, PASSWORD, USERNAME};
 use crate::status::SweepStatus;
 use crate::sweep::{self, Care, Engine, Outlet, Plan, Stop};
 use crate::timetable::Windows;
@@ -36,13 +38,31 @@ const SLACK: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) answered: usize,
+    /// Ill devices that were told as what they are.
+    pub(super) ill: usize,
+    /// All others, by kind and stage.
     pub(super) failures: BTreeMap<String, usize>,
+    /// How long all visits took together.
+    pub(super) work: Duration,
 }
 
 /// versweep, ready to sweep a fleet, once or several times.
 pub(super) struct Versweep {
-    devices: Vec<Arc<Device>>,
+    /// Sorted by name.
+    pub(super) devices: Vec<Arc<Device>>,
+    pub(super) platforms: Arc<Platforms>,
     prober: Arc<Prober<OnChannel>>,
+    /// The devices that are ill.
+    faults: HashMap<DeviceId, Fault>,
+}
+
+/// What visits may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Patience {
+    /// Far longer than a device that answers after this time.
+    Beyond(Duration),
+    /// So long for each step.
+    Step(Duration),
 }
 
 /// versweep's transport with the channel of all errands chosen.
@@ -64,31 +84,46 @@ impl Transport for OnChannel {
 }
 
 impl Versweep {
-    /// One that visits all targets on that channel; each answers after `delay`.
+    /// One that visits all targets on that channel.
     pub(super) fn of(
         targets: &[Target],
         platforms: Arc<Platforms>,
         channel: Channel,
-        delay: Duration,
+        patience: Patience,
     ) -> anyhow::Result<Self> {
         let credential = CredentialId::new(USERNAME).context("the simulator's user is no credential name")?;
-        let devices = targets.iter().map(|target| device(target, &credential, delay).map(Arc::new));
-        let devices = devices.collect::<anyhow::Result<_>>()?;
+        let devices = targets.iter().map(|target| device(target, &credential, patience).map(Arc::new));
+        let mut devices = devices.collect::<anyhow::Result<Vec<_>>>()?;
+        let ill = targets.iter().zip(&devices);
+        let faults = ill.filter_map(|(target, device)| Some((device.id.clone(), target.fault()?))).collect();
+        devices.sort_by(|one, other| one.id.cmp(&other.id));
         let transport = Arc::new(OnChannel { ssh: transport(credential)?, channel });
-        let prober = Prober { transport, platforms, clock: Arc::new(SystemClock) };
-        Ok(Self { devices, prober: Arc::new(prober) })
+        let clock = Arc::new(SystemClock);
+        let prober = Arc::new(Prober { transport, platforms: Arc::clone(&platforms), clock });
+        Ok(Self { devices, platforms, prober, faults })
     }
 
     /// Sweeps once, to the end.
     pub(super) async fn sweep(&self, engine: &Engine) -> anyhow::Result<Tally> {
+        self.sweep_of(engine, self.devices.clone(), Arc::default(), None).await
+    }
+
+    /// Sweeps these once, to the end; what is found also goes to a recorder.
+    pub(super) async fn sweep_of(
+        &self,
+        engine: &Engine,
+        devices: Vec<Arc<Device>>,
+        before: Arc<Snapshot>,
+        recorder: Option<Notes>,
+    ) -> anyhow::Result<Tally> {
         let plan = Plan {
             id: SweepId::starting(SystemClock.now()),
             name: "bench".into(),
             reason: Reason::Command,
-            devices: self.devices.clone(),
+            devices,
             spread: Duration::ZERO,
             prober: Arc::clone(&self.prober),
-            before: Arc::default(),
+            before,
             care: Care::default(),
             blackout: Windows::default(),
             fresh_for: Duration::ZERO,
@@ -98,9 +133,14 @@ impl Versweep {
         let counting = async {
             let mut tally = Tally::default();
             while let Some(note) = told.recv().await {
-                tally.count(&note);
+                if let Note::Visited(observation) = &note {
+                    tally.count(observation, self.faults.get(&observation.device).copied());
+                }
+                if let Some(recorder) = &recorder {
+                    recorder.send(note).await.context("the recorder has ended")?;
+                }
             }
-            tally
+            anyhow::Ok(tally)
         };
         let sweeping = async {
             let record = sweep::run(engine, plan, &outlet, &Stop::default()).await;
@@ -110,25 +150,51 @@ impl Versweep {
         };
         let (record, tally) = tokio::join!(sweeping, counting);
         record?;
-        Ok(tally)
+        tally
     }
 }
 
 impl Tally {
-    fn count(&mut self, note: &Note) {
-        if let Note::Visited(observation) = note {
-            match &observation.outcome {
-                Outcome::Answered { .. } => self.answered += 1,
-                Outcome::Failed { failure, .. } => {
-                    *self.failures.entry(failure.kind.as_str().to_owned()).or_default() += 1
-                }
+    fn count(&mut self, observation: &Observation, fault: Option<Fault>) {
+        self.work += observation.took;
+        match (&observation.outcome, fault) {
+            (Outcome::Answered { .. }, None) => self.answered += 1,
+            // An ill device has nothing to answer with.
+            (Outcome::Answered { .. }, Some(fault)) => self.fail(format!("answered though {fault}")),
+            (Outcome::Failed { failure, .. }, Some(fault)) if is_right(failure, fault) => self.ill += 1,
+            (Outcome::Failed { failure, .. }, _) => {
+                self.fail(format!("{} at {}", failure.kind, failure.stage))
             }
         }
     }
+
+    fn fail(&mut self, how: String) {
+        *self.failures.entry(how).or_default() += 1;
+    }
+
+    /// How many devices were visited.
+    pub(super) fn visits(&self) -> usize {
+        self.answered + self.ill + self.failures.values().sum::<usize>()
+    }
 }
 
-fn device(target: &Target, credential: &CredentialId, delay: Duration) -> anyhow::Result<Device> {
-    let limit = delay + SLACK;
+/// Whether a device with this illness fails so; of illnesses that no scenario has, none is right.
+fn is_right(failure: &Failure, fault: Fault) -> bool {
+    let right = match fault {
+        Fault::Refuse => (FailureKind::Refused, Stage::Connect),
+        Fault::Drop => (FailureKind::Timeout, Stage::Connect),
+        Fault::Silent | Fault::Stall => (FailureKind::Timeout, Stage::Kex),
+        Fault::Hang | Fault::Mute => (FailureKind::Timeout, Stage::Command),
+        _ => return false,
+    };
+    (failure.kind, failure.stage) == right
+}
+
+fn device(target: &Target, credential: &CredentialId, patience: Patience) -> anyhow::Result<Device> {
+    let (step, visit) = match patience {
+        Patience::Beyond(delay) => (delay + SLACK, delay + SLACK),
+        Patience::Step(step) => (step, step * 3 + SLACK),
+    };
     Ok(Device {
         id: DeviceId::new(&target.name)
             .with_context(|| format!("the fleet's device {} has a bad name", target.name))?,
@@ -139,7 +205,7 @@ fn device(target: &Target, credential: &CredentialId, delay: Duration) -> anyhow
         // The baseline checks no host keys either; what checking costs is the conformance suite's matter.
         host_keys: HostKeyPolicy::Off,
         algorithms: SshAlgorithms::Modern,
-        timeouts: Timeouts { visit: limit, connect: limit, login: limit, command: limit },
+        timeouts: Timeouts { visit, connect: step, login: step, command: step },
         labels: Labels::default(),
         identity: None,
     })

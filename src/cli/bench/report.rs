@@ -20,6 +20,12 @@ pub(super) struct Report {
     /// What whole waves of visits would take: the last wave need not be full and takes as long.
     waves_seconds: f64,
     sweeps: Vec<Sweep>,
+    /// Scenario A's fleet, for scenarios that are held against it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) beside_a: Option<Run>,
+    /// What each step of a visit may take, where that matters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) timeout_seconds: Option<f64>,
     /// What came of the scenario's targets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) goals: Vec<Goal>,
@@ -53,7 +59,7 @@ impl Report {
         let bare = bare.map(|(_, run)| run.cpu_ms_per_visit.max(1e-3));
         let sweeps = medians.into_iter().map(|(visitor, median)| Sweep {
             visitor,
-            wall_ratio: (ideal > 0.0).then(|| median.wall_seconds / ideal),
+            wall_ratio: (median.ideal_seconds > 0.0).then(|| median.wall_seconds / median.ideal_seconds),
             cpu_ratio: bare.map(|bare| median.cpu_ms_per_visit / bare),
             median,
         });
@@ -65,6 +71,8 @@ impl Report {
             ideal_seconds: ideal,
             waves_seconds: (count / at_once).ceil() * delay,
             sweeps: sweeps.collect(),
+            beside_a: None,
+            timeout_seconds: None,
             goals: Vec::new(),
         }
     }
@@ -101,6 +109,45 @@ impl Report {
         Some(self.sweep(visitor)?.median.resident_bytes_per_session as f64 / 1024.0)
     }
 
+    /// CPU for a visit, in milliseconds.
+    pub(super) fn cpu(&self, visitor: Visitor) -> Option<f64> {
+        Some(self.sweep(visitor)?.median.cpu_ms_per_visit)
+    }
+
+    /// The same over that of scenario A's first sweep.
+    pub(super) fn cpu_to_a(&self, visitor: Visitor) -> Option<f64> {
+        Some(self.cpu(visitor)? / self.beside_a.as_ref()?.cpu_ms_per_visit)
+    }
+
+    /// Wall time over the ideal.
+    pub(super) fn wall_to_ideal(&self, visitor: Visitor) -> Option<f64> {
+        self.sweep(visitor)?.wall_ratio
+    }
+
+    /// The same for a wall that is shorter by one timeout.
+    pub(super) fn wall_but_a_timeout(&self, visitor: Visitor) -> Option<f64> {
+        let median = &self.sweep(visitor)?.median;
+        Some((median.wall_seconds - self.timeout_seconds?) / median.ideal_seconds)
+    }
+
+    /// The most memory that any sweep had resident.
+    #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
+    pub(super) fn mebibytes(&self) -> Option<f64> {
+        let peaks = self.sweeps.iter().map(|sweep| sweep.median.peak_resident_bytes);
+        peaks.max().map(|peak| peak as f64 / f64::from(1 << 20))
+    }
+
+    /// What the store grew by for each device.
+    pub(super) fn store_growth(&self, visitor: Visitor) -> Option<f64> {
+        self.sweep(visitor)?.median.store_bytes_per_visit
+    }
+
+    /// Tasks and sockets that were still there after a sweep, of all sweeps.
+    #[expect(clippy::cast_precision_loss, reason = "tasks are far below 2^52")]
+    pub(super) fn left_over(&self) -> Option<f64> {
+        Some(self.sweeps.iter().map(|sweep| sweep.median.left_over).sum::<usize>() as f64)
+    }
+
     fn sweep(&self, visitor: Visitor) -> Option<&Sweep> {
         self.sweeps.iter().find(|sweep| sweep.visitor == visitor)
     }
@@ -117,23 +164,31 @@ impl Report {
             "/ bare",
             "peak",
             "a session",
+            "store a visit",
             "answered",
+            "rightly ill",
             "failed",
         ]);
         let ratio = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}"));
-        for sweep in &self.sweeps {
-            let run = &sweep.median;
+        let beside = self.beside_a.iter().map(|run| ("scenario a".to_owned(), run, None, None));
+        let swept = self.sweeps.iter().map(|sweep| {
+            let name = format!("{:?}", sweep.visitor).to_lowercase();
+            (name, &sweep.median, sweep.wall_ratio, sweep.cpu_ratio)
+        });
+        for (name, run, wall_ratio, cpu_ratio) in swept.chain(beside) {
             let failures: Vec<_> =
                 run.failures.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
             table.add_row([
-                format!("{:?}", sweep.visitor).to_lowercase(),
+                name,
                 format!("{:.2} s", run.wall_seconds),
-                ratio(sweep.wall_ratio),
+                ratio(wall_ratio),
                 format!("{:.3} ms", run.cpu_ms_per_visit),
-                ratio(sweep.cpu_ratio),
+                ratio(cpu_ratio),
                 format!("{} MiB", run.peak_resident_bytes >> 20),
                 format!("{} KiB", run.resident_bytes_per_session >> 10),
+                run.store_bytes_per_visit.map_or_else(|| "-".to_owned(), |bytes| format!("{bytes:.0} B")),
                 run.answered.to_string(),
+                run.ill.to_string(),
                 failures.join(", "),
             ]);
         }
@@ -151,7 +206,7 @@ impl Report {
 }
 
 /// Of each figure the median; failures are of the run that had the most.
-fn median(runs: &[Run]) -> Option<Run> {
+pub(super) fn median(runs: &[Run]) -> Option<Run> {
     let middle = |figure: fn(&Run) -> f64| {
         let mut figures: Vec<f64> = runs.iter().map(figure).collect();
         figures.sort_by(f64::total_cmp);
@@ -162,14 +217,21 @@ fn median(runs: &[Run]) -> Option<Run> {
         figures.sort_unstable();
         figures.get(figures.len() / 2).copied()
     };
-    let worst = runs.iter().min_by_key(|run| run.answered)?;
+    let worst = runs.iter().max_by_key(|run| run.failures.values().sum::<usize>())?;
+    let stores = runs.iter().all(|run| run.store_bytes_per_visit.is_some());
+    let grown = if stores { middle(|run| run.store_bytes_per_visit.unwrap_or(0.0)) } else { None };
     Some(Run {
+        visits: worst.visits,
+        ideal_seconds: middle(|run| run.ideal_seconds)?,
         wall_seconds: middle(|run| run.wall_seconds)?,
         cpu_ms_per_visit: middle(|run| run.cpu_ms_per_visit)?,
         peak_resident_bytes: bytes(|run| run.peak_resident_bytes)?,
         resident_bytes_per_session: bytes(|run| run.resident_bytes_per_session)?,
         answered: worst.answered,
+        ill: worst.ill,
         failures: worst.failures.clone(),
+        left_over: runs.iter().map(|run| run.left_over).max()?,
+        store_bytes_per_visit: grown,
     })
 }
 
@@ -180,11 +242,16 @@ mod tests {
     fn run(wall: f64, cpu: f64, answered: usize) -> Run {
         let failures = BTreeMap::from([("timeout".to_owned(), 10 - answered)]);
         Run {
+            visits: 10,
+            ideal_seconds: 2.0,
             wall_seconds: wall,
             cpu_ms_per_visit: cpu,
             peak_resident_bytes: 1 << 20,
             resident_bytes_per_session: 1 << 10,
             answered,
+            ill: 0,
+            left_over: 0,
+            store_bytes_per_visit: None,
             failures: failures.into_iter().filter(|(_, count)| *count > 0).collect(),
         }
     }
@@ -203,7 +270,7 @@ mod tests {
 
     #[test]
     fn without_a_delay_there_is_no_ideal() {
-        let runs = BTreeMap::from([(Visitor::First, vec![run(3.0, 0.5, 10)])]);
+        let runs = BTreeMap::from([(Visitor::First, vec![Run { ideal_seconds: 0.0, ..run(3.0, 0.5, 10) }])]);
         let report = Report::of(10, 5, Duration::ZERO, &runs);
         assert_eq!((report.ratio(), report.sweeps[0].cpu_ratio), (None, None));
     }

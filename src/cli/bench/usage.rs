@@ -41,10 +41,21 @@ impl Usage {
     ///
     /// # Errors
     /// Without a `/proc` that can be read.
-    pub(super) fn end(self) -> anyhow::Result<Used> {
+    pub(super) fn end(&self) -> anyhow::Result<Used> {
         let peak = memory("VmHWM:")?;
         Ok(Used { cpu: cpu()?.saturating_sub(self.cpu), peak, growth: peak.saturating_sub(self.resident) })
     }
+}
+
+/// How many sockets this process has open.
+///
+/// # Errors
+/// Without a `/proc` that can be read.
+pub(super) fn sockets() -> anyhow::Result<usize> {
+    let files = fs::read_dir("/proc/self/fd").context("can't read /proc/self/fd")?;
+    // One that was closed meanwhile can't be looked at, and is none.
+    let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    Ok(targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count())
 }
 
 fn cpu() -> anyhow::Result<Duration> {
