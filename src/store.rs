@@ -19,6 +19,7 @@ mod prune;
 mod raw;
 mod read;
 mod row;
+mod sorted;
 mod standings;
 mod write;
 
@@ -34,6 +35,7 @@ pub use self::history::{ChangeFilter, ChangeRow, PastVersion, VersionRow};
 pub use self::letters::{Again, DEAD_MAX, Held, Letter, LetterState, MailRoom, Settled, Undelivered};
 pub use self::outbox::{Outbox, Pile, Standing, rename_sinks};
 pub use self::read::{HistoryRange, LastVisitTook, ROWS_MAX, Reader, StoredChange, StoredRaw};
+pub use self::sorted::{ChangeSort, EventSort, RunSort, Turn};
 use crate::change::Change;
 use crate::clock::Timestamp;
 use crate::device::{DeviceId, Labels, PlatformKey};

@@ -140,6 +140,10 @@ mod metrics;
 #[path = "behaviours/offers.rs"]
 mod offers;
 #[cfg(test)]
+#[path = "behaviours/page_cost.rs"]
+mod page_cost;
+#[path = "behaviours/page_lists.rs"]
+mod page_lists;
 #[path = "behaviours/pages.rs"]
 mod pages;
 #[cfg(test)]

@@ -107,7 +107,7 @@ pub(super) async fn page(
     // That a device was seen for the first time is no change of it; after the first sweep there would be nothing else.
     let news = index.snapshot.recent_changes.iter().filter(|change| change.kind != ChangeKind::FirstSeen);
     let inside = html! {
-        (form::search(&here, "q", "search", "name, version, model, label, …"))
+        (form::search(&here, "q", "search", "name, version, model …"))
         (form::choice(&here, "state", "state", Reach::ALL.map(Reach::as_str)))
         (form::platforms(&here, &index))
         (form::search(&here, "label", "label", "site=ams"))
@@ -178,8 +178,8 @@ fn versions(
     VERSIONS.sort(&mut rows, here)?;
     Ok(html! {
         (pages.draw("pages", here, "versions"))
-        @if rows.is_empty() { p.note { "No device has told its version yet." } }
-        @else { (VERSIONS.draw(&rows[pages.range()], here, now)) }
+        @if rows.is_empty() { p.note { "No device here has told its version yet." } }
+        @else { (VERSIONS.draw_sorted(&rows[pages.range()], here, now, Some("-devices"))) }
     })
 }
 
