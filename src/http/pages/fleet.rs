@@ -150,6 +150,8 @@ fn states(index: &Index, chosen: &Chosen, here: &Here) -> Markup {
             li { a href=(devices.href()) { span.big { (count(all)) } @if all == 1 { "device" } @else { "devices" } @if !chosen.is_all() { " chosen" } } }
             @for reach in Reach::ALL {
                 @let (sign, tone) = state_sign(reach);
+                // Nobody is to be startled by a colour that stands for no device.
+                @let tone = if of(reach) == 0 { "dim" } else { tone };
                 li {
                     a href=(devices.with("state", reach.as_str()).href()) {
                         span.big { (count(of(reach))) } (mark(sign, tone, reach.as_str()))
