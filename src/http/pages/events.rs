@@ -257,7 +257,7 @@ pub(super) async fn page(
             section { h2 { "What " (text(sink)) " doesn't have · " a href=(here.without(&["sink", "letters", "page"]).href()) { "close" } }
                 @if letters.is_empty() { p.note { "It has all of them." } }
                 @else {
-                    (pages.draw("letter-pages", &here, "events"))
+                    (pages.draw("letter-pages", &here, "undelivered events"))
                     (LETTERS_TABLE.draw(&letters[pages.range()], &here, frame.now))
                     p.note { "Told again by " code { "versweep events replay --sink " (text(sink)) } "." }
                 }
