@@ -382,7 +382,7 @@ const CHANGES: Table<ChangeRow, ChangeSort> = Table {
         Column {
             key: "after",
             title: "after",
-            kind: Kind::Text,
+            kind: Kind::Long,
             order: ChangeSort::After,
             cell: |row, _| text(&row.stored.change.after),
         },

@@ -141,7 +141,7 @@ const LETTERS_TABLE: Table<Undelivered> = Table {
         Column {
             key: "event",
             title: "event",
-            kind: Kind::Text,
+            kind: Kind::Long,
             order: |a, b| a.event.change.device.as_str().cmp(b.event.change.device.as_str()),
             cell: |letter, _| html! { (shown(&letter.event.message())) },
         },

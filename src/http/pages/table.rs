@@ -21,6 +21,8 @@ pub(super) const PLACE: [&str; 2] = ["page", "after"];
 pub(super) enum Kind {
     /// As text.
     Text,
+    /// As text that can be long: it keeps some width in a narrow window.
+    Long,
     /// As text that a narrow window can do without.
     Aside,
     /// As numbers, one below the other.
@@ -33,6 +35,7 @@ impl Kind {
     pub(super) fn class(self) -> Option<&'static str> {
         match self {
             Self::Text => None,
+            Self::Long => Some("long"),
             Self::Aside => Some("aside"),
             Self::Number => Some("number"),
             Self::NumberAside => Some("number aside"),
