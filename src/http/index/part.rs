@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::column::Column;
-use crate::failure::FailureKind;
 use crate::http::view::{platform, shown};
 use crate::known::{DeviceState, Snapshot};
 
@@ -143,12 +142,16 @@ impl Facts {
 
 /// Whether two states of one device read the same in all that is filtered, searched and sorted as text.
 fn has_same_texts(a: &DeviceState, b: &DeviceState) -> bool {
-    fn texts(state: &DeviceState) -> (&str, Option<(&str, Option<&str>, Option<&str>)>, Option<FailureKind>) {
+    fn texts(state: &DeviceState) -> [Option<&str>; 5] {
         let facts = state.known.facts.as_ref().map(|facts| &facts.reading.facts);
-        let read =
-            facts.map(|facts| (facts.version.as_str(), facts.model.as_deref(), facts.serial.as_deref()));
         let failure = state.known.visit.as_ref().and_then(|visit| visit.failure.as_ref());
-        (platform(state), read, failure.map(|failure| failure.kind))
+        [
+            Some(platform(state)),
+            facts.map(|facts| facts.version.as_str()),
+            facts.and_then(|facts| facts.model.as_deref()),
+            facts.and_then(|facts| facts.serial.as_deref()),
+            failure.map(|failure| failure.kind.as_str()),
+        ]
     }
     texts(a) == texts(b)
 }
@@ -173,7 +176,7 @@ mod tests {
         SshAlgorithms, Timeouts,
     };
     use crate::facts::{Facts as Read, Reading};
-    use crate::failure::{Failure, Stage};
+    use crate::failure::{Failure, FailureKind, Stage};
     use crate::known::{Known, KnownFacts, LastVisit};
     use crate::version::Version;
 
