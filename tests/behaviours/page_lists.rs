@@ -19,7 +19,10 @@ const CHANGES: usize = 250;
 const RUNS: usize = 120;
 const KINDS: [ChangeKind; 3] = [ChangeKind::Upgrade, ChangeKind::Downgrade, ChangeKind::Recovered];
 
+/// A change with its number.
 type Row = (usize, Change);
+/// A column by its key, and how it sorts.
+type Column<'a, R> = (&'a str, fn(&R, &R) -> Ordering);
 
 /// In the order of their numbers, which is that of the devices' names.
 fn changes() -> Vec<Change> {
@@ -49,7 +52,7 @@ fn runs() -> Vec<SweepRecord> {
             devices: number as u64 % 5,
             answered: 1,
             failed: number as u64 % 2,
-            complete: number % 4 == 0,
+            complete: number.is_multiple_of(4),
         }
     };
     (0..RUNS).map(run).collect()
@@ -67,7 +70,7 @@ async fn sorts<R>(
     (path, table, key): (&str, &str, &str),
     rows: &[R],
     name: impl Fn(&R) -> String,
-    columns: &[(&str, fn(&R, &R) -> Ordering)],
+    columns: &[Column<'_, R>],
 ) {
     for (column, order) in columns {
         for sign in ["", "-"] {
