@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{SecondsFormat, TimeDelta};
 use maud::{Markup, html};
 
 use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
-use super::marks::{kind, many, mark, maybe, moment, moment_or, result, state, text, words};
+use super::marks::{many, mark, maybe, moment, moment_or, result, state, text, words};
 use super::table::{Column, Kind, Table};
-use super::{advice, said};
+use super::{advice, past, said};
 use crate::clock::Timestamp;
 use crate::device::{Device, HostKeyPolicy, Route, SshAlgorithms};
 use crate::duration::HumanDuration;
@@ -21,15 +20,14 @@ use crate::http::Desk;
 use crate::http::api::{Name, Params, Query};
 use crate::http::index::{Direction, compare};
 use crate::http::problem::Refusal;
-use crate::http::view::{lasted, platform, shown};
+use crate::http::view::{platform, shown};
 use crate::known::{DeviceState, Known, KnownFacts, PolicyStanding};
 use crate::observation::SshSession;
 use crate::platform::Platforms;
 use crate::store::{ChangeFilter, ChangeRow, ChangeSort, HistoryRange, StoredRaw, Turn};
 
-/// The latest changes and versions that are shown; `/changes` and `versweep history` have the rest.
+/// The latest changes that are shown; `/changes` has the rest.
 const CHANGES_SHOWN: usize = 25;
-const HISTORY: usize = 50;
 
 /// What the store adds to what the snapshot has.
 struct Kept {
@@ -51,7 +49,8 @@ pub(super) async fn page(
     let snapshot = desk.app.snapshot.load_full();
     let of = snapshot.device(&name).ok_or(Refusal::UnknownDevice)?;
     let (device, failed) = (of.device.id.clone(), of.known.is_up() == Some(false));
-    let (sort, direction) = CHANGES.order(&here)?.unwrap_or((ChangeSort::Number, Direction::Descending));
+    let (sort, direction) =
+        past::CHANGES.order(&here)?.unwrap_or((ChangeSort::Number, Direction::Descending));
     let turn = Turn { sort, direction, behind: None };
     let read = desk.readers.read(move |reader| {
         let filter = ChangeFilter { device: Some(device.clone()), ..ChangeFilter::default() };
@@ -75,10 +74,10 @@ pub(super) async fn page(
         }
         @if let Some(more) = more { (parts(more, &here, frame.now)?) }
         div.halves {
-            section { h2 { "Versions" } (timeline(&kept.history, frame.now)) }
+            section { h2 { "Versions" } (past::timeline(&kept.history, frame.now)) }
             (policies(&of.known, &here, frame.now)?)
         }
-        section { h2 { "Changes" } (changes(&kept.changes, &here, &name, frame.now)) }
+        section { h2 { "Changes" } (past::changes(&kept.changes, &here, &name, frame.now)) }
         p.note {
             "The same as " a href={ "/api/v1" (Here::device(&name).href()) } { "JSON" } ", or on the host: "
             code { "versweep probe " (shown(&name)) } ", " code { "versweep history " (shown(&name)) } "."
@@ -325,83 +324,4 @@ fn policies(known: &Known, here: &Here, now: Timestamp) -> Result<Markup, Refusa
             @if standings.is_empty() { p.note { "No policy covers it." } } @else { (POLICIES.draw(&standings, here, now)) }
         }
     })
-}
-
-/// The versions that it ran, newest first, each as long as it was seen.
-fn timeline(history: &[HistoryRange], now: Timestamp) -> Markup {
-    let exact = |at: Timestamp| at.to_rfc3339_opts(SecondsFormat::Secs, true);
-    html! {
-        @if history.is_empty() { p.note { "It has not answered yet." } }
-        @else { ol.timeline #timeline data-live {
-            @for range in history.iter().rev().take(HISTORY) {
-                @let seen = (range.last_seen - range.first_seen).max(TimeDelta::zero());
-                li.current[range.current] data-key=(exact(range.first_seen)) {
-                    span.version { (text(&range.version)) } " "
-                    span.dim { (text(range.platform.as_str())) } " "
-                    @if range.current { (mark("●", "good", "runs now")) }
-                    div.dim {
-                        "seen for " (lasted(seen)) ", first " (moment(now, range.first_seen)) ", last " (moment(now, range.last_seen))
-                    }
-                }
-            }
-        } }
-        @if history.len() > HISTORY { p.note { "and " (history.len() - HISTORY) " older ones" } }
-    }
-}
-
-const CHANGES: Table<ChangeRow, ChangeSort> = Table {
-    id: "device-changes",
-    caption: "Changes of this device",
-    sort: "changes",
-    key: |row| row.stored.number.to_string(),
-    columns: &[
-        Column {
-            key: "at",
-            title: "when",
-            kind: Kind::Number,
-            order: ChangeSort::Number,
-            cell: |row, now| moment(now, row.stored.change.at),
-        },
-        Column {
-            key: "kind",
-            title: "change",
-            kind: Kind::Text,
-            order: ChangeSort::Kind,
-            cell: |row, _| {
-                let href = format!("/changes/{}", row.stored.number);
-                html! { a href=(href) { (kind(row.stored.change.kind)) } }
-            },
-        },
-        Column {
-            key: "before",
-            title: "before",
-            kind: Kind::Text,
-            order: ChangeSort::Before,
-            cell: |row, _| text(&row.stored.change.before),
-        },
-        Column {
-            key: "after",
-            title: "after",
-            kind: Kind::Long,
-            order: ChangeSort::After,
-            cell: |row, _| text(&row.stored.change.after),
-        },
-        Column {
-            key: "why",
-            title: "why",
-            kind: Kind::Aside,
-            order: ChangeSort::Why,
-            cell: |row, _| text(&row.stored.change.why),
-        },
-    ],
-};
-
-fn changes(rows: &[ChangeRow], here: &Here, name: &str, now: Timestamp) -> Markup {
-    html! {
-        @if rows.is_empty() { p.note { "No change of it is kept." } }
-        @else {
-            (CHANGES.draw_sorted(rows, here, now, Some("-at")))
-            p { a href=(Here::at("/changes").with("device", name).href()) { "all changes of it" } }
-        }
-    }
 }
