@@ -14,6 +14,7 @@ pub mod failure;
 pub mod hash;
 pub mod known;
 pub mod observation;
+pub mod order;
 pub mod status;
 pub mod text;
 pub mod version;

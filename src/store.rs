@@ -20,6 +20,7 @@ mod prune;
 mod raw;
 mod read;
 mod row;
+mod sorted;
 mod standings;
 mod write;
 
@@ -36,6 +37,7 @@ pub use self::letters::{Again, DEAD_MAX, Held, Letter, LetterState, MailRoom, Se
 pub use self::names::Renaming;
 pub use self::outbox::{Outbox, Pile, Standing, rename_sinks};
 pub use self::read::{HistoryRange, LastVisitTook, ROWS_MAX, Reader, StoredChange, StoredRaw};
+pub use self::sorted::{ChangeSort, EventSort, RunSort, Turn};
 use crate::change::Change;
 use crate::clock::Timestamp;
 use crate::device::{DeviceId, Labels, PlatformKey};

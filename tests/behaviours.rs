@@ -143,6 +143,12 @@ mod metrics;
 #[path = "behaviours/offers.rs"]
 mod offers;
 #[cfg(test)]
+#[path = "behaviours/page_cost.rs"]
+mod page_cost;
+#[cfg(test)]
+#[path = "behaviours/page_lists.rs"]
+mod page_lists;
+#[cfg(test)]
 #[path = "behaviours/pages.rs"]
 mod pages;
 #[cfg(test)]

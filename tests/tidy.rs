@@ -24,6 +24,7 @@ mod tests {
             "status",
             "text",
             "version",
+            "order",
             "wildcard",
         ],
         &[

@@ -5,26 +5,27 @@ mod bits;
 mod column;
 mod counts;
 mod filter;
-mod natural;
 mod order;
 mod part;
 mod standings;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
 
 pub(super) use self::counts::{Odd, VersionCount};
 pub(super) use self::filter::{Chosen, Filter};
-pub(super) use self::natural::compare;
-pub(super) use self::order::{Direction, Key, Order, Sort};
+pub(super) use self::order::{Key, Order, Sort};
 use self::part::{Facts, Labels};
 use self::standings::Standings;
 use crate::http::problem::Refusal;
 use crate::http::tag::Tag;
 use crate::known::{PolicyResult, Snapshot};
+pub(super) use crate::order::{Direction, compare};
 
 /// The index of one snapshot. A device's place in it is its place among the snapshot's devices.
 pub(super) struct Index {
@@ -86,7 +87,11 @@ impl Index {
     }
 }
 
-/// Keeps the index of the newest snapshot that anybody asked about.
+/// The pause before the index is brought up to the newest snapshot, though nobody asks. Snapshots come up to a few times a
+/// second; a request in between has less than a second of visits to take in.
+const KEEP_UP: Duration = Duration::from_millis(500);
+
+/// Keeps the index of the newest snapshot, or of one that is younger than [`KEEP_UP`].
 pub(super) struct Indexes {
     snapshot: Arc<ArcSwap<Snapshot>>,
     newest: Arc<Mutex<Option<Arc<Index>>>>,
@@ -95,6 +100,15 @@ pub(super) struct Indexes {
 impl Indexes {
     pub(super) fn new(snapshot: Arc<ArcSwap<Snapshot>>) -> Self {
         Self { snapshot, newest: Arc::default() }
+    }
+
+    /// Makes the index of each snapshot beside the requests, so that they only read it: that of a new inventory, or of a
+    /// whole sweep that nobody looked at, is most of a second of work. It runs until the stop.
+    pub(super) async fn keep_up(&self, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(KEEP_UP)).await.is_some() {
+            // What went wrong is logged, and tried again when somebody asks.
+            let _ = self.now().await;
+        }
     }
 
     /// The index of the present snapshot. However many ask at once, it is made once, by a thread that may take its time.
@@ -117,5 +131,34 @@ impl Indexes {
             tracing::error!(%error, "can't index the fleet");
             Refusal::Store
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_index_is_there_before_anybody_asks() {
+        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
+        let indexes = Arc::new(Indexes::new(Arc::clone(&snapshot)));
+        let stop = CancellationToken::new();
+        let keeper = {
+            let (indexes, stop) = (Arc::clone(&indexes), stop.clone());
+            tokio::spawn(async move { indexes.keep_up(stop).await })
+        };
+        for _ in 0..2 {
+            snapshot.store(Arc::default());
+            let present = snapshot.load_full();
+            let is_there = async || {
+                let newest = indexes.newest.lock().await;
+                newest.as_ref().is_some_and(|index| Arc::ptr_eq(&index.snapshot, &present))
+            };
+            while !is_there().await {
+                tokio::time::sleep(KEEP_UP).await;
+            }
+        }
+        stop.cancel();
+        keeper.await.unwrap();
     }
 }

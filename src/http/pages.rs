@@ -15,6 +15,7 @@ mod frame;
 mod here;
 mod live;
 mod marks;
+mod past;
 mod said;
 mod sweeps;
 mod table;

@@ -47,6 +47,10 @@ pub async fn serve(listeners: Vec<TcpListener>, app: App, stop: CancellationToke
     let outbox = app.outbox.clone();
     let desk = Arc::new(Desk::new(app.clone(), stop.clone()));
     let pump = tokio::spawn(Arc::clone(&desk.streams).pump(Arc::clone(&desk.readers), outbox));
+    let keeper = {
+        let (desk, stop) = (Arc::clone(&desk), stop.clone());
+        tokio::spawn(async move { desk.indexes.keep_up(stop).await })
+    };
     let entrance = Arc::new(Entrance::new(app, router(desk)));
     let lobby = Arc::new(Lobby::default());
     let mut accepting = JoinSet::new();
@@ -57,6 +61,9 @@ pub async fn serve(listeners: Vec<TcpListener>, app: App, stop: CancellationToke
     accepting.join_all().await;
     if let Err(error) = pump.await {
         tracing::error!(%error, "the pump of the event streams broke off");
+    }
+    if let Err(error) = keeper.await {
+        tracing::error!(%error, "the keeper of the index broke off");
     }
 }
 

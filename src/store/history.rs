@@ -8,11 +8,13 @@ use rusqlite::{OptionalExtension as _, Row, params_from_iter};
 
 use super::read::{Reader, StoredChange, StoredRaw, stored_change, stored_raw};
 use super::row::{KNOWN_COLUMNS, device_id, known, micros, nonsense, optional_time, time};
+use super::sorted::{ChangeSort, Turn};
 use super::{StoreError, standings};
 use crate::change::ChangeKind;
 use crate::clock::Timestamp;
 use crate::device::{DeviceId, Labels, PlatformKey, Selector};
 use crate::known::{Known, PolicyInfo};
+use crate::order::Direction;
 
 /// Which rows of the past are meant; the default is all.
 #[derive(Debug, Clone, Default)]
@@ -111,21 +113,8 @@ impl Reader {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Vec<ChangeRow>, StoreError> {
-        let mut clause = Clause::of_changes(filter);
-        if let Some(before) = before {
-            clause.push("change.id < ?", Value::Integer(before));
-        }
-        let limit = limit.min(super::ROWS_MAX);
-        let sql = format!(
-            "SELECT change.*, coalesce(called, name) AS name, labels FROM change JOIN device ON device.id = change.device {clause} \
-             ORDER BY change.id DESC LIMIT {limit}"
-        );
-        let mut rows = Vec::new();
-        self.each(&sql, clause, |row| {
-            rows.push(ChangeRow { stored: stored_change(row)?, labels: labels(row)? });
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(rows)
+        let turn = Turn { sort: ChangeSort::Number, direction: Direction::Descending, behind: before };
+        self.changes_sorted(filter, turn, limit)
     }
 
     /// Gives each version that ran to `each`: those whose time overlaps that of the filter, by device and time.
@@ -262,7 +251,7 @@ impl Reader {
 
 /// A WHERE clause in the making: what comes from outside is only ever a value.
 #[derive(Default)]
-struct Clause {
+pub(super) struct Clause {
     terms: Vec<String>,
     values: Vec<Value>,
 }
@@ -289,7 +278,7 @@ impl Clause {
 
     /// `+at` keeps the order of numbers, in which rows are found by walking; by the index on `at` all of a long span
     /// would have to be sorted.
-    fn of_changes(filter: &ChangeFilter) -> Self {
+    pub(super) fn of_changes(filter: &ChangeFilter) -> Self {
         let mut clause = Self::of(filter, "change.platform");
         if let Some(since) = filter.since {
             clause.push("+at >= ?", Value::Integer(micros(since)));
@@ -304,9 +293,18 @@ impl Clause {
         clause
     }
 
-    fn push(&mut self, term: &str, value: Value) {
+    pub(super) fn push(&mut self, term: &str, value: Value) {
+        self.push_all(term, [value]);
+    }
+
+    /// A term with as many values as it has marks.
+    pub(super) fn push_all(&mut self, term: &str, values: impl IntoIterator<Item = Value>) {
         self.terms.push(term.to_owned());
-        self.values.push(value);
+        self.values.extend(values);
+    }
+
+    pub(super) fn into_values(self) -> Vec<Value> {
+        self.values
     }
 
     fn among(&mut self, column: &str, wanted: &[String]) {
@@ -330,7 +328,7 @@ pub(super) fn labels_column(labels: Option<&Labels>) -> rusqlite::Result<Option<
     text.transpose().map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
-fn labels(row: &Row<'_>) -> rusqlite::Result<Labels> {
+pub(super) fn labels(row: &Row<'_>) -> rusqlite::Result<Labels> {
     let text: String = row.get("labels")?;
     let labels: BTreeMap<String, String> =
         serde_json::from_str(&text).map_err(|_| nonsense(row, "labels"))?;

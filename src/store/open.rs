@@ -12,6 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::StoreError;
 use super::backup::backup;
+use crate::order::compare;
 
 /// `PRAGMA application_id` of versweep's databases: the bytes `vswp`.
 const APPLICATION_ID: i64 = 1_987_278_704;
@@ -22,6 +23,9 @@ const SCHEMA: &[M<'_>] = &[M::up(include_str!("schema.sql")), M::up(include_str!
 /// How long a statement waits for another connection's lock. Sinks write their cursors beside the recorder; each holds
 /// the lock for milliseconds.
 const BUSY: Duration = Duration::from_secs(5);
+
+/// The name that readers have for the natural order of texts.
+const NATURAL: &str = "natural_order";
 
 /// The writer's lock.
 #[derive(Debug)]
@@ -186,6 +190,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
         }
         other => other,
     })?;
+    connection.create_collation(NATURAL, compare).map_err(failed)?;
     // A daemon that was killed in its first moments leaves a file without a table.
     let made = connection.query_row("SELECT count(*) > 0 FROM sqlite_schema", [], |row| row.get(0));
     if made.map_err(failed)? { Ok(connection) } else { Err(absent()) }

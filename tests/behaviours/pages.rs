@@ -34,7 +34,7 @@ const PAGES: [&str; 9] = [
 /// The most that a page may have: what a slow line takes in a second or two.
 const PAGE_MAX: usize = 200 * 1024;
 
-async fn page(house: &House, target: &str) -> String {
+pub(crate) async fn page(house: &House, target: &str) -> String {
     let answer = house.get(target).await;
     assert_eq!(answer.status, 200, "{target}: {}", answer.body);
     answer.body
@@ -46,7 +46,7 @@ fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 }
 
 /// The texts between these two, in their order.
-fn between<'a>(text: &'a str, before: &str, after: &str) -> Vec<&'a str> {
+pub(crate) fn between<'a>(text: &'a str, before: &str, after: &str) -> Vec<&'a str> {
     text.split(before).skip(1).filter_map(|rest| rest.split(after).next()).collect()
 }
 
@@ -155,7 +155,7 @@ async fn devices_are_chosen_and_sorted_by_the_address() {
     assert!(judged.contains("core-xr: 7.9.2 is approved"), "{judged}");
 }
 
-fn numbered(count: usize) -> Snapshot {
+pub(crate) fn numbered(count: usize) -> Snapshot {
     let at = fleet::noon();
     let state = |number: usize| {
         let known = Known {
@@ -177,20 +177,24 @@ fn numbered(count: usize) -> Snapshot {
     Snapshot { devices: (0..count).map(state).collect(), ..Snapshot::default() }
 }
 
+/// The keys of all rows of a table, by the links from page to page.
+pub(crate) async fn walked(house: &House, target: &str, table: &str) -> Vec<String> {
+    let (mut found, mut target) = (Vec::new(), target.to_owned());
+    loop {
+        let page = page(house, &target).await;
+        let rows = page.split(&format!("id=\"{table}\"")).nth(1).unwrap_or("");
+        let rows = rows.split("</table>").next().unwrap_or("");
+        found.extend(between(rows, "<tr data-key=\"", "\"").into_iter().map(str::to_owned));
+        let next = between(&page, "<a href=\"", ">").into_iter().find(|link| link.contains("rel=\"next\""));
+        let Some(next) = next else { return found };
+        target = next.split('"').next().unwrap().replace("&amp;", "&");
+    }
+}
+
 #[tokio::test]
 async fn every_device_is_on_one_page() {
     let house = House::open(numbered(1234)).await;
-    let (mut found, mut target) = (Vec::new(), "/devices?sort=-version".to_owned());
-    loop {
-        let page = page(&house, &target).await;
-        found.extend(listed(&page).into_iter().map(str::to_owned));
-        let Some(next) =
-            between(&page, "<a href=\"", ">").into_iter().find(|link| link.contains("rel=\"next\""))
-        else {
-            break;
-        };
-        target = next.split('"').next().unwrap().replace("&amp;", "&");
-    }
+    let found = walked(&house, "/devices?sort=-version", "devices").await;
     assert_eq!(found.len(), 1234);
     assert_eq!(found.iter().collect::<BTreeSet<_>>().len(), 1234);
     assert_eq!(found[0], "access-01233.example.net");
@@ -400,8 +404,8 @@ async fn what_is_refused_is_said_on_a_page() {
         ("/devices/none", 404, "no device of this name"),
         ("/changes/99", 404, "no change of this number"),
         ("/changes/first", 404, "no change of this number"),
-        ("/changes?before=x", 400, "before is the number of a change"),
-        ("/sweeps?before=x", 400, "before is the id of a run"),
+        ("/changes?after=x", 400, "after is the number of a change"),
+        ("/sweeps?after=x", 400, "after is the id of a run"),
     ] {
         let answer = house.get(target).await;
         assert_eq!(answer.status, status, "{target}: {}", answer.body);

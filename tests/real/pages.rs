@@ -15,7 +15,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use versweep::activity::OnDemand;
 use versweep::clock::ManualClock;
+use versweep::config::Web;
 use versweep::http::{App, Readiness, serve};
+use versweep::known::{DeviceState, Snapshot};
 use versweep::metrics::Exporter;
 use versweep::platform::Platforms;
 use versweep::sim::{Faults, SimConfig, SimPlatform};
@@ -268,11 +270,11 @@ fn without_scripts(browser: &Browser, base: &str) {
     browser.scripts(true);
 }
 
-/// A server on what a hostile device left behind.
-fn hostile_house(runtime: &Runtime, folder: &TempDir) -> String {
+/// A server on a made-up fleet and its store.
+fn house(runtime: &Runtime, folder: &TempDir, snapshot: Arc<ArcSwap<Snapshot>>, web: Web) -> String {
     let (address, platforms) = (crate::daemon::free_address(), Arc::new(Platforms::builtin()));
     let app = App {
-        snapshot: Arc::new(ArcSwap::from_pointee(hostile_fleet::snapshot())),
+        snapshot,
         sweeps: Arc::default(),
         on_demand: OnDemand::new().0,
         exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
@@ -285,7 +287,7 @@ fn hostile_house(runtime: &Runtime, folder: &TempDir) -> String {
         outbox: watch::channel(kept::last_sequence(folder)).1,
         platforms: Arc::new(move || Arc::clone(&platforms)),
         config: Arc::new(|| "".into()),
-        web: Arc::default(),
+        web: Arc::new(ArcSwap::from_pointee(web)),
         keeper: Arc::new(Keeper::new(None, WebConfig::default()).unwrap()),
     };
     let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).unwrap();
@@ -298,7 +300,8 @@ fn hostile_house(runtime: &Runtime, folder: &TempDir) -> String {
 fn a_hostile_device_is_shown_and_does_nothing() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let folder = kept::store(&hostile_fleet::snapshot());
-    let base = hostile_house(&runtime, &folder);
+    let snapshot = Arc::new(ArcSwap::from_pointee(hostile_fleet::snapshot()));
+    let base = house(&runtime, &folder, snapshot, Web::default());
     let browser = Browser::open();
     let mut wrong = Vec::new();
     let device = "/devices/%3Cb%3E%22r1%E2%80%AE%27%2F..%2Fx%3C%2Fb%3E";
@@ -321,4 +324,104 @@ fn a_hostile_device_is_shown_and_does_nothing() {
     browser.click("tbody a.device");
     browser.wait_for("h1", "<b>\"r1\u{fffd}'/../x</b>");
     assert_eq!(browser.place(), device);
+}
+
+#[test]
+#[ignore = "needs Chromium; make test installs it"]
+fn below_a_prefix_all_pages_stay_below_it() {
+    /// Where all that a page names leads, as the browser understands it.
+    const LEADS: &str = "return [...document.querySelectorAll('[href], [src], [action]')]
+        .map((one) => one.href ?? one.src ?? one.action).map((url) => url.baseVal ?? url)
+        .filter((url) => !url.startsWith(location.origin + '/vs/'))";
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let mut present = fleet::snapshot(fleet::noon());
+    let folder = kept::store(&present);
+    let snapshot = Arc::new(ArcSwap::from_pointee(present.clone()));
+    let web = Web { route_prefix: "/vs".to_owned(), ..Web::default() };
+    let base = house(&runtime, &folder, Arc::clone(&snapshot), web);
+    let browser = Browser::open();
+    browser.look(1600, false);
+    let mut wrong = Vec::new();
+    for path in [
+        "/",
+        "/devices",
+        "/devices?q=ams&sort=-version",
+        "/devices/core1.ams",
+        "/changes",
+        "/changes/1",
+        "/sweeps",
+        "/drift",
+        "/events?sink=journal",
+    ] {
+        browser.go(&format!("{base}/vs{path}"));
+        let title = browser.script("return document.title");
+        assert!(title.as_str().unwrap().ends_with("versweep"), "{path}: {title}");
+        let outside = browser.script(LEADS);
+        wrong.extend(outside.as_array().unwrap().iter().map(|url| format!("{path} leads to {url}")));
+        let styled = browser.script("return getComputedStyle(document.querySelector('.top')).display");
+        assert_eq!(styled, "flex", "{path} has its style sheet");
+        wrong.extend(browser.console().into_iter().map(|line| format!("{path}: {line}")));
+    }
+    // The way in, by links, the search and the keyboard; and the page hears of news.
+    browser.go(&base);
+    assert_eq!(browser.place(), "/vs/");
+    browser.script("window.never_loaded_again = true");
+    browser.wait_for("#states .big", "5");
+    present.devices.pop();
+    snapshot.store(Arc::new(present));
+    browser.wait_for("#states .big", "4");
+    assert_eq!(browser.script("return window.never_loaded_again"), true);
+    browser.click("#versions tbody a");
+    browser.wait_for("h1", "Devices");
+    assert!(browser.place().starts_with("/vs/devices?"), "{}", browser.place());
+    browser.keys("/");
+    browser.keys("core1");
+    browser.keys(ENTER);
+    browser.wait_for("#pages", "1 device");
+    assert_eq!(browser.place(), "/vs/devices?q=core1");
+    browser.click("th a[href*='sort=version']");
+    browser.wait_for("th[aria-sort='ascending']", "version");
+    assert!(browser.place().starts_with("/vs/devices?q=core1&sort=version"), "{}", browser.place());
+    browser.click("tbody a.device");
+    browser.wait_for("h1", "core1.ams");
+    assert_eq!(browser.place(), "/vs/devices/core1.ams");
+    wrong.extend(browser.console());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+#[ignore = "needs Chromium; make test installs it"]
+fn a_page_takes_in_what_comes_and_goes() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let whole = fleet::snapshot(fleet::noon());
+    let folder = kept::store(&whole);
+    let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
+    let base = house(&runtime, &folder, Arc::clone(&snapshot), Web::default());
+    let browser = Browser::open();
+    browser.look(1600, false);
+    // A first start: nothing is known, and then something is.
+    browser.go(&format!("{base}/"));
+    browser.script("window.never_loaded_again = true");
+    browser.wait_for("main", "No device here has told its version yet");
+    browser.picture("first-start");
+    snapshot.store(Arc::new(whole.clone()));
+    browser.wait_for("#versions", "7.9.2");
+    // A failure that is over is told no more.
+    browser.go(&format!("{base}/devices/edge2.fra"));
+    browser.script("window.never_loaded_again = true");
+    browser.wait_for("#failure", "Last visit failed");
+    let mut well = whole;
+    let place = well.devices.iter().position(|state| state.device.id.as_str() == "edge2.fra").unwrap();
+    let mut state = DeviceState::clone(&well.devices[place]);
+    state.known.visit = Some(fleet::answered(fleet::noon()));
+    well.devices[place] = Arc::new(state);
+    snapshot.store(Arc::new(well));
+    eventually("the failure goes", || browser.text("#failure").is_empty());
+    assert!(!browser.text("main").contains("Last visit failed"));
+    assert_eq!(browser.script("return window.never_loaded_again"), true);
+    assert_eq!(browser.console(), Vec::<String>::new());
+    // A device that leaves is not a daemon that is gone.
+    snapshot.store(Arc::default());
+    browser.wait_for("main", "no device of this name");
+    assert_eq!(browser.text("#gone"), "");
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::natural;
+use crate::order::compare;
 
 /// The code of a text that is not there.
 pub(super) const ABSENT: u32 = 0;
@@ -69,7 +69,7 @@ impl Column {
         }
         let mut rows: Vec<(Arc<str>, usize)> =
             (self.names.iter().cloned().zip(counts).skip(1)).filter(|(_, count)| *count > 0).collect();
-        rows.sort_by(|(a, _), (b, _)| natural::compare(a, b));
+        rows.sort_by(|(a, _), (b, _)| compare(a, b));
         rows
     }
 
@@ -81,7 +81,7 @@ impl Column {
     /// By code, which place its text takes among all texts in natural order.
     pub(super) fn ranks(&self) -> Vec<u32> {
         let mut sorted: Vec<usize> = (0..self.names.len()).collect();
-        sorted.sort_unstable_by(|&a, &b| natural::compare(&self.names[a], &self.names[b]));
+        sorted.sort_unstable_by(|&a, &b| compare(&self.names[a], &self.names[b]));
         let mut ranks = vec![0; sorted.len()];
         for (rank, code) in (0..).zip(sorted) {
             ranks[code] = rank;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::filter::Chosen;
-use super::{Index, column, natural};
+use super::{Index, column};
 use crate::clock::Timestamp;
+use crate::order::compare;
 use crate::policy::is_majority;
 
 /// How many devices run one version. It is its own mark in a cursor.
@@ -24,10 +25,10 @@ pub(in crate::http) struct VersionCount {
 impl VersionCount {
     /// What most devices run comes first.
     pub(in crate::http) fn order(&self, other: &Self) -> Ordering {
-        let what = |row: &Self| (Arc::clone(&row.platform), Arc::clone(&row.model));
         (other.devices.cmp(&self.devices))
-            .then_with(|| what(self).cmp(&what(other)))
-            .then_with(|| natural::compare(&self.version, &other.version))
+            .then_with(|| self.platform.cmp(&other.platform))
+            .then_with(|| self.model.cmp(&other.model))
+            .then_with(|| compare(&self.version, &other.version))
     }
 }
 

@@ -4,9 +4,10 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
+use super::Index;
 use super::column::Column;
 use super::part::Facts;
-use super::{Index, natural};
+use crate::order::{Direction, compare};
 
 /// What devices can be sorted by. Equal ones are in the order of their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,13 +24,6 @@ pub(in crate::http) enum Sort {
     LastSuccess,
     LastVersionChange,
     Failures,
-}
-
-/// Which end of an order comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) enum Direction {
-    Ascending,
-    Descending,
 }
 
 /// What a device is sorted by, as a cursor carries it.
@@ -171,7 +165,7 @@ impl Index {
 
     fn compare(&self, sort: Sort, place: usize, key: &Key) -> Ordering {
         match (sort.values(&self.facts), key) {
-            (Values::Texts(column), Key::Text(text)) => natural::compare(column.text(place), text),
+            (Values::Texts(column), Key::Text(text)) => compare(column.text(place), text),
             (Values::Numbers(numbers), Key::Number(number)) => numbers[place].cmp(number),
             // By name only. A cursor whose key is of the other sort was made by hand.
             _ => Ordering::Equal,

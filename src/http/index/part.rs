@@ -78,7 +78,8 @@ impl Facts {
             search: vec![nothing; places],
         };
         for (place, state) in snapshot.devices.iter().enumerate() {
-            facts.set(place, state);
+            facts.set_texts(place, state);
+            facts.set_numbers(place, state);
         }
         facts
     }
@@ -87,15 +88,18 @@ impl Facts {
     pub(super) fn update(&mut self, before: &Snapshot, after: &Snapshot) {
         for (place, (old, new)) in before.devices.iter().zip(&after.devices).enumerate() {
             if !Arc::ptr_eq(old, new) {
-                self.set(place, new);
+                // Most visits find what was known, and cost nothing here but some numbers.
+                if !has_same_texts(old, new) {
+                    self.set_texts(place, new);
+                }
+                self.set_numbers(place, new);
             }
         }
     }
 
-    fn set(&mut self, place: usize, state: &DeviceState) {
+    fn set_texts(&mut self, place: usize, state: &DeviceState) {
         let (device, known) = (&state.device, &state.known);
-        let facts = known.facts.as_ref();
-        let read = facts.map(|known| &known.reading.facts);
+        let read = known.facts.as_ref().map(|known| &known.reading.facts);
         let failure = known.visit.as_ref().and_then(|visit| visit.failure.as_ref());
         let text = |text: Option<&String>| text.map(|text| shown(text)).unwrap_or_default();
         let texts = [
@@ -117,10 +121,15 @@ impl Facts {
             search.push_str(&shown(value));
         }
         self.search[place] = search.to_lowercase().into();
+    }
+
+    /// What moves with every visit, and the state, which is no text that is searched.
+    fn set_numbers(&mut self, place: usize, state: &DeviceState) {
+        let known = &state.known;
         self.state.set(place, known.reach().as_str());
         let micros = |at: Option<crate::clock::Timestamp>| at.map_or(i64::MIN, |at| at.timestamp_micros());
         self.last_visit[place] = micros(known.visit.as_ref().map(|visit| visit.at));
-        self.last_success[place] = micros(facts.map(|facts| facts.seen_at));
+        self.last_success[place] = micros(known.facts.as_ref().map(|facts| facts.seen_at));
         self.last_version_change[place] = micros(known.last_version_change);
         self.failures[place] = i64::from(known.consecutive_failures);
     }
@@ -131,6 +140,22 @@ impl Facts {
     }
 }
 
+/// Whether two states of one device read the same in all that is filtered, searched and sorted as text.
+fn has_same_texts(a: &DeviceState, b: &DeviceState) -> bool {
+    fn texts(state: &DeviceState) -> [Option<&str>; 5] {
+        let facts = state.known.facts.as_ref().map(|facts| &facts.reading.facts);
+        let failure = state.known.visit.as_ref().and_then(|visit| visit.failure.as_ref());
+        [
+            Some(platform(state)),
+            facts.map(|facts| facts.version.as_str()),
+            facts.and_then(|facts| facts.model.as_deref()),
+            facts.and_then(|facts| facts.serial.as_deref()),
+            failure.map(|failure| failure.kind.as_str()),
+        ]
+    }
+    texts(a) == texts(b)
+}
+
 /// Whether both have the same devices in the same places, as the inventory gave them.
 pub(super) fn same_devices(a: &Snapshot, b: &Snapshot) -> bool {
     a.devices.len() == b.devices.len()
@@ -138,4 +163,109 @@ pub(super) fn same_devices(a: &Snapshot, b: &Snapshot) -> bool {
             .iter()
             .zip(&b.devices)
             .all(|(a, b)| Arc::ptr_eq(a, b) || Arc::ptr_eq(&a.device, &b.device))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::device::{
+        CredentialId, Device, DeviceId, Endpoint, HostKeyPolicy, PlatformChoice, PlatformKey, Route,
+        SshAlgorithms, Timeouts,
+    };
+    use crate::facts::{Facts as Read, Reading};
+    use crate::failure::{Failure, FailureKind, Stage};
+    use crate::known::{Known, KnownFacts, LastVisit};
+    use crate::version::Version;
+
+    fn device() -> Arc<Device> {
+        let limit = Duration::from_secs(30);
+        Arc::new(Device {
+            id: DeviceId::new("r1").unwrap(),
+            endpoint: Endpoint { host: "10.0.0.1".into(), port: 22 },
+            route: Route::Direct,
+            platform: PlatformChoice::Auto,
+            credential: CredentialId::new("lab").unwrap(),
+            host_keys: HostKeyPolicy::Learn,
+            algorithms: SshAlgorithms::Modern,
+            timeouts: Timeouts { visit: limit, connect: limit, login: limit, command: limit },
+            identity: None,
+            labels: [("site".to_owned(), "ams".to_owned())].into_iter().collect(),
+        })
+    }
+
+    fn answered(minute: i64, platform: &str, texts: [Option<&str>; 3]) -> Known {
+        let at = Timestamp::UNIX_EPOCH + chrono::Duration::minutes(minute);
+        let [version, model, serial] = texts;
+        let facts = Read {
+            version: Version::new(version.unwrap_or("1")),
+            model: model.map(Into::into),
+            serial: serial.map(Into::into),
+            hostname: None,
+            image: None,
+            uptime: None,
+            more: None,
+        };
+        let reading =
+            Reading { platform: PlatformKey::new(platform), revision: 1, pattern: "version".into(), facts };
+        Known {
+            facts: Some(KnownFacts { reading, seen_at: at, version_since: at, boot_time: None }),
+            visit: Some(LastVisit { at, took: Duration::from_secs(1), failure: None }),
+            ..Known::default()
+        }
+    }
+
+    fn refused(known: &Known) -> Known {
+        let failure = Failure::new(FailureKind::Auth, Stage::Connect, "no");
+        let visit = known.visit.clone().map(|visit| LastVisit { failure: Some(failure), ..visit });
+        Known { visit, consecutive_failures: 1, ..known.clone() }
+    }
+
+    #[test]
+    fn an_index_that_follows_is_the_one_that_is_made_anew() {
+        let first = answered(1, "linux", [None; 3]);
+        let known = [
+            Known::default(),
+            first.clone(),
+            answered(2, "linux", [None; 3]),
+            answered(3, "linux", [Some("2"), None, None]),
+            answered(4, "linux", [Some("2"), Some("box"), None]),
+            answered(5, "linux", [Some("2"), Some("box"), Some("S1")]),
+            answered(6, "frr", [Some("2"), Some("box"), Some("S1")]),
+            refused(&first),
+            Known { unreachable: true, ..refused(&first) },
+            Known { last_version_change: Some(Timestamp::UNIX_EPOCH), ..first },
+            Known::default(),
+        ];
+        let device = device();
+        let snapshot = |known: &Known| Snapshot {
+            devices: vec![Arc::new(DeviceState { device: Arc::clone(&device), known: known.clone() })],
+            ..Snapshot::default()
+        };
+        let mut facts = Facts::of(&snapshot(&known[0]));
+        for pair in known.windows(2) {
+            facts.update(&snapshot(&pair[0]), &snapshot(&pair[1]));
+            let anew = Facts::of(&snapshot(&pair[1]));
+            let texts = |facts: &Facts| {
+                let columns = [
+                    &facts.platform,
+                    &facts.model,
+                    &facts.version,
+                    &facts.serial,
+                    &facts.state,
+                    &facts.failure,
+                    &facts.address,
+                ];
+                (columns.map(|column| column.text(0).to_string()), facts.search.clone())
+            };
+            let numbers = |facts: &Facts| {
+                [&facts.last_visit, &facts.last_success, &facts.last_version_change, &facts.failures]
+                    .map(|numbers| numbers[0])
+            };
+            assert_eq!(texts(&facts), texts(&anew));
+            assert_eq!(numbers(&facts), numbers(&anew));
+        }
+    }
 }

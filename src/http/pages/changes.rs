@@ -11,16 +11,16 @@ use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
 use super::marks::{device, kind, mark, moment, none, text};
 use super::said;
-use super::table::{Column, Kind, Table};
+use super::table::{Column, Kind, PLACE, Table};
 use crate::change::{Change, ChangeKind};
 use crate::clock::Timestamp;
 use crate::device::DeviceId;
 use crate::http::Desk;
 use crate::http::api::{Name, Params, Query};
-use crate::http::index::compare;
+use crate::http::index::Direction;
 use crate::http::problem::Refusal;
 use crate::http::view::shown;
-use crate::store::{ChangeFilter, ChangeRow, StoredChange};
+use crate::store::{ChangeFilter, ChangeRow, ChangeSort, StoredChange, Turn};
 use crate::textdiff;
 
 /// Rows on a page.
@@ -28,7 +28,7 @@ const ROWS: usize = 100;
 
 const FIELDS: [&str; 4] = ["device", "kind", "since", "until"];
 
-const CHANGES: Table<ChangeRow> = Table {
+const CHANGES: Table<ChangeRow, ChangeSort> = Table {
     id: "changes",
     caption: "Changes",
     sort: "sort",
@@ -38,21 +38,21 @@ const CHANGES: Table<ChangeRow> = Table {
             key: "at",
             title: "when",
             kind: Kind::Number,
-            order: |a, b| a.stored.number.cmp(&b.stored.number),
+            order: ChangeSort::Number,
             cell: |row, now| moment(now, row.stored.change.at),
         },
         Column {
             key: "device",
             title: "device",
             kind: Kind::Text,
-            order: |a, b| compare(a.stored.change.device.as_str(), b.stored.change.device.as_str()),
+            order: ChangeSort::Device,
             cell: |row, _| device(row.stored.change.device.as_str()),
         },
         Column {
             key: "kind",
             title: "change",
             kind: Kind::Text,
-            order: |a, b| a.stored.change.kind.as_str().cmp(b.stored.change.kind.as_str()),
+            order: ChangeSort::Kind,
             cell: |row, _| {
                 let href = format!("/changes/{}", row.stored.number);
                 html! { a href=(href) { (kind(row.stored.change.kind)) } }
@@ -62,21 +62,21 @@ const CHANGES: Table<ChangeRow> = Table {
             key: "before",
             title: "before",
             kind: Kind::Aside,
-            order: |a, b| compare(&a.stored.change.before, &b.stored.change.before),
+            order: ChangeSort::Before,
             cell: |row, _| text(&row.stored.change.before),
         },
         Column {
             key: "after",
             title: "after",
-            kind: Kind::Text,
-            order: |a, b| compare(&a.stored.change.after, &b.stored.change.after),
+            kind: Kind::Long,
+            order: ChangeSort::After,
             cell: |row, _| text(&row.stored.change.after),
         },
         Column {
             key: "why",
             title: "why",
             kind: Kind::Aside,
-            order: |a, b| a.stored.change.why.cmp(&b.stored.change.why),
+            order: ChangeSort::Why,
             cell: |row, _| text(&row.stored.change.why),
         },
     ],
@@ -89,7 +89,7 @@ pub(super) async fn page(
 ) -> Result<Response, Refused> {
     let query = query?.without_empty(&FIELDS);
     let here = Here::new("/changes", &query);
-    let params = Params::known(query, &[&FIELDS[..], &["sort", "before"]].concat())?;
+    let params = Params::known(query, &[&FIELDS[..], &["sort", "after"]].concat())?;
     let kinds = params.among("kind", &ChangeKind::ALL.map(ChangeKind::as_str))?;
     let name = |text: &str| {
         DeviceId::new(text).map_err(|error| Refusal::BadQuery(format!("device is no device's name: {error}")))
@@ -101,12 +101,14 @@ pub(super) async fn page(
         until: params.instant("until")?,
         ..ChangeFilter::default()
     };
-    let before = params.read("before", "the number of a change")?;
-    let mut rows = desk.readers.read(move |reader| reader.changes_where(&filter, before, ROWS + 1)).await?;
+    let (sort, direction) = CHANGES.order(&here)?.unwrap_or((ChangeSort::Number, Direction::Descending));
+    let turn = Turn { sort, direction, behind: params.read("after", "the number of a change")? };
+    let begins = turn.behind.is_none();
+    let read = desk.readers.read(move |reader| reader.changes_sorted(&filter, turn, ROWS + 1));
+    let mut rows = read.await?;
     let more = rows.len() > ROWS;
     rows.truncate(ROWS);
     let last = rows.last().filter(|_| more).map(|row| row.stored.number.to_string());
-    CHANGES.sort(&mut rows, &here)?;
     let frame = Frame::new(&desk, "Changes", Tab::Changes, 5).await?;
     let inside = html! {
         (form::search(&here, "device", "device", "its whole name"))
@@ -117,21 +119,20 @@ pub(super) async fn page(
     let main = html! {
         h1 { "Changes" }
         (form::form(&here, "/changes", &FIELDS, &inside))
-        (form::chosen(&here.without(&["before"])))
-        (turn(&here, before.is_some(), last, "changes"))
+        (form::chosen(&here))
+        (turn_pages(&here, !begins, last, "changes"))
         @if rows.is_empty() { p.note { "No change was seen here." } }
-        @else { (CHANGES.draw(&rows, &here, frame.now)) }
+        @else { (CHANGES.draw_sorted(&rows, &here, frame.now, Some("-at"))) }
     };
     Ok(frame.around(&main))
 }
 
-/// The way back to the newest rows, and on to those before the number of the last one here.
-pub(super) fn turn(here: &Here, behind: bool, last: Option<String>, what: &str) -> Markup {
+/// The way back to the first rows, and on to those after the last one here.
+pub(super) fn turn_pages(here: &Here, behind: bool, last: Option<String>, what: &str) -> Markup {
     html! {
         nav.pages #turn data-live aria-label={ "Pages of " (what) } {
-            span { "newest first; sorting is within the page" }
-            @if behind { a href=(here.without(&["before"]).href()) rel="prev" { "« newest" } }
-            @if let Some(last) = last { a href=(here.with("before", &last).href()) rel="next" { "older ›" } }
+            @if behind { a href=(here.without(&PLACE).href()) { "« first" } }
+            @if let Some(last) = last { a href=(here.with("after", &last).href()) rel="next" { "next ›" } }
         }
     }
 }

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{SecondsFormat, TimeDelta};
 use maud::{Markup, html};
 
 use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
-use super::marks::{kind, many, mark, maybe, moment, moment_or, none, result, state, text, words};
+use super::marks::{many, mark, maybe, moment, moment_or, result, state, text, words};
 use super::table::{Column, Kind, Table};
-use super::{advice, said};
+use super::{advice, past, said};
 use crate::clock::Timestamp;
 use crate::device::{Device, HostKeyPolicy, Route, SshAlgorithms};
 use crate::duration::HumanDuration;
@@ -19,17 +18,16 @@ use crate::facts::{Member, More, Reading};
 use crate::failure::Failure;
 use crate::http::Desk;
 use crate::http::api::{Name, Params, Query};
-use crate::http::index::compare;
+use crate::http::index::{Direction, compare};
 use crate::http::problem::Refusal;
-use crate::http::view::{lasted, platform, shown};
+use crate::http::view::{platform, shown};
 use crate::known::{DeviceState, Known, KnownFacts, PolicyStanding};
 use crate::observation::SshSession;
 use crate::platform::Platforms;
-use crate::store::{ChangeFilter, ChangeRow, HistoryRange, StoredRaw};
+use crate::store::{ChangeFilter, ChangeRow, ChangeSort, HistoryRange, StoredRaw, Turn};
 
-/// The latest changes and versions that are shown; `/changes` and `versweep history` have the rest.
-const CHANGES: usize = 25;
-const HISTORY: usize = 50;
+/// The latest changes that are shown; `/changes` has the rest.
+const CHANGES_SHOWN: usize = 25;
 
 /// What the store adds to what the snapshot has.
 struct Kept {
@@ -47,15 +45,18 @@ pub(super) async fn page(
     let Name(name) = name?;
     let query = query?;
     let here = Here::new(Here::device(&name).href(), &query);
-    Params::known(query, &["members", "policies"])?;
+    Params::known(query, &["members", "policies", "changes"])?;
     let snapshot = desk.app.snapshot.load_full();
     let of = snapshot.device(&name).ok_or(Refusal::UnknownDevice)?;
     let (device, failed) = (of.device.id.clone(), of.known.is_up() == Some(false));
+    let (sort, direction) =
+        past::CHANGES.order(&here)?.unwrap_or((ChangeSort::Number, Direction::Descending));
+    let turn = Turn { sort, direction, behind: None };
     let read = desk.readers.read(move |reader| {
         let filter = ChangeFilter { device: Some(device.clone()), ..ChangeFilter::default() };
         Ok(Kept {
             history: reader.history(&device)?,
-            changes: reader.changes_where(&filter, None, CHANGES)?,
+            changes: reader.changes_sorted(&filter, turn, CHANGES_SHOWN)?,
             failure: if failed { reader.raw_of_failure(&device)? } else { None },
         })
     });
@@ -73,10 +74,10 @@ pub(super) async fn page(
         }
         @if let Some(more) = more { (parts(more, &here, frame.now)?) }
         div.halves {
-            section { h2 { "Versions" } (timeline(&kept.history, frame.now)) }
+            section { h2 { "Versions" } (past::timeline(&kept.history, frame.now)) }
             (policies(&of.known, &here, frame.now)?)
         }
-        section { h2 { "Changes" } (changes(&kept.changes, &name, frame.now)) }
+        section { h2 { "Changes" } (past::changes(&kept.changes, &here, &name, frame.now)) }
         p.note {
             "The same as " a href={ "/api/v1" (Here::device(&name).href()) } { "JSON" } ", or on the host: "
             code { "versweep probe " (shown(&name)) } ", " code { "versweep history " (shown(&name)) } "."
@@ -323,51 +324,4 @@ fn policies(known: &Known, here: &Here, now: Timestamp) -> Result<Markup, Refusa
             @if standings.is_empty() { p.note { "No policy covers it." } } @else { (POLICIES.draw(&standings, here, now)) }
         }
     })
-}
-
-/// The versions that it ran, newest first, each as long as it was seen.
-fn timeline(history: &[HistoryRange], now: Timestamp) -> Markup {
-    let exact = |at: Timestamp| at.to_rfc3339_opts(SecondsFormat::Secs, true);
-    html! {
-        ol.timeline #timeline data-live {
-            @for range in history.iter().rev().take(HISTORY) {
-                @let seen = (range.last_seen - range.first_seen).max(TimeDelta::zero());
-                li.current[range.current] data-key=(exact(range.first_seen)) {
-                    span.version { (text(&range.version)) } " "
-                    span.dim { (text(range.platform.as_str())) } " "
-                    @if range.current { (mark("●", "good", "runs now")) }
-                    div.dim {
-                        "seen for " (lasted(seen)) ", first " (moment(now, range.first_seen)) ", last " (moment(now, range.last_seen))
-                    }
-                }
-            }
-            @if history.is_empty() { li.dim { "It has not answered yet." } }
-        }
-        @if history.len() > HISTORY { p.note { "and " (history.len() - HISTORY) " older ones" } }
-    }
-}
-
-fn changes(rows: &[ChangeRow], name: &str, now: Timestamp) -> Markup {
-    html! {
-        div #device-changes data-live {
-            @if rows.is_empty() { p.note { "No change of it is kept." } }
-            @else {
-                table.plain {
-                    caption.hidden { "Changes of this device" }
-                    tbody {
-                        @for row in rows {
-                            @let change = &row.stored.change;
-                            tr data-key=(row.stored.number) {
-                                td { a href={ "/changes/" (row.stored.number) } { (kind(change.kind)) } }
-                                td { (text(&change.before)) " → " @if change.after.is_empty() { (none()) } @else { (text(&change.after)) } }
-                                td.aside { (text(&change.why)) }
-                                td.number { (moment(now, change.at)) }
-                            }
-                        }
-                    }
-                }
-                p { a href=(Here::at("/changes").with("device", name).href()) { "all changes of it" } }
-            }
-        }
-    }
 }

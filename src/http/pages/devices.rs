@@ -61,7 +61,7 @@ pub(super) async fn page(
     };
     let body = html! { @for state in states { (row(state, judged.then_some(&filter), frame.now)) } };
     let inside = html! {
-        (form::search(&here, "q", "search", "name, version, model, label, …"))
+        (form::search(&here, "q", "search", "name, version, model …"))
         (form::choice(&here, "state", "state", Reach::ALL.map(Reach::as_str)))
         (form::platforms(&here, &index))
         (form::choice(&here, "failure", "failure", FailureKind::ALL.map(FailureKind::as_str)))
@@ -73,7 +73,9 @@ pub(super) async fn page(
         (form::form(&here, "/devices", &form::FIELDS, &inside))
         (form::chosen(&here))
         (pages.draw("pages", &here, "devices"))
-        (framed("devices", "Devices", &head, &body))
+        @if index.len() == 0 { p.note { "The inventory has no device." } }
+        @else if chosen.count() == 0 { p.note { "No device is like that. " a href="/devices" { "All devices" } } }
+        @else { (framed("devices", "Devices", &head, &body)) }
         @if pages.range().len() > 20 { (pages.draw("pages-below", &here, "devices, again")) }
     };
     Ok(frame.around(&main))

@@ -6,24 +6,25 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::html;
 
-use super::changes::turn;
+use super::changes::turn_pages;
 use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
 use super::marks::{count, device, kind, mark, moment, moment_or, none, text};
-use super::table::{Column, Kind, Table};
+use super::table::{Column, Kind, Pages, Table};
 use crate::event::{Event, Severity};
 use crate::http::Desk;
 use crate::http::api::{Params, Query};
-use crate::http::index::compare;
+use crate::http::index::{Direction, compare};
 use crate::http::problem::Refusal;
 use crate::http::view::shown;
 use crate::status::SinkStatus;
-use crate::store::{LetterState, Undelivered};
+use crate::store::{EventSort, LetterState, Turn, Undelivered};
 
 /// Rows on a page.
-const ROWS: i64 = 100;
-/// Of what a sink doesn't have, so much of each state.
-const LETTERS: usize = 50;
+const ROWS: usize = 100;
+/// Of what a sink doesn't have, so much of each state is looked at, and so much is on a page.
+const LETTERS: usize = 5000;
+const LETTER_ROWS: usize = 50;
 
 type Sink = (String, SinkStatus);
 
@@ -140,7 +141,7 @@ const LETTERS_TABLE: Table<Undelivered> = Table {
         Column {
             key: "event",
             title: "event",
-            kind: Kind::Text,
+            kind: Kind::Long,
             order: |a, b| a.event.change.device.as_str().cmp(b.event.change.device.as_str()),
             cell: |letter, _| html! { (shown(&letter.event.message())) },
         },
@@ -168,7 +169,7 @@ const LETTERS_TABLE: Table<Undelivered> = Table {
     ],
 };
 
-const EVENTS: Table<Event> = Table {
+const EVENTS: Table<Event, EventSort> = Table {
     id: "events",
     caption: "Events",
     sort: "sort",
@@ -178,42 +179,42 @@ const EVENTS: Table<Event> = Table {
             key: "sequence",
             title: "number",
             kind: Kind::Number,
-            order: |a, b| a.sequence.cmp(&b.sequence),
+            order: EventSort::Sequence,
             cell: |event, _| html! { (event.sequence) },
         },
         Column {
             key: "at",
             title: "when",
             kind: Kind::Number,
-            order: |a, b| a.change.at.cmp(&b.change.at),
+            order: EventSort::At,
             cell: |event, now| moment(now, event.change.at),
         },
         Column {
             key: "severity",
             title: "severity",
             kind: Kind::Aside,
-            order: |a, b| Severity::of(a.change.kind).cmp(&Severity::of(b.change.kind)),
+            order: EventSort::Severity,
             cell: |event, _| html! { (Severity::of(event.change.kind)) },
         },
         Column {
             key: "kind",
             title: "kind",
             kind: Kind::Text,
-            order: |a, b| a.change.kind.as_str().cmp(b.change.kind.as_str()),
+            order: EventSort::Kind,
             cell: |event, _| kind(event.change.kind),
         },
         Column {
             key: "device",
             title: "device",
             kind: Kind::Text,
-            order: |a, b| compare(a.change.device.as_str(), b.change.device.as_str()),
+            order: EventSort::Device,
             cell: |event, _| device(event.change.device.as_str()),
         },
         Column {
             key: "message",
             title: "told as",
             kind: Kind::Aside,
-            order: |a, b| a.change.why.cmp(&b.change.why),
+            order: EventSort::Why,
             cell: |event, _| html! { (shown(&event.message())) },
         },
     ],
@@ -226,27 +227,26 @@ pub(super) async fn page(
 ) -> Result<Response, Refused> {
     let query = query?;
     let here = Here::new("/events", &query);
-    let params = Params::known(query, &["sink", "sinks", "letters", "sort", "before"])?;
+    let params = Params::known(query, &["sink", "sinks", "letters", "sort", "after", "page"])?;
     let sink = params.one("sink")?.map(str::to_owned);
-    let before: Option<i64> = params.read("before", "the number of an event")?;
+    let (sort, direction) = EVENTS.order(&here)?.unwrap_or((EventSort::Sequence, Direction::Descending));
+    let turn = Turn { sort, direction, behind: params.read("after", "the number of an event")? };
+    let begins = turn.behind.is_none();
     let asked = sink.clone();
     let read = desk.readers.read(move |reader| {
-        let to = before.map_or(reader.last_sequence()?, |before| before.saturating_sub(1));
-        let from = to.saturating_sub(ROWS).max(0);
-        // Numbers have few gaps, so that a page of them is about a page of events.
-        let mut events = reader.events_after(from, usize::try_from(ROWS).unwrap_or(0))?;
-        events.retain(|event| event.sequence <= to);
+        let events = reader.events_sorted(turn, ROWS + 1)?;
         let letters = asked.map(|sink| reader.undelivered(&sink, LETTERS)).transpose()?;
-        Ok((events, from, letters.unwrap_or_default()))
+        Ok((events, letters.unwrap_or_default()))
     });
-    let (mut events, from, mut letters) = read.await?;
-    events.reverse();
-    EVENTS.sort(&mut events, &here)?;
+    let (mut events, mut letters) = read.await?;
+    let more = events.len() > ROWS;
+    events.truncate(ROWS);
+    let last = events.last().filter(|_| more).map(|event| event.sequence.to_string());
     LETTERS_TABLE.sort(&mut letters, &here)?;
+    let pages = Pages::read(&params, LETTER_ROWS, letters.len())?;
     let frame = Frame::new(&desk, "Events", Tab::Events, 5).await?;
     let mut sinks = (desk.app.live)().sinks;
     SINKS.sort(&mut sinks, &here)?;
-    let last = (from > 0).then(|| (from + 1).to_string());
     let main = html! {
         h1 { "Events" }
         section { h2 { "Sinks" }
@@ -254,17 +254,18 @@ pub(super) async fn page(
             @else { (SINKS.draw(&sinks, &here, frame.now)) }
         }
         @if let Some(sink) = &sink {
-            section { h2 { "What " (text(sink)) " doesn't have · " a href=(here.without(&["sink", "letters"]).href()) { "close" } }
+            section { h2 { "What " (text(sink)) " doesn't have · " a href=(here.without(&["sink", "letters", "page"]).href()) { "close" } }
                 @if letters.is_empty() { p.note { "It has all of them." } }
                 @else {
-                    (LETTERS_TABLE.draw(&letters, &here, frame.now))
+                    (pages.draw("letter-pages", &here, "undelivered events"))
+                    (LETTERS_TABLE.draw(&letters[pages.range()], &here, frame.now))
                     p.note { "Told again by " code { "versweep events replay --sink " (text(sink)) } "." }
                 }
             }
         }
         section { h2 { "Latest events" }
-            (turn(&here, before.is_some(), last, "events"))
-            @if events.is_empty() { p.note { "Nothing has been told yet." } } @else { (EVENTS.draw(&events, &here, frame.now)) }
+            (turn_pages(&here, !begins, last, "events"))
+            @if events.is_empty() { p.note { "Nothing has been told yet." } } @else { (EVENTS.draw_sorted(&events, &here, frame.now, Some("-sequence"))) }
         }
     };
     Ok(frame.around(&main))

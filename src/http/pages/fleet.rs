@@ -107,7 +107,7 @@ pub(super) async fn page(
     // That a device was seen for the first time is no change of it; after the first sweep there would be nothing else.
     let news = index.snapshot.recent_changes.iter().filter(|change| change.kind != ChangeKind::FirstSeen);
     let inside = html! {
-        (form::search(&here, "q", "search", "name, version, model, label, …"))
+        (form::search(&here, "q", "search", "name, version, model …"))
         (form::choice(&here, "state", "state", Reach::ALL.map(Reach::as_str)))
         (form::platforms(&here, &index))
         (form::search(&here, "label", "label", "site=ams"))
@@ -150,6 +150,8 @@ fn states(index: &Index, chosen: &Chosen, here: &Here) -> Markup {
             li { a href=(devices.href()) { span.big { (count(all)) } @if all == 1 { "device" } @else { "devices" } @if !chosen.is_all() { " chosen" } } }
             @for reach in Reach::ALL {
                 @let (sign, tone) = state_sign(reach);
+                // Nobody is to be startled by a colour that stands for no device.
+                @let tone = if of(reach) == 0 { "dim" } else { tone };
                 li {
                     a href=(devices.with("state", reach.as_str()).href()) {
                         span.big { (count(of(reach))) } (mark(sign, tone, reach.as_str()))
@@ -178,8 +180,8 @@ fn versions(
     VERSIONS.sort(&mut rows, here)?;
     Ok(html! {
         (pages.draw("pages", here, "versions"))
-        @if rows.is_empty() { p.note { "No device has told its version yet." } }
-        @else { (VERSIONS.draw(&rows[pages.range()], here, now)) }
+        @if rows.is_empty() { p.note { "No device here has told its version yet." } }
+        @else { (VERSIONS.draw_sorted(&rows[pages.range()], here, now, Some("-devices"))) }
     })
 }
 

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::here::Here;
 use super::marks::words;
+use super::table::PLACE;
 use crate::http::index::Index;
 use crate::http::view::shown;
 
@@ -56,31 +57,42 @@ pub(super) fn platforms(here: &Here, index: &Index) -> Markup {
 
 /// A form with these fields. What else is chosen stays so: what no field of it names goes along, but for the page.
 pub(super) fn form(here: &Here, action: &str, fields: &[&str], inside: &Markup) -> Markup {
-    let others = here.pairs().iter().filter(|(key, _)| key != "page" && !fields.contains(&key.as_str()));
+    let others = here
+        .pairs()
+        .iter()
+        .filter(|(key, _)| !PLACE.contains(&key.as_str()) && !fields.contains(&key.as_str()));
     html! {
         form.choose action=(action) {
             (inside)
             @for (key, value) in others { input type="hidden" name=(key) value=(value); }
             button { "Show" }
-            @if here.pairs().iter().any(|(key, _)| !key.starts_with("sort") && key != "page") {
+            @if here.pairs().iter().any(|(key, _)| !key.starts_with("sort") && !PLACE.contains(&key.as_str())) {
                 a href=(action) { "all" }
             }
         }
     }
 }
 
+/// The field's name on the page.
+fn name(key: &str) -> String {
+    if key == "q" { "search".to_owned() } else { words(&shown(key)) }
+}
+
 /// What is chosen, each with a link that chooses it no more.
 pub(super) fn chosen(here: &Here) -> Markup {
-    let pairs: Vec<_> =
-        here.pairs().iter().filter(|(key, _)| !key.starts_with("sort") && key != "page").collect();
+    let pairs: Vec<_> = here
+        .pairs()
+        .iter()
+        .filter(|(key, _)| !key.starts_with("sort") && !PLACE.contains(&key.as_str()))
+        .collect();
     html! {
         @if !pairs.is_empty() {
             ul.chosen aria-label="Chosen" {
                 @for pair in pairs {
                     @let value = if pair.1.is_empty() { "none".to_owned() } else { shown(&pair.1) };
                     li {
-                        a href=(here.without(&["page"]).without_pair(pair).href()) title="no longer choose this" {
-                            (words(&shown(&pair.0))) ": " (value) " " span aria-hidden="true" { "×" }
+                        a href=(here.without(&PLACE).without_pair(pair).href()) title="no longer choose this" {
+                            (name(&pair.0)) ": " (value) " " span aria-hidden="true" { "×" }
                             span.hidden { "(remove)" }
                         }
                     }

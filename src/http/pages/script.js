@@ -67,6 +67,8 @@
     return copy.innerHTML.replaceAll(' class=""', '');
   };
 
+  const parts = (main) => [...main.querySelectorAll('[data-live]')].map((one) => one.id).join();
+
   let asking = false;
   let stale = false;
   const refresh = async () => {
@@ -74,10 +76,14 @@
     asking = true;
     try {
       const answer = await fetch(location.href, { headers: { Accept: 'text/html' } });
-      if (!answer.ok) throw new Error(answer.statusText);
+      // A device that has left the inventory is no daemon that is gone: its page says so.
+      if (!answer.ok && answer.status !== 404) throw new Error(answer.statusText);
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-      ahead = Number(page.body.dataset.now) - Date.now();
+      if (page.body.dataset.now) ahead = Number(page.body.dataset.now) - Date.now();
       loaded = Date.now();
+      // What was empty until now, or a failure that is over, comes and goes as a whole.
+      const [here, there] = [document, page].map((one) => one.getElementById('main'));
+      if (parts(here) !== parts(there)) put(here, there);
       for (const fresh of page.querySelectorAll('[data-live]')) {
         const old = document.getElementById(fresh.id);
         if (!old) continue;

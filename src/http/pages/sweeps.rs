@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::changes::turn;
+use super::changes::turn_pages;
 use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
 use super::marks::{bar, count, mark, moment, moment_or, none, share, text, words};
@@ -15,13 +15,14 @@ use crate::activity::SweepHandle;
 use crate::clock::Timestamp;
 use crate::http::Desk;
 use crate::http::api::{Params, Query, newest_run};
-use crate::http::index::compare;
+use crate::http::index::{Direction, compare};
 use crate::http::problem::Refusal;
 use crate::http::view::lasted;
 use crate::known::{Snapshot, SweepRecord};
 use crate::metrics::Live;
 use crate::observation::SweepId;
 use crate::status::{SourceStatus, SweepStatus};
+use crate::store::{RunSort, Turn};
 
 /// Past runs on a page.
 const ROWS: usize = 50;
@@ -137,7 +138,7 @@ pub(super) fn few(desk: &Desk, snapshot: &Snapshot, now: Timestamp) -> Markup {
             @for row in &rows {
                 li {
                     a href="/sweeps" { (text(&row.name)) } " " (progress(row))
-                    @if row.status.running.is_none() { " " span.dim { "next " (moment_or(now, row.status.next, "on demand")) } }
+                    @if row.status.running.is_none() { span.dim { ", next " (moment_or(now, row.status.next, "on demand")) } }
                 }
             }
             @if rows.is_empty() { li.dim { "No sweep is configured." } }
@@ -145,7 +146,7 @@ pub(super) fn few(desk: &Desk, snapshot: &Snapshot, now: Timestamp) -> Markup {
     }
 }
 
-const RUNS: Table<SweepRecord> = Table {
+const RUNS: Table<SweepRecord, RunSort> = Table {
     id: "runs",
     caption: "Past runs",
     sort: "runs",
@@ -155,28 +156,28 @@ const RUNS: Table<SweepRecord> = Table {
             key: "started",
             title: "started",
             kind: Kind::Number,
-            order: |a, b| a.started.cmp(&b.started),
+            order: RunSort::Started,
             cell: |run, now| moment(now, run.started),
         },
         Column {
             key: "sweep",
             title: "sweep",
             kind: Kind::Text,
-            order: |a, b| compare(&a.name, &b.name),
+            order: RunSort::Sweep,
             cell: |run, _| text(&run.name),
         },
         Column {
             key: "reason",
             title: "why",
             kind: Kind::Aside,
-            order: |a, b| a.reason.cmp(&b.reason),
+            order: RunSort::Reason,
             cell: |run, _| text(&run.reason),
         },
         Column {
             key: "took",
             title: "took",
             kind: Kind::Number,
-            order: |a, b| took(a).cmp(&took(b)),
+            order: RunSort::Took,
             cell: |run, _| match took(run) {
                 Some(took) => html! { (lasted(took)) },
                 None => mark("▶", "run", "running"),
@@ -186,28 +187,28 @@ const RUNS: Table<SweepRecord> = Table {
             key: "devices",
             title: "devices",
             kind: Kind::Number,
-            order: |a, b| a.devices.cmp(&b.devices),
+            order: RunSort::Devices,
             cell: |run, _| html! { (count(run.devices)) },
         },
         Column {
             key: "answered",
             title: "answered",
             kind: Kind::NumberAside,
-            order: |a, b| a.answered.cmp(&b.answered),
+            order: RunSort::Answered,
             cell: |run, _| html! { (count(run.answered)) },
         },
         Column {
             key: "failed",
             title: "failed",
             kind: Kind::Number,
-            order: |a, b| a.failed.cmp(&b.failed),
+            order: RunSort::Failed,
             cell: |run, _| html! { (count(run.failed)) },
         },
         Column {
             key: "complete",
             title: "whole",
             kind: Kind::Aside,
-            order: |a, b| a.complete.cmp(&b.complete),
+            order: RunSort::Complete,
             cell: |run, _| match (run.ended, run.complete) {
                 (None, _) => none(),
                 (_, true) => mark("✓", "good", "yes"),
@@ -228,15 +229,17 @@ pub(super) async fn page(
 ) -> Result<Response, Refused> {
     let query = query?;
     let here = Here::new("/sweeps", &query);
-    let params = Params::known(query, &["sweep", "sort", "runs", "sources", "before"])?;
+    let params = Params::known(query, &["sweep", "sort", "runs", "sources", "after"])?;
     let sweep = params.one("sweep")?.map(str::to_owned);
-    let before: Option<SweepId> = params.read("before", "the id of a run")?;
+    let (sort, direction) = RUNS.order(&here)?.unwrap_or((RunSort::Started, Direction::Descending));
+    let turn = Turn { sort, direction, behind: params.read::<SweepId>("after", "the id of a run")? };
+    let begins = turn.behind.is_none();
     let wanted = sweep.clone();
-    let mut runs = desk.readers.read(move |reader| reader.runs(wanted.as_deref(), before, ROWS + 1)).await?;
+    let read = desk.readers.read(move |reader| reader.runs_sorted(wanted.as_deref(), turn, ROWS + 1));
+    let mut runs = read.await?;
     let more = runs.len() > ROWS;
     runs.truncate(ROWS);
     let last = runs.last().filter(|_| more).map(|run| run.id.to_string());
-    RUNS.sort(&mut runs, &here)?;
     let frame = Frame::new(&desk, "Sweeps", Tab::Sweeps, 1).await?;
     let index = desk.indexes.now().await?;
     let mut rows: Vec<Row> =
@@ -255,9 +258,9 @@ pub(super) async fn page(
                 @else { (SOURCES.draw(&sources, &here, frame.now)) }
             }
         }
-        section { h2 { "Runs" @if let Some(sweep) = &sweep { " of " (text(sweep)) " · " a href=(here.without(&["sweep", "before"]).href()) { "of all" } } }
-            (turn(&here, before.is_some(), last, "runs"))
-            @if runs.is_empty() { p.note { "No run is kept." } } @else { (RUNS.draw(&runs, &here, frame.now)) }
+        section { h2 { "Runs" @if let Some(sweep) = &sweep { " of " (text(sweep)) " · " a href=(here.without(&["sweep", "after"]).href()) { "of all" } } }
+            (turn_pages(&here, !begins, last, "runs"))
+            @if runs.is_empty() { p.note { "No run is kept." } } @else { (RUNS.draw_sorted(&runs, &here, frame.now, Some("-started"))) }
         }
     };
     Ok(frame.around(&main))

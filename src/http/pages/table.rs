@@ -13,11 +13,16 @@ use crate::http::index::Direction;
 use crate::http::problem::Refusal;
 use crate::http::view::shown;
 
+/// The keys that say where in a list a page is; another choice or another order begins at its beginning.
+pub(super) const PLACE: [&str; 2] = ["page", "after"];
+
 /// How a column is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// As text.
     Text,
+    /// As text that can be long: it keeps some width in a narrow window.
+    Long,
     /// As text that a narrow window can do without.
     Aside,
     /// As numbers, one below the other.
@@ -30,6 +35,7 @@ impl Kind {
     pub(super) fn class(self) -> Option<&'static str> {
         match self {
             Self::Text => None,
+            Self::Long => Some("long"),
             Self::Aside => Some("aside"),
             Self::Number => Some("number"),
             Self::NumberAside => Some("number aside"),
@@ -37,25 +43,28 @@ impl Kind {
     }
 }
 
-/// One column of a table with rows of that type.
-pub(super) struct Column<R> {
+/// How two rows stand to each other.
+pub(super) type Compare<R> = fn(&R, &R) -> Ordering;
+
+/// One column of a table with rows of that type. `O` is what sorts by it: a comparison, or its name where the store sorts.
+pub(super) struct Column<R: 'static, O: 'static = Compare<R>> {
     /// What `sort` calls it.
     pub(super) key: &'static str,
     pub(super) title: &'static str,
     pub(super) kind: Kind,
-    pub(super) order: fn(&R, &R) -> Ordering,
+    pub(super) order: O,
     pub(super) cell: fn(&R, Timestamp) -> Markup,
 }
 
-/// A table of all its rows, which are few enough to be sorted where they are.
-pub(super) struct Table<R: 'static> {
+/// A table. Its rows are sorted where they are, or come sorted from the store.
+pub(super) struct Table<R: 'static, O: 'static = Compare<R>> {
     /// Its element's id.
     pub(super) id: &'static str,
     /// What it shows, for those who don't see it.
     pub(super) caption: &'static str,
     /// The key of its order in the query; a page with two tables has two.
     pub(super) sort: &'static str,
-    pub(super) columns: &'static [Column<R>],
+    pub(super) columns: &'static [Column<R, O>],
     /// What tells a row from the others, so that a new one can be shown as new.
     pub(super) key: fn(&R) -> String,
 }
@@ -63,24 +72,44 @@ pub(super) struct Table<R: 'static> {
 impl<R> Table<R> {
     /// Sorts the rows as the address says; left as they are where it says nothing.
     pub(super) fn sort(&self, rows: &mut [R], here: &Here) -> Result<(), Refusal> {
-        let Some((name, direction)) = here.get(self.sort).map(order_of) else { return Ok(()) };
-        let column = self.columns.iter().find(|column| column.key == name).ok_or_else(|| {
-            let names: Vec<_> = self.columns.iter().map(|column| column.key).collect();
-            let (key, names) = (self.sort, names.join(", "));
-            Refusal::BadQuery(format!("{key} is one of these, with - before it for the other way: {names}"))
-        })?;
-        rows.sort_by(|a, b| match direction {
-            Direction::Ascending => (column.order)(a, b),
-            Direction::Descending => (column.order)(b, a),
-        });
+        if let Some((order, direction)) = self.order(here)? {
+            rows.sort_by(|a, b| match direction {
+                Direction::Ascending => order(a, b),
+                Direction::Descending => order(b, a),
+            });
+        }
         Ok(())
     }
 
     /// The table with these of its rows.
     pub(super) fn draw(&self, rows: &[R], here: &Here, now: Timestamp) -> Markup {
+        self.draw_sorted(rows, here, now, None)
+    }
+}
+
+impl<R, O: Copy> Table<R, O> {
+    /// The order that the address says, if it says one.
+    pub(super) fn order(&self, here: &Here) -> Result<Option<(O, Direction)>, Refusal> {
+        let Some((name, direction)) = here.get(self.sort).map(order_of) else { return Ok(None) };
+        let column = self.columns.iter().find(|column| column.key == name).ok_or_else(|| {
+            let names: Vec<_> = self.columns.iter().map(|column| column.key).collect();
+            let (key, names) = (self.sort, names.join(", "));
+            Refusal::BadQuery(format!("{key} is one of these, with - before it for the other way: {names}"))
+        })?;
+        Ok(Some((column.order, direction)))
+    }
+
+    /// The table with rows that came in the order that the address says, or in the order of `fallback`.
+    pub(super) fn draw_sorted(
+        &self,
+        rows: &[R],
+        here: &Here,
+        now: Timestamp,
+        fallback: Option<&str>,
+    ) -> Markup {
         let head = html! {
             @for column in self.columns {
-                (heading(here, self.sort, column.key, column.title, column.kind, None))
+                (heading(here, self.sort, column.key, column.title, column.kind, fallback))
             }
         };
         let body = html! {
@@ -125,7 +154,7 @@ pub(super) fn heading(
         None if matches!(kind, Kind::Number | Kind::NumberAside) => (format!("-{key}"), None, ""),
         None => (key.to_owned(), None, ""),
     };
-    let href = here.without(&["page"]).with(sort, &next).href();
+    let href = here.without(&PLACE).with(sort, &next).href();
     html! {
         th scope="col" class=[kind.class()] aria-sort=[order] {
             a href=(href) { (title) @if !sign.is_empty() { span.sign aria-hidden="true" { " " (sign) } } }

@@ -3,8 +3,18 @@
 
 use std::cmp::Ordering;
 
+/// Which end of an order comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The least.
+    Ascending,
+    /// The greatest.
+    Descending,
+}
+
 /// Compares two texts. A total order: texts that differ in leading zeros only are told apart by their bytes.
-pub(in crate::http) fn compare(a: &str, b: &str) -> Ordering {
+#[must_use]
+pub fn compare(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a.as_bytes(), b.as_bytes());
     loop {
         let (digits_left, digits_right) = (digits(left), digits(right));
