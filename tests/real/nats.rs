@@ -66,7 +66,7 @@ fn setup(address: SocketAddr, password: &str, subject: &str) -> Setup {
         timeout: Duration::from_secs(10),
     };
     let nats = Nats::new(server, Template::parse(subject).unwrap(), "/versweep");
-    Setup::plain("nats", Sink::Nats(Box::new(nats)))
+    Setup::plain("test", Sink::Nats(Box::new(nats)))
 }
 
 #[tokio::test]
