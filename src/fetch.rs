@@ -23,7 +23,7 @@ pub use self::reach::Reach;
 use self::reach::{Refused, Resolver};
 pub use self::signer::{BadKey, Signer, message_id};
 pub use self::target::{Target, TargetError};
-pub use self::trust::Roots;
+pub use self::trust::{Identity, Roots};
 use crate::clock::Timestamp;
 
 /// What all requests of one client keep to.
@@ -105,11 +105,19 @@ impl Client {
     /// # Errors
     /// When TLS can't be set up, a defect of versweep's own.
     pub fn new(manners: Manners) -> Result<Self, FetchError> {
+        Self::with_identity(manners, None)
+    }
+
+    /// Makes a client that has a certificate to show.
+    ///
+    /// # Errors
+    /// When TLS can't be set up: the key is another certificate's, for instance.
+    pub fn with_identity(manners: Manners, identity: Option<&Identity>) -> Result<Self, FetchError> {
         let failed = |error: &dyn fmt::Display| FetchError {
             server: "http client".to_owned(),
             what: Trouble::Failed(error.to_string()),
         };
-        let tls = manners.roots.client_config().map_err(|error| failed(&error))?;
+        let tls = manners.roots.client_config(identity).map_err(|error| failed(&error))?;
         let inner = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .dns_resolver(Arc::new(Resolver::new(manners.reach)))

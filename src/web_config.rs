@@ -8,6 +8,7 @@ mod passwords;
 mod tls;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::header::{HeaderName, HeaderValue};
 use tokio::net::TcpStream;
@@ -29,6 +30,24 @@ pub struct WebConfig {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// What is allowed and yet worth a look, one line each.
     pub warnings: Vec<String>,
+}
+
+/// What a file says, until the keeper has taken it: a key or hashes that are renewed later stay in no other memory.
+#[derive(Debug, Clone, Default)]
+pub struct Handed(Arc<Mutex<Option<WebConfig>>>);
+
+impl Handed {
+    /// Takes it; who comes second gets that of no file.
+    #[must_use]
+    pub fn take(&self) -> WebConfig {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+    }
+}
+
+impl From<WebConfig> for Handed {
+    fn from(config: WebConfig) -> Self {
+        Self(Arc::new(Mutex::new(Some(config))))
+    }
 }
 
 /// A file as it was read: what it says or what is wrong with it, and the files that this depends on.
@@ -70,10 +89,15 @@ impl WebConfig {
         }
     }
 
-    /// Whether fewer are kept out by this one than by that: nobody is asked any more, or everybody can listen.
+    /// Whether fewer are kept out by this one than by that: one of passwords, TLS and certificates is asked for no more, also
+    /// where another one still is.
     fn lets_in_more_than(&self, other: &Self) -> bool {
-        (other.knows_its_clients() && !self.knows_its_clients())
-            || (other.tls.is_some() && self.tls.is_none())
+        let is_open = match (&self.tls, &other.tls) {
+            (Some(tls), Some(other)) => tls.asks_less_than(other),
+            (None, other) => other.is_some(),
+            (Some(_), None) => false,
+        };
+        is_open || (self.users.is_empty() && !other.users.is_empty())
     }
 
     /// Whether whoever comes in has shown who they are: by a password or by a certificate.

@@ -42,7 +42,7 @@ pub async fn list(args: &ChangesArgs, out: &mut impl Write) -> anyhow::Result<()
     let mut query = vec![("limit", limit.as_str())];
     query.extend(args.device.as_deref().map(|device| ("device", device)));
     query.extend(args.kind.as_deref().map(|kind| ("kind", kind)));
-    let answer = client::get_json(&args.ask.url, "/api/v1/changes", &query).await?;
+    let answer = client::get_json(&args.ask.daemon, "/api/v1/changes", &query).await?;
     let mut table = client::table(&["WHEN", "DEVICE", "CHANGE", "BEFORE", "AFTER"]);
     for change in answer["changes"].as_array().into_iter().flatten() {
         match args.ask.output {

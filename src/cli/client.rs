@@ -1,22 +1,19 @@
 //! Asking a running daemon over HTTP: what the commands that ask one share.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read as _, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use chrono::SecondsFormat;
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::http::uri::PathAndQuery;
-use hyper::{Method, Request, Uri};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
+use crate::fetch::{Answer, Client, Identity, Login, Manners, Reach, Request, Roots, Target};
 use crate::text::tamed;
 
 /// The whole of one request. The daemon answers from memory; what takes longer is not coming.
@@ -26,15 +23,52 @@ const ANSWER_MAX: usize = 64 * 1024 * 1024;
 /// The longest cell of a table in characters.
 const CELL_MAX: usize = 120;
 
+/// A password is a line; a file far longer is the wrong one.
+const PASSWORD_MAX: u64 = 4096;
+
 /// Which daemon to ask, and how to print what it says.
 #[derive(Debug, Clone, Args)]
 pub struct AskArgs {
-    /// The daemon's address.
-    #[arg(long, default_value = "http://127.0.0.1:9948", value_name = "URL")]
-    pub url: Uri,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take a comment here for the help of the command")]
+    pub daemon: DaemonArgs,
     /// How to print the answer; json is one object a line.
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
+}
+
+/// Where a running daemon is, and what it is shown.
+#[derive(Debug, Clone, Args)]
+pub struct DaemonArgs {
+    /// The daemon's address
+    #[arg(long, default_value = "http://127.0.0.1:9948", value_name = "URL", value_parser = daemon_address)]
+    pub url: Target,
+    /// Who vouches for the daemon's certificate, as PEM, instead of those whom the system trusts
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// As whom to ask, where the daemon asks for a password
+    #[arg(long, value_name = "NAME", requires = "password_file")]
+    pub user: Option<String>,
+    /// The file whose first line is the password
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub password_file: Option<PathBuf>,
+    /// A certificate to show, as PEM, where the daemon asks for one
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    pub cert_file: Option<PathBuf>,
+    /// The key to that certificate, as PEM, not encrypted
+    #[arg(long, value_name = "FILE", requires = "cert_file")]
+    pub key_file: Option<PathBuf>,
+}
+
+fn daemon_address(text: &str) -> Result<Target, String> {
+    let form = "wanted is http://HOST:PORT or https://HOST:PORT, with a prefix behind it if there is one";
+    Target::parse(text).map_err(|error| match error {
+        crate::fetch::TargetError::Secret => {
+            "has a user or a password in it, which others on this host could see: --user and --password-file take them"
+                .to_owned()
+        }
+        error => format!("{error}; {form}"),
+    })
 }
 
 /// How an answer is printed.
@@ -51,51 +85,107 @@ pub enum Output {
 ///
 /// # Errors
 /// The daemon can't be reached, refuses (with its own words), or answers with something else than JSON.
-pub async fn get_json(base: &Uri, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
-    let uri = address(base, path, query)?;
-    let body = ask(Method::GET, &uri).await?;
-    serde_json::from_slice(&body).with_context(|| format!("{uri} answers with something else than JSON"))
+pub async fn get_json(daemon: &DaemonArgs, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
+    let target = address(&daemon.url, path, query);
+    let body = daemon.ask(Request::get(&target)).await?;
+    serde_json::from_slice(&body)
+        .with_context(|| format!("{} answers {path} with something else than JSON", daemon.url))
 }
 
 /// Posts an empty body to a path with query pairs; the answer is the text of a success.
 ///
 /// # Errors
 /// The daemon can't be reached, or refuses (with its own words).
-pub async fn post(base: &Uri, path: &str, query: &[(&str, &str)]) -> anyhow::Result<String> {
-    let body = ask(Method::POST, &address(base, path, query)?).await?;
+pub async fn post(daemon: &DaemonArgs, path: &str, query: &[(&str, &str)]) -> anyhow::Result<String> {
+    let target = address(&daemon.url, path, query);
+    let body = daemon.ask(Request::post(&target, Vec::new())).await?;
     Ok(tamed(String::from_utf8_lossy(&body).trim_end(), 500).into_owned())
 }
 
-/// The body of a success.
-async fn ask(method: Method, uri: &Uri) -> anyhow::Result<Bytes> {
-    let asked = async {
-        let client: Client<HttpConnector, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-        let request = Request::builder().method(method).uri(uri).body(Empty::new())?;
-        let answer = client.request(request).await?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
-        let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
-        Ok::<_, anyhow::Error>((status, body))
-    };
-    let asked = tokio::time::timeout(REQUEST_TIMEOUT, asked).await.context("no answer within 30 s");
-    let (status, body) = asked
-        .and_then(|answer| answer)
-        .with_context(|| format!("can't ask {uri}; is `versweep run` up there?"))?;
-    if !status.is_success() {
-        bail!("{uri} answers {status}: {}", words(&body));
+impl DaemonArgs {
+    /// The body of a success.
+    async fn ask(&self, request: Request<'_>) -> anyhow::Result<Vec<u8>> {
+        let login = self.login()?;
+        let answer = self.client()?.send(request.login(login.as_ref())).await;
+        let answer = answer.map_err(|error| {
+            let hint = hint_at(&error.to_string(), self.url.is_secure() && self.cert_file.is_none());
+            anyhow::anyhow!("can't ask {error}; {hint}")
+        })?;
+        if !answer.is_success() {
+            bail!("{} answers {}: {}", self.url, answer.status, self.refusal(&answer));
+        }
+        Ok(answer.body)
     }
-    Ok(body)
+
+    fn client(&self) -> anyhow::Result<Client> {
+        let roots = match &self.ca_file {
+            None => Roots::System,
+            Some(path) => Roots::read(path)
+                .map_err(|problem| anyhow::anyhow!("--ca-file {}: {problem}", path.display()))?,
+        };
+        let identity = match (&self.cert_file, &self.key_file) {
+            (Some(chain), Some(key)) => Some(Identity::read(chain, key).map_err(anyhow::Error::msg)?),
+            _ => None,
+        };
+        let manners =
+            Manners { timeout: REQUEST_TIMEOUT, max_bytes: ANSWER_MAX, reach: Reach::Anywhere, roots };
+        Ok(Client::with_identity(manners, identity.as_ref())?)
+    }
+
+    fn login(&self) -> anyhow::Result<Option<Login>> {
+        let (Some(user), Some(path)) = (&self.user, &self.password_file) else { return Ok(None) };
+        ensure!(!user.contains(':'), "--user has a colon in it, which no user name can have");
+        let password = password(path).with_context(|| format!("--password-file {}", path.display()))?;
+        Ok(Some(Login::Basic { username: user.clone(), password }))
+    }
+
+    /// What a refusal says, and what to do about it.
+    fn refusal(&self, answer: &Answer) -> String {
+        let said = words(&answer.body);
+        match (answer.status, &self.user) {
+            (401, None) => "it asks for a password: --user NAME --password-file FILE".to_owned(),
+            (401, Some(user)) => {
+                let user = tamed(user, 60);
+                format!("it doesn't know {user} by this password: is it that of its web configuration?")
+            }
+            (400, _) if said.contains("HTTPS server") => "it speaks TLS: write https:// in --url".to_owned(),
+            _ => said,
+        }
+    }
 }
 
-fn address(base: &Uri, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Uri> {
-    if base.scheme_str() != Some("http") || base.authority().is_none() {
-        bail!("--url {base} is not of the form http://HOST:PORT");
+/// The first line of a file.
+fn password(path: &Path) -> anyhow::Result<SecretString> {
+    let mut text = String::new();
+    File::open(path)?.take(PASSWORD_MAX + 1).read_to_string(&mut text)?;
+    ensure!(text.len() as u64 <= PASSWORD_MAX, "more than a password is in it");
+    let line = text.lines().next().unwrap_or_default();
+    ensure!(!line.is_empty(), "its first line is empty");
+    Ok(line.to_owned().into())
+}
+
+/// What to do about a connection that did not come about, by the words of rustls. A server that misses a certificate may close
+/// the connection before its word is read.
+fn hint_at(error: &str, shows_nothing: bool) -> &'static str {
+    let has = |words: &[&str]| words.iter().any(|word| error.contains(word));
+    if has(&["UnknownIssuer"]) {
+        "nobody whom this host trusts vouches for it: --ca-file names who does"
+    } else if has(&["CertificateRequired", "certificate required", "HandshakeFailure"]) {
+        "it asks for a certificate: --cert-file and --key-file show one"
+    } else if has(&["NotValidForName", "not valid for name"]) {
+        "its certificate is another host's: --url is to name it as the certificate does"
+    } else if has(&["InvalidContentType", "corrupt message"]) {
+        "it doesn't speak TLS: write http:// in --url"
+    } else if shows_nothing {
+        "is `versweep run` up there, and does it ask for a certificate (--cert-file and --key-file)?"
+    } else {
+        "is `versweep run` up there?"
     }
+}
+
+fn address(base: &Target, path: &str, query: &[(&str, &str)]) -> Target {
     let pairs: Vec<String> = query.iter().map(|(key, value)| format!("{key}={}", encoded(value))).collect();
-    let path = format!("{}{path}?{}", base.path().trim_end_matches('/'), pairs.join("&"));
-    let mut parts = base.clone().into_parts();
-    parts.path_and_query = Some(PathAndQuery::try_from(path)?);
-    Ok(Uri::from_parts(parts)?)
+    base.below(path.trim_start_matches('/'), &pairs.join("&"))
 }
 
 /// Percent-encoding of all but unreserved characters (RFC 3986, 2.3).
@@ -165,21 +255,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_keeps_its_prefix_and_encodes_its_query() {
-        let base: Uri = "http://127.0.0.1:9948/versweep/".parse().unwrap();
-        let uri = address(&base, "/api/v1/devices", &[("q", "a&b=c d/é"), ("limit", "5")]).unwrap();
-        assert_eq!(
-            uri.to_string(),
-            "http://127.0.0.1:9948/versweep/api/v1/devices?q=a%26b%3Dc%20d%2F%C3%A9&limit=5"
-        );
+    fn a_query_is_encoded() {
+        assert_eq!(encoded("a&b=c d/é"), "a%26b%3Dc%20d%2F%C3%A9");
     }
 
     #[test]
-    fn only_plain_http_is_spoken() {
-        for url in ["https://127.0.0.1:9948", "/relative", "127.0.0.1:9948"] {
-            let error = address(&url.parse().unwrap(), "/", &[]).unwrap_err();
-            assert!(error.to_string().contains("http://HOST:PORT"), "{url}: {error}");
+    fn only_http_is_spoken_and_no_secret_stands_in_an_address() {
+        for url in ["ftp://127.0.0.1:9948", "/relative", "127.0.0.1:9948"] {
+            let error = daemon_address(url).unwrap_err();
+            assert!(error.contains("https://HOST:PORT"), "{url}: {error}");
         }
+        let error = daemon_address("https://ops:planted@v.example.net").unwrap_err();
+        assert!(error.contains("--password-file") && !error.contains("planted"), "{error}");
+        assert!(daemon_address("https://v.example.net/versweep").is_ok());
     }
 
     #[test]

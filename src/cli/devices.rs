@@ -74,7 +74,7 @@ pub async fn list(args: &DevicesArgs, out: &mut impl Write) -> anyhow::Result<()
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         query.extend(args.filter.as_deref().map(|text| ("q", text)));
         query.extend(args.state.as_deref().map(|state| ("state", state)));
-        let answer = client::get_json(&args.ask.url, "/api/v1/devices", &query).await?;
+        let answer = client::get_json(&args.ask.daemon, "/api/v1/devices", &query).await?;
         for device in answer["devices"].as_array().into_iter().flatten() {
             match args.ask.output {
                 Output::Json => client::line(out, &device.to_string())?,

@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use hyper::Uri;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -44,9 +43,8 @@ pub(crate) struct Args {
     /// Which list to take, as it is told where it waits: another one by now is not taken
     #[arg(long, value_name = "LIST", requires = "confirm")]
     list: Option<String>,
-    /// The daemon's address
-    #[arg(long, default_value = "http://127.0.0.1:9948", value_name = "URL")]
-    url: Uri,
+    #[command(flatten)]
+    daemon: client::DaemonArgs,
     /// How to print; json is one object a line
     #[arg(long, value_enum, default_value_t)]
     output: client::Output,
@@ -57,7 +55,7 @@ impl Args {
         let mut out = io::stdout();
         if let (Some(source), Some(list)) = (&self.confirm, &self.list) {
             let answer =
-                client::post(&self.url, "/-/inventory/confirm", &[("source", source), ("list", list)])
+                client::post(&self.daemon, "/-/inventory/confirm", &[("source", source), ("list", list)])
                     .await?;
             line(&mut out, &answer)?;
             return Ok(Exit::Done);
@@ -70,7 +68,7 @@ impl Args {
         if let Some(name) = &self.device {
             self.show_device(&world, name, &mut out)?;
         } else if self.diff {
-            let running = running(&self.url).await?;
+            let running = running(&self.daemon).await?;
             self.show_diff(&world, &running, &mut out)?;
         } else {
             self.show_all(&world, &mut out)?;
@@ -226,13 +224,13 @@ fn device_json(world: &World<SshTransport>, device: &Device, origins: &[usize]) 
 }
 
 /// The devices of a running daemon with their addresses and platforms.
-async fn running(url: &Uri) -> anyhow::Result<BTreeMap<String, (String, Option<String>)>> {
+async fn running(daemon: &client::DaemonArgs) -> anyhow::Result<BTreeMap<String, (String, Option<String>)>> {
     let mut devices = BTreeMap::new();
     let mut cursor: Option<String> = None;
     loop {
         let mut query = vec![("limit", "1000")];
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        let answer = client::get_json(url, "/api/v1/devices", &query).await?;
+        let answer = client::get_json(daemon, "/api/v1/devices", &query).await?;
         for device in answer["devices"].as_array().into_iter().flatten() {
             let text = |key: &str| device[key].as_str().map(str::to_owned);
             if let (Some(name), Some(address)) = (text("device"), text("address")) {

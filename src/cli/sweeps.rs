@@ -63,7 +63,7 @@ pub async fn list(args: &SweepsArgs, out: &mut impl Write) -> anyhow::Result<()>
 }
 
 async fn sweeps(args: &SweepsArgs) -> anyhow::Result<Vec<Value>> {
-    let answer = client::get_json(&args.ask.url, "/api/v1/sweeps", &[]).await?;
+    let answer = client::get_json(&args.ask.daemon, "/api/v1/sweeps", &[]).await?;
     let mut sweeps = answer["sweeps"].as_array().cloned().unwrap_or_default();
     if let Some(name) = &args.sweep {
         sweeps.retain(|sweep| sweep["sweep"] == **name);
@@ -76,7 +76,7 @@ async fn runs(args: &SweepsArgs) -> anyhow::Result<Vec<Value>> {
     let limit = args.limit.to_string();
     let mut query = vec![("limit", limit.as_str())];
     query.extend(args.sweep.as_deref().map(|sweep| ("sweep", sweep)));
-    let answer = client::get_json(&args.ask.url, "/api/v1/runs", &query).await?;
+    let answer = client::get_json(&args.ask.daemon, "/api/v1/runs", &query).await?;
     let runs = answer["runs"].as_array().cloned().unwrap_or_default();
     if runs.is_empty() {
         // A name that nobody has ends here.

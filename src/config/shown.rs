@@ -18,6 +18,7 @@ fn hide(key: &str, value: &mut Value) {
     match value {
         // A program's arguments may be anything, a token among them.
         Value::Array(values) if key == "argv" => {
+            values.iter_mut().take(1).for_each(|program| hide("", program));
             values.iter_mut().skip(1).for_each(|value| *value = HIDDEN.into());
         }
         Value::String(text) => {
@@ -33,8 +34,17 @@ fn hide(key: &str, value: &mut Value) {
 
 /// An address without user, path and query; nothing when it is no address or has none of them.
 fn address(text: &str) -> Option<String> {
-    let (scheme, rest) = text.split_once("://")?;
-    let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
+    let Some((scheme, rest)) = text.split_once("://") else {
+        // `smtp:user:password@host` and the like, with as many slashes as somebody likes; `user@host` has no colon before it.
+        let (before, _) = text.rsplit_once('@')?;
+        let (scheme, _) = before.split_once(':')?;
+        return Some(format!("{scheme}:{HIDDEN}"));
+    };
+    let (authority, path) = rest.find(['/', '\\', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
+    if path.contains('@') {
+        // A password may have such a character in it, and then the host is not where it seems to be.
+        return Some(format!("{scheme}://{HIDDEN}"));
+    }
     let host = authority.rsplit_once('@').map(|(_, host)| host);
     if host.is_none() && path.trim_matches('/').is_empty() {
         return None;
@@ -53,14 +63,18 @@ mod tests {
         let text = "# planted\n[web]\nexternal_url = 'https://v.example.net'\n[[sink]]\n\
                     url = 'https://hooks.example.net:8443/services/planted?x=planted'\nargv = ['curl', '-H', 'planted']\n\
                     [[inventory]]\nurl = 'odd+scheme://a:planted@b'\n\
+                    other = ['smtp:a:planted@b', 'http:/a:planted@b', 'ftp://a:plan/ted:planted@b', 'a@b:22']\n\
                     [credentials.a]\npassword = { file = 'p' }\n";
         let shown = shown(text);
-        assert!(!shown.contains("planted"), "{shown}");
+        assert!(!shown.contains("planted") && !shown.contains("plan/"), "{shown}");
         for kept in [
             "\"https://v.example.net\"",
             "https://hooks.example.net:8443/<secret>",
             "odd+scheme://<secret>@b",
             "\"curl\"",
+            "\"smtp:<secret>\"",
+            "\"ftp://<secret>\"",
+            "\"a@b:22\"",
             "file = \"p\"",
         ] {
             assert!(shown.contains(kept), "{kept}: {shown}");

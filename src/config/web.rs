@@ -9,7 +9,7 @@ use hyper::Uri;
 use super::Surroundings;
 use super::sweeps::non_empty;
 use crate::document::{Item, Problem, Section};
-use crate::web_config::{Reading, WebConfig};
+use crate::web_config::{Handed, Reading};
 
 /// Connections at once: as many event streams as are served, and as many again for everybody else.
 const CONNECTIONS: usize = 512;
@@ -25,8 +25,8 @@ pub struct Web {
     pub systemd_socket: bool,
     /// exporter-toolkit's file; absent for plain HTTP.
     pub config_file: Option<PathBuf>,
-    /// What that file said when the configuration was read; what it says by now is its keeper's to tell.
-    pub config: WebConfig,
+    /// What that file said when the configuration was read, for its keeper to take.
+    pub config: Handed,
     /// How the outside reaches the server.
     pub external_url: Option<ExternalUrl>,
     /// What stands before the path of each request: empty, or such as `/versweep`.
@@ -45,7 +45,7 @@ impl Default for Web {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 9948))],
             systemd_socket: false,
             config_file: None,
-            config: WebConfig::default(),
+            config: Handed::default(),
             external_url: None,
             route_prefix: String::new(),
             lifecycle: true,
@@ -168,7 +168,7 @@ pub(super) fn web(root: &Section<'_>, around: &Surroundings<'_>, warnings: &mut 
         match Reading::of(&path).result {
             Ok(config) => {
                 warnings.extend(config.warnings.iter().cloned());
-                web.config = config;
+                web.config = config.into();
             }
             Err(problems) => {
                 problems.0.into_iter().for_each(|problem: Problem| root.document().note(problem))

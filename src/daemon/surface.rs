@@ -21,7 +21,7 @@ pub(super) struct Surface {
 
 impl Surface {
     pub(super) fn new(flags: WebFlags, web: &Web) -> anyhow::Result<Self> {
-        let keeper = Keeper::new(web.config_file.clone(), web.config.clone()).map_err(anyhow::Error::msg)?;
+        let keeper = Keeper::new(web.config_file.clone(), web.config.take()).map_err(anyhow::Error::msg)?;
         Ok(Self {
             flags: Arc::new(flags),
             web: Arc::new(ArcSwap::from_pointee(web.clone())),
@@ -30,7 +30,7 @@ impl Surface {
     }
 
     pub(super) fn take(&self, web: &Web) {
-        self.keeper.replace(web.config_file.clone(), web.config.clone());
+        self.keeper.replace(web.config_file.clone(), web.config.take());
         self.web.store(Arc::new(web.clone()));
     }
 }

@@ -52,6 +52,12 @@ impl Target {
         Self(url)
     }
 
+    /// Whether it is `https`.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
     /// Scheme, host and port: what may be shown.
     #[must_use]
     pub fn server(&self) -> String {

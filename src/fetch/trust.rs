@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 /// A bundle of all the world's authorities has some 250 KB; a file far larger is the wrong one.
@@ -26,14 +26,18 @@ pub enum Roots {
 }
 
 impl Roots {
-    /// A client's TLS 1.2 and 1.3 by ring, without a provider for the whole process.
+    /// A client's TLS 1.2 and 1.3 by ring, without a provider for the whole process; with what it shows of itself.
     ///
     /// # Errors
-    /// When ring has none of the two.
-    pub fn client_config(&self) -> Result<ClientConfig, rustls::Error> {
+    /// When ring has none of the two, or the key doesn't go with the certificate.
+    pub fn client_config(&self, identity: Option<&Identity>) -> Result<ClientConfig, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        Ok(builder.with_root_certificates(self.store()).with_no_client_auth())
+        let builder = builder.with_root_certificates(self.store());
+        match identity {
+            None => Ok(builder.with_no_client_auth()),
+            Some(own) => builder.with_client_auth_cert(own.chain.clone(), own.key.clone_key()),
+        }
     }
 
     /// Reads the certificates of a PEM file.
@@ -76,5 +80,29 @@ impl std::fmt::Debug for Roots {
             Self::System => f.write_str("System"),
             Self::File { path, .. } => f.debug_tuple("File").field(path).finish(),
         }
+    }
+}
+
+/// What a client shows to a server that asks who it is: its certificate, and the key to it.
+pub struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Identity {
+    /// Reads them from two PEM files.
+    ///
+    /// # Errors
+    /// What is wrong with one of them, as a fragment that begins with the file.
+    pub fn read(chain: &Path, key: &Path) -> Result<Self, String> {
+        let Roots::File { certificates, .. } =
+            Roots::read(chain).map_err(|problem| format!("{}: {problem}", chain.display()))?
+        else {
+            return Err(format!("{}: no certificate in it", chain.display()));
+        };
+        // An error of the parser's could repeat the file, and the key with it.
+        let key = PrivateKeyDer::from_pem_file(key)
+            .map_err(|_| format!("{}: can't be read as an unencrypted private key in PEM", key.display()))?;
+        Ok(Self { chain: certificates, key })
     }
 }

@@ -123,7 +123,7 @@ impl Line {
                 async {}
             });
         if server.address.starts_with("tls://") {
-            let tls = server.roots.client_config().map_err(|error| error.to_string())?;
+            let tls = server.roots.client_config(None).map_err(|error| error.to_string())?;
             options = options.require_tls(true).tls_client_config(tls);
         }
         options = match &server.login {

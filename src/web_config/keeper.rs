@@ -129,10 +129,9 @@ impl Keeper {
         // Files may lie on a slow disk. When the thread is lost, what was in force stays so.
         let looked = tokio::task::spawn_blocking(move || look.has_changed().then(|| look.looked(&path)));
         let Ok(Some(new)) = looked.await else { return Arc::clone(&held.config) };
-        let config = Arc::clone(&new.config);
-        // Unless a reload came in between.
+        // Unless a reload came in between, which then counts.
         self.held.compare_and_swap(&held, Arc::new(new));
-        config
+        Arc::clone(&self.held.load().config)
     }
 
     /// Whether connections are secured, as it was known at the last look.
@@ -147,5 +146,35 @@ impl Keeper {
             return Check::Admitted;
         }
         self.passwords.check(&config.users, authorization).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users(name: &str) -> String {
+        format!("basic_auth_users: {{{name}: {}}}\n", bcrypt::hash_with_salt("p", 4, [7; 16]).unwrap())
+    }
+
+    /// Whoever waited for another's look read the file of before the reload, and put it in force again.
+    #[tokio::test]
+    async fn a_reload_during_a_look_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let [old, new] = ["old", "new"].map(|name| {
+            let path = folder.path().join(name);
+            fs::write(&path, users(name)).unwrap();
+            path
+        });
+        let read = |path: &Path| Reading::of(path).result.unwrap();
+        let keeper = Keeper::new(Some(old.clone()), read(&old)).unwrap();
+        let looking = keeper.looking.lock().await;
+        let mut waiting = Box::pin(keeper.now());
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        keeper.replace(Some(new.clone()), read(&new));
+        drop(looking);
+        for config in [waiting.await, keeper.now().await] {
+            assert_eq!(format!("{:?}", config.users), "{\"new\"}");
+        }
     }
 }

@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
+use webpki::EndEntityCert;
 
 use super::file::{Notes, TlsTable, read_bounded};
 
@@ -42,7 +43,7 @@ pub struct Tls {
 }
 
 /// Which certificates clients show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Wants {
     Nothing,
     IfGiven,
@@ -66,6 +67,11 @@ impl Tls {
     #[must_use]
     pub fn wants_certificates(&self) -> bool {
         self.wants == Wants::Always
+    }
+
+    /// Whether clients have to show less than there: no certificate, or one of any name.
+    pub(super) fn asks_less_than(&self, other: &Self) -> bool {
+        self.wants < other.wants || (self.allowed.is_empty() && !other.allowed.is_empty())
     }
 
     /// Whether clients are asked for the same as there.
@@ -93,8 +99,20 @@ impl Tls {
 
     fn allows(&self, certificates: Option<&[CertificateDer<'static>]>) -> bool {
         let Some(own) = certificates.and_then(|all| all.first()) else { return true };
-        let Ok(parsed) = ParsedCertificate::try_from(own) else { return false };
-        self.allowed.is_empty() || self.allowed.iter().any(|name| verify_server_name(&parsed, name).is_ok())
+        if self.allowed.is_empty() {
+            return true;
+        }
+        let (Ok(names), Ok(parsed)) = (EndEntityCert::try_from(own), ParsedCertificate::try_from(own)) else {
+            return false;
+        };
+        // A name is compared letter by letter, as exporter-toolkit does: whoever has a certificate for `*.example.net` is not
+        // every host of it.
+        self.allowed.iter().any(|allowed| match allowed {
+            ServerName::DnsName(allowed) => {
+                names.valid_dns_names().any(|name| name.eq_ignore_ascii_case(allowed.as_ref()))
+            }
+            address => verify_server_name(&parsed, address).is_ok(),
+        })
     }
 }
 

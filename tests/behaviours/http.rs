@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use clap::Parser as _;
-use hyper::Uri;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -67,7 +66,7 @@ impl House {
         let (news, news_seen) = watch::channel(kept::last_sequence(&folder));
         let platforms = Arc::new(Platforms::builtin());
         let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
-        let keeper = Arc::new(Keeper::new(web.config_file.clone(), web.config.clone()).unwrap());
+        let keeper = Arc::new(Keeper::new(web.config_file.clone(), web.config.take()).unwrap());
         let app = App {
             snapshot: Arc::clone(&snapshot),
             sweeps: Arc::new(ArcSwap::from_pointee(vec![sweep])),
@@ -271,10 +270,11 @@ async fn every_answer_is_guarded_and_bodies_are_small() {
 #[tokio::test]
 async fn the_client_reads_what_the_server_says() {
     let house = House::small().await;
-    let base: Uri = format!("http://{}", house.address).parse().unwrap();
-    let answer = client::get_json(&base, "/api/v1/devices", &[("q", "core")]).await.unwrap();
+    let url = format!("http://{}", house.address);
+    let daemon = SweepsCommand::parse_from(["", "--url", &url]).args.ask.daemon;
+    let answer = client::get_json(&daemon, "/api/v1/devices", &[("q", "core")]).await.unwrap();
     assert_eq!(answer["devices"].as_array().unwrap().len(), 2);
-    let refused = client::get_json(&base, "/api/v1/devices", &[("state", "sad")]).await.unwrap_err();
+    let refused = client::get_json(&daemon, "/api/v1/devices", &[("state", "sad")]).await.unwrap_err();
     assert!(refused.to_string().contains("unknown state; there are: up, failing"), "{refused}");
 }
 

@@ -1,6 +1,7 @@
 //! Who may come in over HTTP: passwords, TLS, certificates and prefixes of the web configuration, read again while the
 //! server runs; and those who want to keep others out.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,9 +15,10 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use versweep::config::Web;
 use versweep::known::Snapshot;
-use versweep::web_config::{Reading, WebConfig};
+use versweep::web_config::{Keeper, Reading, WebConfig};
 
 use crate::authority::{Authority, Signed};
 use crate::fleet;
@@ -50,7 +52,7 @@ impl Gate {
     }
 
     async fn house_with(&self, web: Web) -> House {
-        let web = Web { config_file: Some(self.path()), config: self.read(), ..web };
+        let web = Web { config_file: Some(self.path()), config: self.read().into(), ..web };
         House::with(fleet::snapshot(fleet::noon()), web).await
     }
 }
@@ -218,7 +220,11 @@ async fn everything_lies_below_the_prefix() {
 }
 
 /// A TLS client that trusts this authority; with what it shows.
-async fn tls(house: &House, trusted: &Authority, shows: Option<&Signed>) -> std::io::Result<Answer> {
+async fn connected(
+    house: &House,
+    trusted: &Authority,
+    shows: Option<&Signed>,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(trusted.pem().as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -236,7 +242,12 @@ async fn tls(house: &House, trusted: &Authority, shows: Option<&Signed>) -> std:
     };
     let stream = TcpStream::connect(house.address).await?;
     let name = ServerName::try_from("localhost").unwrap();
-    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
+/// What such a client is told.
+async fn tls(house: &House, trusted: &Authority, shows: Option<&Signed>) -> std::io::Result<Answer> {
+    let mut stream = connected(house, trusted, shows).await?;
     // A request that asks for a change, with the word of a proxy: whether a certificate counts as a password does.
     let request =
         "POST /-/sweep?sweep=none HTTP/1.1\r\nHost: localhost\r\nVia: 1.1 p\r\nConnection: close\r\n\r\n";
@@ -433,4 +444,141 @@ async fn a_head_has_its_limits() {
     let body = format!("11170\r\n{}\r\n0\r\n\r\n", "a".repeat(0x11170));
     let answer = send(house.address, "POST", "/api/v1/requests", chunked, body.as_bytes()).await;
     assert_eq!(answer.status, 413, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_wildcard_is_not_every_host_of_its_domain() {
+    let ours = Authority::new("ours");
+    let text = format!(
+        "{TLS}  client_ca_file: clients.pem\n  client_auth_type: RequireAndVerifyClientCert\n  \
+         client_allowed_sans: [scraper.example.net, 192.0.2.7]\n"
+    );
+    let gate = Gate::new(&text);
+    serves(&gate, &ours.sign(&["localhost"]));
+    gate.write("clients.pem", &ours.pem());
+    let house = gate.house().await;
+    for (names, comes_in) in [
+        (&["*.example.net"][..], false),
+        (&["*.example.net", "Scraper.example.net"], true),
+        (&["192.0.2.7"], true),
+        (&["192.0.2.8"], false),
+    ] {
+        let answer = tls(&house, &ours, Some(&ours.sign(names))).await;
+        assert_eq!(answer.is_ok_and(|answer| answer.status == 404), comes_in, "{names:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_tls_is_spoken_a_full_house_says_nothing_in_plain_text() {
+    let ours = Authority::new("ours");
+    let gate = Gate::new(TLS);
+    serves(&gate, &ours.sign(&["localhost"]));
+    let house = gate.house_with(Web { connections_per_client: 1, ..Web::default() }).await;
+    let mut busy = connected(&house, &ours, None).await.unwrap();
+    let request = b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
+    busy.write_all(request).await.unwrap();
+    assert!(busy.read(&mut [0; 64]).await.unwrap() > 0);
+    let mut next = TcpStream::connect(house.address).await.unwrap();
+    let mut said = Vec::new();
+    let _ = next.read_to_end(&mut said).await;
+    assert!(said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}
+
+/// Connections to a house with few seats, each with the start of something that is not let in or does not end; after each
+/// round somebody who may come in does.
+async fn besieged(house: &House, request: &str, known: &str) {
+    let mut slow = Vec::new();
+    for round in 0..6 {
+        for host in ["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0"] {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(host.parse().unwrap()).unwrap();
+            let mut stream = socket.connect(house.address).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
+            slow.push(stream);
+        }
+        assert_eq!(house.ask("GET", "/metrics", known).await.status, 200, "round {round}");
+    }
+}
+
+/// A request whose password is being checked counted as being answered, and a check is slow: all waited for the wrong ones.
+#[tokio::test]
+async fn wrong_passwords_keep_nobody_out_who_is_known() {
+    let slow = bcrypt::hash_with_salt("planted", 10, [7; 16]).unwrap();
+    let gate = Gate::new(&format!("basic_auth_users:\n  ops: {slow}\n"));
+    let house = gate.house_with(Web { connections: 6, connections_per_client: 4, ..Web::default() }).await;
+    let known = basic("ops", "planted");
+    assert_eq!(house.ask("GET", "/metrics", &known).await.status, 200);
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: versweep\r\n{}\r\n", basic("ops", "wrong"));
+    besieged(&house, &request, &known).await;
+}
+
+/// One of two kinds of proof that a half-written file lost was asked for no more.
+#[tokio::test]
+async fn each_proof_counts_by_itself() {
+    let ours = Authority::new("ours");
+    let certificates = format!(
+        "{TLS}  client_ca_file: clients.pem\n  client_auth_type: RequireAndVerifyClientCert\n  client_allowed_sans: [a]\n"
+    );
+    let users = users("ops", "planted");
+    let gate = Gate::new("");
+    serves(&gate, &ours.sign(&["localhost"]));
+    gate.write("clients.pem", &ours.pem());
+    for less in [
+        certificates.clone(),
+        format!("{TLS}{users}"),
+        format!("{}{users}", certificates.replace("  client_allowed_sans: [a]\n", "")),
+    ] {
+        gate.write("web.yml", &format!("{certificates}{users}"));
+        let whole = gate.read();
+        let keeper = Keeper::new(Some(gate.path()), gate.read()).unwrap();
+        keeper.now().await;
+        gate.write("web.yml", &less);
+        let now = keeper.now().await;
+        assert!(now.greets_like(&whole) && !now.users.is_empty(), "{less}");
+    }
+}
+
+/// The values of the attributes of a page that hold an address.
+fn links(page: &str) -> Vec<String> {
+    let attributes = ["href", "src", "action", "formaction", "data-root", "poster", "srcset", "cite"];
+    let of = |name: &str| {
+        let start = format!(" {name}=\"");
+        let values = page.split(&start).skip(1).filter_map(|rest| rest.split('"').next());
+        values.map(|value| value.replace("&amp;", "&")).collect::<Vec<_>>()
+    };
+    attributes.iter().flat_map(|name| of(name)).collect()
+}
+
+/// From the start, every page that another links to, and every link on each.
+#[tokio::test]
+async fn no_link_on_any_page_leaves_the_prefix() {
+    let web = Web {
+        route_prefix: "/vs".to_owned(),
+        external_url: Some("https://net.example.net/tools/vs/".parse().unwrap()),
+        ..Web::default()
+    };
+    let house = House::with(fleet::snapshot(fleet::noon()), web).await;
+    let (mut seen, mut open) = (BTreeSet::new(), vec!["/".to_owned()]);
+    while let Some(path) = open.pop() {
+        let answer = house.get(&format!("/vs{path}")).await;
+        if !answer.head.contains("content-type: text/html") {
+            continue;
+        }
+        for link in links(&answer.body) {
+            if link.starts_with('?') || link.starts_with('#') {
+                continue;
+            }
+            let below = link.strip_prefix("/tools/vs/").unwrap_or_else(|| panic!("{link} on {path}"));
+            let kind = below.split(['?', '#']).next().unwrap_or_default().to_owned();
+            if seen.insert(kind) && !below.starts_with("live") {
+                open.push(format!("/{}", below.split('#').next().unwrap_or_default()));
+            }
+        }
+    }
+    for page in ["", "devices", "changes", "sweeps", "drift", "events", "devices/core1.ams"] {
+        assert!(seen.contains(page), "no page links to /{page}: {seen:?}");
+    }
+    let document = house.get("/vs/api/v1/openapi.json").await.body;
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["servers"][0]["url"], "/tools/vs/");
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::authority::Authority;
 use crate::daemon::{Daemon, eventually, free_address, get, request};
 use crate::site::versweep;
 
@@ -125,10 +126,79 @@ fn a_reload_exchanges_all_but_the_sockets() {
     assert_eq!(request(address, "POST", "/-/reload").unwrap().status, 200);
     assert_eq!(get(address, "/metrics").unwrap().status, 401);
 
+    // Warnings of a file that is read again were swallowed, and an empty one let everybody in.
+    let web = |text: &str| std::fs::write(place.0.path().join("web.yml"), text).unwrap();
+    web(&format!("http_server_config: {{http2: true}}\nbasic_auth_users: {{ops: {hash}}}\n"));
+    assert_eq!(get(address, "/metrics").unwrap().status, 401);
+    web("");
+    assert_eq!(get(address, "/metrics").unwrap().status, 401);
+    for said in ["HTTP/2 is not offered", "asks for less than before"] {
+        eventually(said, || daemon.log().iter().any(|line| line.contains(said)));
+    }
+
     place.configure(&format!("{listen}\nenable_lifecycle = false"));
     daemon.signal("HUP");
     answers(address, "/metrics", 200);
     assert_eq!(request(address, "POST", "/-/reload").unwrap().status, 403);
     assert!(!daemon.log().join("\n").contains("planted"));
+    assert!(daemon.stop().success());
+}
+
+/// What the commands that ask a daemon say of one behind TLS, a certificate and a password.
+#[test]
+fn a_daemon_behind_all_locks_is_asked() {
+    let (ours, address) = (Authority::new("ours"), free_address());
+    let place = Place::new(&format!("listen = '{address}'\nweb_config = 'web.yml'"));
+    let write = |name: &str, text: &str| std::fs::write(place.0.path().join(name), text).unwrap();
+    let (server, client) = (ours.sign(&["127.0.0.1"]), ours.sign(&["operator"]));
+    for (name, text) in [
+        ("ca.pem", ours.pem()),
+        ("server.pem", server.certificate),
+        ("server.key", server.key),
+        ("client.pem", client.certificate),
+        ("client.key", client.key),
+        ("password", "planted\n".to_owned()),
+        ("wrong", "planted-too\n".to_owned()),
+    ] {
+        write(name, &text);
+    }
+    let hash = bcrypt::hash_with_salt("planted", 4, [7; 16]).unwrap();
+    write(
+        "web.yml",
+        &format!(
+            "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n  client_ca_file: ca.pem\n  \
+             client_auth_type: RequireAndVerifyClientCert\nbasic_auth_users: {{ops: {hash}}}\n"
+        ),
+    );
+    let mut daemon = place.daemon(address, &[]);
+    let url = format!("https://{address}");
+    let ask = |subcommand: &str, url: &str, flags: &[&str]| {
+        let mut command = versweep(&[subcommand, "--output", "json", "--url", url]);
+        let output = command.args(flags).current_dir(place.0.path()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!said.contains("planted"), "{said}");
+        (output.status.code(), said)
+    };
+    let trusts = ["--ca-file", "ca.pem"];
+    let shows = [&trusts[..], &["--cert-file", "client.pem", "--key-file", "client.key"]].concat();
+    let says = |file| [&shows[..], &["--user", "ops", "--password-file", file]].concat();
+    eventually("it answers", || ask("sweeps", &url, &says("password")).0 == Some(0));
+    for subcommand in ["devices", "changes"] {
+        assert_eq!(ask(subcommand, &url, &says("password")), (Some(0), String::new()), "{subcommand}");
+    }
+    for (url, flags, hint) in [
+        (&url, Vec::new(), "--ca-file names who does"),
+        (&url, trusts.to_vec(), "--cert-file and --key-file"),
+        (&url, shows.clone(), "--user NAME --password-file FILE"),
+        (&url, says("wrong"), "it doesn't know ops by this password"),
+        (&url, says("nowhere"), "--password-file nowhere"),
+        (&format!("http://{address}"), says("password"), "write https:// in --url"),
+    ] {
+        let (code, said) = ask("devices", url, &flags);
+        assert!(code == Some(1) && said.contains(hint), "{flags:?}: {said}");
+    }
+    let output = versweep(&["devices", "--url", &format!("https://ops:x@{address}")]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(64) && said.contains("--password-file"), "{said}");
     assert!(daemon.stop().success());
 }

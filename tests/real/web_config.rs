@@ -95,8 +95,12 @@ async fn a_real_prometheus_comes_in_by_certificate_and_password() {
     std::fs::write(path("client.pem"), client.certificate).unwrap();
     std::fs::write(path("client.key"), client.key).unwrap();
     let config = Reading::of(&path("web.yml")).result.unwrap();
-    let web =
-        Web { config_file: Some(path("web.yml")), config, route_prefix: "/vs".to_owned(), ..Web::default() };
+    let web = Web {
+        config_file: Some(path("web.yml")),
+        config: config.into(),
+        route_prefix: "/vs".to_owned(),
+        ..Web::default()
+    };
     let snapshot = fleet::snapshot(SystemClock.now());
     let (address, _published, _stop) = serve_fleet(snapshot, SweepStatus::default(), web).await;
 

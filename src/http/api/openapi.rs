@@ -1,19 +1,28 @@
 //! The description of the API, OpenAPI 3.1.
 
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 
 use super::params::{Params, Query};
+use crate::http::Desk;
 use crate::http::problem::Refusal;
 
 /// Written by hand; the tests hold it against the table of endpoints and against every closed set of names.
 const DOCUMENT: &str = include_str!("openapi.json");
 
+/// What stands there for the server, and is replaced by how the outside reaches it.
+const SERVER: &str = r#""servers": [{"url": "/"}]"#;
+
 /// The description itself.
-pub(super) async fn document(query: Query) -> Result<Response, Refusal> {
+pub(super) async fn document(State(desk): State<Arc<Desk>>, query: Query) -> Result<Response, Refusal> {
     Params::known(query, &[])?;
+    // Letters, digits and `-._~/` only, so that there is nothing to escape.
+    let server = format!(r#""servers": [{{"url": "{}/"}}]"#, desk.app.web.load().link_prefix());
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "max-age=3600")];
-    Ok((headers, DOCUMENT).into_response())
+    Ok((headers, DOCUMENT.replacen(SERVER, &server, 1)).into_response())
 }
 
 #[cfg(test)]
