@@ -30,6 +30,7 @@ use crate::store::Store;
 use crate::sweep::{Engine, Lanes, Stop};
 use crate::transport::ssh::{SshTransport, tune_process};
 
+mod aside;
 mod couriers;
 mod forecasts;
 mod live;
@@ -45,6 +46,7 @@ mod told;
 mod watchdog;
 mod world;
 
+pub(crate) use aside::aside;
 use couriers::Couriers;
 use live::{HeldOff, read_config, read_live, read_platforms};
 use refresh::Lookouts;
@@ -99,7 +101,8 @@ impl Daemon {
         let hangup = signal(SignalKind::hangup()).context("SIGHUP can't be listened for")?;
         tune_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let world = World::load_with(path, &flags, &clock, &Before::Kept)?;
+        let loaded = World::load_until(stop, path, &flags, &clock).await?;
+        let Some(world) = loaded else { return Ok(None) };
         let config = Arc::clone(&world.config);
         limits::require_open_files(files(&config))
             .with_context(|| format!("{}: workers.max = {}", path.display(), config.workers))?;

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use crate::device::{Device, DeviceId, Route, Selector};
 use crate::document::Problems;
-use crate::settings::{Layers, References};
-use crate::source::Source;
+use crate::settings::Layers;
 use crate::text::tamed;
 
 mod address;
@@ -48,23 +47,12 @@ pub struct Inventory {
     pub devices: Vec<Arc<Device>>,
     /// Beside each device, the places of the sources that it came from; the one that goes over the others is the last.
     pub origins: Vec<Arc<[usize]>>,
-    /// How many devices each source gave, in the order of the configuration.
-    pub sources: Vec<SourceCount>,
     /// What two sources say differently of one device.
     pub conflicts: Vec<Conflict>,
     /// Entries that could not become devices, with the place of their source.
     pub dropped: Vec<(usize, Dropped)>,
     /// What is allowed and yet worth a look, one line each.
     pub warnings: Vec<String>,
-}
-
-/// What one source gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceCount {
-    /// The source's name.
-    pub source: String,
-    /// Its devices.
-    pub devices: usize,
 }
 
 /// What one look at a source brought, relabelled and not judged yet.
@@ -146,8 +134,6 @@ impl Inventory {
             problems.extend(merged.problems);
             return Err(problems);
         }
-        let count =
-            |stock: &Stock| SourceCount { source: stock.source.name.clone(), devices: stock.devices() };
         let mut warnings = shared_endpoints(&merged.devices);
         for stock in stocks {
             warnings.extend(stock.warnings().map(|warning| format!("{}: {warning}", stock.source.name)));
@@ -155,7 +141,6 @@ impl Inventory {
         Ok(Self {
             devices: merged.devices,
             origins: merged.origins,
-            sources: stocks.iter().map(count).collect(),
             conflicts: merged.conflicts,
             dropped: merged.dropped,
             warnings,
@@ -181,27 +166,6 @@ impl Inventory {
     pub fn select<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = &'a Arc<Device>> {
         self.devices.iter().filter(|device| selector.matches(device))
     }
-}
-
-/// Reads all sources that are files, now, with nothing held from before. Blocks.
-///
-/// # Errors
-/// Everything that is wrong in any of them.
-pub fn load(sources: &[Source], layers: &Layers, references: &References<'_>) -> Result<Inventory, Problems> {
-    let mut problems = Problems::default();
-    let mut stocks = Vec::new();
-    for source in sources {
-        let look = look(source, references.platforms);
-        let (stock, _) =
-            Stock::new(source.clone()).take(look, crate::clock::Timestamp::UNIX_EPOCH, references);
-        if let Some(trouble) = stock.trouble() {
-            problems.extend(trouble.problems(source));
-        }
-        stocks.push(stock);
-    }
-    let examined = Inventory::examine(&stocks, layers);
-    problems.extend(examined);
-    if problems.is_empty() { Inventory::assemble(&stocks, layers) } else { Err(problems) }
 }
 
 /// Two names for one address: the device would be visited twice at once, which some refuse. Behind other jump hosts the

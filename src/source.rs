@@ -71,10 +71,12 @@ pub enum SourceKind {
         /// Devices a page.
         page: usize,
     },
-    /// Ansible's inventory, in YAML or INI by its ending.
+    /// Ansible's inventory, in YAML or INI by its ending, with the files of variables beside it.
     Ansible {
         /// The file.
         path: PathBuf,
+        /// What is done with what ansible-vault has encrypted.
+        vaulted: Vaulted,
     },
     /// The list of RANCID or Oxidized.
     RouterDb {
@@ -92,6 +94,15 @@ pub enum Registry {
     NetBox,
     /// Nautobot.
     Nautobot,
+}
+
+/// What is done with what ansible-vault has encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vaulted {
+    /// The inventory is refused: an address may stand there.
+    Refused,
+    /// It is left out, as if it were not there.
+    LeftOut,
 }
 
 /// What stands in a `router.db`.
@@ -122,7 +133,7 @@ impl SourceKind {
             Self::File { path }
             | Self::Folder { path }
             | Self::FileSd { path }
-            | Self::Ansible { path }
+            | Self::Ansible { path, .. }
             | Self::RouterDb { path, .. } => Some(path),
             Self::HttpSd { .. } | Self::Registry { .. } => None,
         }

@@ -47,6 +47,9 @@ mod visits;
 #[path = "behaviours/agent.rs"]
 mod agent;
 #[cfg(test)]
+#[path = "behaviours/ansible.rs"]
+mod ansible;
+#[cfg(test)]
 #[path = "behaviours/api.rs"]
 mod api;
 #[cfg(test)]

@@ -49,6 +49,9 @@ mod agent;
 #[path = "real/alerting.rs"]
 mod alerting;
 #[cfg(test)]
+#[path = "real/ansible.rs"]
+mod ansible;
+#[cfg(test)]
 #[path = "real/boot.rs"]
 mod boot;
 #[cfg(test)]

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::client::{self, line};
 use super::{ConfigFile, Exit};
 use crate::clock::{Clock, SystemClock};
-use crate::daemon::{Ask, Before, PATIENCE, World};
+use crate::config::WebFlags;
+use crate::daemon::{Ask, PATIENCE, World};
 use crate::device::Device;
 use crate::inventory::Stock;
 use crate::text::tamed;
@@ -61,7 +62,8 @@ impl Args {
             return Ok(Exit::Done);
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let world = World::load(&self.config.path, &clock, &Before::Kept)?;
+        let loaded = World::load_until(&stop, &self.config.path, &WebFlags::default(), &clock).await?;
+        let Some(world) = loaded else { return Ok(Exit::Failed) };
         let Some(world) = stop.run_until_cancelled(world.asked(Ask::All, PATIENCE)).await else {
             return Ok(Exit::Failed);
         };

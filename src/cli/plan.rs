@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Output, line};
 use super::{ConfigFile, Exit};
 use crate::clock::{Clock, SystemClock};
-use crate::config::SweepConfig;
-use crate::daemon::{Ask, Before, PATIENCE, World};
+use crate::config::{SweepConfig, WebFlags};
+use crate::daemon::{Ask, PATIENCE, World, aside};
 use crate::device::Device;
 use crate::dispatch::{Rules, spread_over};
 use crate::duration::HumanDuration;
@@ -51,29 +51,32 @@ pub(crate) struct Args {
 impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let world = World::load(&self.config.path, &clock, &Before::Kept)?;
+        let loaded = World::load_until(&stop, &self.config.path, &WebFlags::default(), &clock).await?;
+        let Some(world) = loaded else { return Ok(Exit::Failed) };
         let Some(world) = stop.run_until_cancelled(world.asked(Ask::Unknown, PATIENCE)).await else {
             return Ok(Exit::Failed);
         };
-        let sweeps: Vec<&SweepConfig> = world
-            .config
-            .sweeps
-            .iter()
-            .filter(|sweep| self.sweep.as_ref().is_none_or(|name| sweep.name == *name))
-            .collect();
-        if let (Some(name), true) = (&self.sweep, sweeps.is_empty()) {
-            anyhow::bail!("no sweep {name:?} in {}", self.config.path.display());
-        }
-        let took = Took::of(&world, self.assume.0)?;
+        let output = self.output;
+        // Days of visits are played through for each sweep.
+        let Some(all) = aside(&stop, move || self.tell_all(&world)).await? else { return Ok(Exit::Failed) };
         let mut out = io::stdout();
-        for sweep in sweeps {
-            let told = self.tell(&world, &took, sweep);
-            match self.output {
+        for told in all? {
+            match output {
                 Output::Json => line(&mut out, &told.json().to_string())?,
                 Output::Table => told.text().iter().try_for_each(|text| line(&mut out, text))?,
             }
         }
         Ok(Exit::Done)
+    }
+
+    fn tell_all(&self, world: &World<SshTransport>) -> anyhow::Result<Vec<Told>> {
+        let asked = |sweep: &&SweepConfig| self.sweep.as_ref().is_none_or(|name| sweep.name == *name);
+        let sweeps: Vec<&SweepConfig> = world.config.sweeps.iter().filter(asked).collect();
+        if let (Some(name), true) = (&self.sweep, sweeps.is_empty()) {
+            anyhow::bail!("no sweep {name:?} in {}", self.config.path.display());
+        }
+        let took = Took::of(world, self.assume.0)?;
+        Ok(sweeps.into_iter().map(|sweep| self.tell(world, &took, sweep)).collect())
     }
 
     fn tell(&self, world: &World<SshTransport>, took: &Took, sweep: &SweepConfig) -> Told {

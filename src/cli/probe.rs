@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ConfigFile, Exit};
 use crate::clock::{Clock, SystemClock};
-use crate::daemon::{Ask, Before, PATIENCE, World};
+use crate::config::WebFlags;
+use crate::daemon::{Ask, PATIENCE, World};
 use crate::device::Device;
 use crate::failure::FailureKind;
 use crate::observation::{Outcome, SweepId};
@@ -47,7 +48,8 @@ enum Output {
 impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let kit = World::load(&self.config.path, &clock, &Before::Kept)?;
+        let loaded = World::load_until(&stop, &self.config.path, &WebFlags::default(), &clock).await?;
+        let Some(kit) = loaded else { return Ok(Exit::Failed) };
         let asked = stop.run_until_cancelled(kit.asked(Ask::Unknown, PATIENCE)).await;
         let Some(kit) = asked else { return Ok(Exit::Failed) };
         let device =

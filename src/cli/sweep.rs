@@ -15,8 +15,8 @@ use super::past::{label, selector};
 use super::{ConfigFile, Exit, Output};
 use crate::activity::{NOTES_WAITING, Note, Notes, Reason};
 use crate::clock::{Clock, SystemClock};
-use crate::config::ConfigErrors;
-use crate::daemon::{Ask, Before, PATIENCE, World, flushed, open_store, reopen};
+use crate::config::{ConfigErrors, WebFlags};
+use crate::daemon::{Ask, PATIENCE, World, flushed, open_store, reopen};
 use crate::device::{Device, DeviceId, Selector};
 use crate::document::{Problem, Problems};
 use crate::known::{SELECTION, Snapshot};
@@ -73,7 +73,8 @@ impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
         tune_process()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let world = World::load(&self.config.path, &clock, &Before::Kept)?;
+        let loaded = World::load_until(&stop, &self.config.path, &WebFlags::default(), &clock).await?;
+        let Some(world) = loaded else { return Ok(Exit::Failed) };
         let asked = stop.run_until_cancelled(world.asked(Ask::All, PATIENCE)).await;
         let Some(world) = asked else { return Ok(Exit::Failed) };
         limits::require_open_files(world.config.workers + limits::FILES_BESIDE_VISITS)?;

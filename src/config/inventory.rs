@@ -10,7 +10,7 @@ use super::sweeps::non_empty;
 use super::{Surroundings, peer, secrets};
 use crate::document::{Item, Section};
 use crate::fetch::{Login, Peer};
-use crate::source::{Dialect, OWN_FORM, Registry, RouterDb, Source, SourceKind, is_pattern};
+use crate::source::{Dialect, OWN_FORM, Registry, RouterDb, Source, SourceKind, Vaulted, is_pattern};
 
 /// The keys of every source.
 const COMMON: [&str; 6] = ["type", "name", "interval", "timeout", "max_shrink", "relabel"];
@@ -90,11 +90,7 @@ fn source<'d>(
             path(table, around, "path = \"devices.d\"").map(|found| of_path(found, make, &["path", "watch"]))
         }
         "file_sd" => file_sd(table, around),
-        "ansible" => {
-            let make = |path| SourceKind::Ansible { path };
-            path(table, around, "path = \"hosts\" or \"hosts.yml\"")
-                .map(|found| of_path(found, make, &["path", "watch"]))
-        }
+        "ansible" => ansible(table, around),
         "router.db" => router_db(table, around),
         "http_sd" => server(table, around, warnings, None),
         "netbox" => server(table, around, warnings, Some(Registry::NetBox)),
@@ -171,6 +167,23 @@ fn file_sd<'d>(table: &Section<'d>, around: &Surroundings<'_>) -> Option<Own<'d>
         return None;
     }
     Some(of_path(found, |path| SourceKind::FileSd { path }, &["path", "watch"]))
+}
+
+fn ansible<'d>(table: &Section<'d>, around: &Surroundings<'_>) -> Option<Own<'d>> {
+    let found = path(table, around, "path = \"hosts\" or \"hosts.yml\"");
+    let vaulted = match table.get("vaulted") {
+        None => Vaulted::Refused,
+        Some(item) => match item.text()? {
+            "refuse" => Vaulted::Refused,
+            "ignore" => Vaulted::LeftOut,
+            _ => {
+                item.refuse("is not what to do with encrypted variables", "\"refuse\" or \"ignore\"");
+                return None;
+            }
+        },
+    };
+    let make = |path| SourceKind::Ansible { path, vaulted };
+    Some(of_path(found?, make, &["path", "watch", "vaulted"]))
 }
 
 fn router_db<'d>(table: &Section<'d>, around: &Surroundings<'_>) -> Option<Own<'d>> {

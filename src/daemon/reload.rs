@@ -78,17 +78,18 @@ impl Reloader {
         require_new_sources(&old, &new)?;
         limits::require_open_files(files(&new.config))
             .map_err(|error| format!("{}: workers.max: {error}", self.path.display()))?;
+        let last_good = rooms.last_good_policies();
+        let last_good = last_good.lock().await;
+        if let Some(text) = &*last_good {
+            new.take_policies(text);
+        }
+        // The last that may be refused: what comes behind it fails only where the daemon ends.
         self.couriers
             .furnish(&new.config)
             .await
             .map_err(|error| format!("{}: sink: {error}", self.path.display()))?;
         for key in needs_restart(&old.config, &new.config) {
             warn!(key, "{key} changed, but only a restart brings it into force");
-        }
-        let last_good = rooms.last_good_policies();
-        let last_good = last_good.lock().await;
-        if let Some(text) = &*last_good {
-            new.take_policies(text);
         }
         let new = Arc::new(new);
         let kept = Arc::clone(&new);

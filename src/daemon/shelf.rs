@@ -62,15 +62,16 @@ struct Looked {
 
 /// Reads the files of all sources, all at once: each may take its whole timeout where a file server is gone, and together
 /// they must not take longer than the start may.
-fn looked_at(mut held: Vec<Stock>, config: &Config, clock: &Arc<dyn Clock>) -> Vec<(Stock, Option<Looked>)> {
-    let read = |stock: &mut Stock| {
+fn looked_at(held: Vec<Stock>, config: &Config, clock: &Arc<dyn Clock>) -> Vec<(Stock, Option<Looked>)> {
+    let read = |stock: &Stock| {
         let (at, begun) = (clock.now(), Instant::now());
         Looked { look: stock.look_in_time(&config.platforms), at, begun }
     };
     let looked: Vec<Option<Looked>> = thread::scope(|scope| {
-        let spawned = |stock| Some(scope.spawn(|| read(stock)));
+        let read = &read;
+        let spawned = |stock| Some(scope.spawn(move || read(stock)));
         let readings: Vec<_> = held
-            .iter_mut()
+            .iter()
             .map(|stock| if stock.source.kind.peer().is_some() { None } else { spawned(stock) })
             .collect();
         readings

@@ -4,6 +4,9 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
+use super::aside::aside;
 use super::shelf;
 use crate::activity::{Judgement, Note, Withheld};
 use crate::clock::Clock;
@@ -184,6 +187,21 @@ impl World<SshTransport> {
     /// Everything that is wrong, all at once.
     pub fn load(path: &Path, clock: &Arc<dyn Clock>, before: &Before<'_>) -> Result<Self, ConfigErrors> {
         Self::load_with(path, &WebFlags::default(), clock, before)
+    }
+
+    /// Reads the configuration of a start, on a thread of its own; nothing where `stop` comes before that is done.
+    ///
+    /// # Errors
+    /// Everything that is wrong, all at once.
+    pub async fn load_until(
+        stop: &CancellationToken,
+        path: &Path,
+        flags: &WebFlags,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Option<Self>> {
+        let (path, flags, clock) = (path.to_owned(), flags.clone(), Arc::clone(clock));
+        let loaded = aside(stop, move || Self::load_with(&path, &flags, &clock, &Before::Kept)).await?;
+        Ok(loaded.transpose()?)
     }
 
     /// Like [`World::load`], with what the command line says over the file.

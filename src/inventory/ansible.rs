@@ -1,25 +1,43 @@
-//! Ansible's inventories, INI and YAML: hosts in groups of groups, ranges, variables by precedence.
+//! Ansible's inventories, INI and YAML: hosts in groups of groups, ranges, variables by precedence, also from
+//! `group_vars` and `host_vars` beside the inventory.
 //!
-//! <https://docs.ansible.com/ansible/latest/inventory_guide/intro_inventory.html>. Files of variables beside the inventory
-//! (`group_vars`, `host_vars`), scripts and plugins are not read.
+//! <https://docs.ansible.com/ansible/latest/inventory_guide/intro_inventory.html>. Scripts and plugins are not run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::entry::Entry;
+use crate::source::Vaulted;
 
+mod beside;
 mod ini;
 mod ranges;
 mod tree;
 
+pub(super) use beside::BESIDE;
 pub(super) use ini::read as read_ini;
 pub(super) use tree::read as read_yaml;
+
+/// The variables that say something of a device.
+const USED: [&str; 8] = [
+    "ansible_host",
+    "ansible_ssh_host",
+    "ansible_port",
+    "ansible_ssh_port",
+    "ansible_connection",
+    "ansible_network_os",
+    "site",
+    "role",
+];
 
 /// The most hosts of one inventory: a range of a few characters could name more than there are addresses.
 const HOSTS_MAX: usize = 1_000_000;
 
 /// The group of all hosts, and the one of those in no other.
 const ALL: &str = "all";
+
+/// What a text begins with that ansible-vault has encrypted.
+const VAULT: &str = "$ANSIBLE_VAULT";
 
 type Vars = BTreeMap<String, String>;
 
@@ -37,6 +55,8 @@ struct Host {
     name: String,
     line: Option<usize>,
     vars: Vars,
+    /// Those of `host_vars`.
+    beside: Vars,
     groups: BTreeSet<String>,
 }
 
@@ -44,6 +64,15 @@ struct Host {
 struct Group {
     parents: BTreeSet<String>,
     vars: Vars,
+    /// Those of `group_vars`.
+    beside: Vars,
+}
+
+impl Group {
+    /// Among groups of one depth, the one with the greater number goes over the others.
+    fn priority(&self) -> i64 {
+        self.vars.get("ansible_group_priority").and_then(|text| text.trim().parse().ok()).unwrap_or(1)
+    }
 }
 
 /// What is wrong, with its line where there is one.
@@ -59,7 +88,8 @@ impl Tree {
                 if at >= HOSTS_MAX {
                     return Err((line, format!("more than {HOSTS_MAX} hosts")));
                 }
-                self.hosts.push(Host { name, line, vars: Vars::new(), groups: BTreeSet::new() });
+                let (vars, beside) = (Vars::new(), Vars::new());
+                self.hosts.push(Host { name, line, vars, beside, groups: BTreeSet::new() });
             }
             let host = &mut self.hosts[at];
             host.groups.insert(group.to_owned());
@@ -80,13 +110,14 @@ impl Tree {
     }
 
     /// The hosts with their variables: those of `all` first, then of groups from the outermost to the innermost, the
-    /// host's own last.
-    pub(super) fn entries(&self, file: &Arc<str>) -> Result<Vec<Entry>, Wrong> {
+    /// host's own last; what stands in files beside the inventory goes over what the inventory itself says, of groups
+    /// as of hosts.
+    pub(super) fn entries(&self, file: &Arc<str>, vaulted: Vaulted) -> Result<Vec<Entry>, Wrong> {
         let mut depths = BTreeMap::new();
         for name in self.groups.keys() {
             self.depth(name, &mut depths, &mut Vec::new())?;
         }
-        Ok(self.hosts.iter().map(|host| self.entry(host, file, &depths)).collect())
+        self.hosts.iter().map(|host| self.entry(host, file, &depths, vaulted)).collect()
     }
 
     /// How many groups stand above a group at most; a group above itself is an error.
@@ -115,7 +146,13 @@ impl Tree {
         Ok(depth)
     }
 
-    fn entry(&self, host: &Host, file: &Arc<str>, depths: &BTreeMap<String, usize>) -> Entry {
+    fn entry(
+        &self,
+        host: &Host,
+        file: &Arc<str>,
+        depths: &BTreeMap<String, usize>,
+        vaulted: Vaulted,
+    ) -> Result<Entry, Wrong> {
         let mut groups = BTreeSet::new();
         let mut waiting: Vec<&String> = host.groups.iter().collect();
         while let Some(name) = waiting.pop() {
@@ -125,14 +162,25 @@ impl Tree {
         }
         groups.remove(ALL);
         let mut order: Vec<&str> = groups.iter().copied().collect();
-        order.sort_by_key(|name| (depths.get(*name).copied().unwrap_or_default(), *name));
+        let priority = |name: &str| self.groups.get(name).map_or(1, Group::priority);
+        order.sort_by_key(|name| (depths.get(*name).copied().unwrap_or_default(), priority(name), *name));
+        let of_groups: Vec<&Group> =
+            [ALL].into_iter().chain(order).filter_map(|name| self.groups.get(name)).collect();
         let mut vars = Vars::new();
-        for name in [ALL].into_iter().chain(order) {
-            let of_group = self.groups.get(name).into_iter().flat_map(|group| &group.vars);
-            vars.extend(of_group.map(|(name, value)| (name.clone(), value.clone())));
+        let layers =
+            of_groups.iter().map(|group| &group.vars).chain(of_groups.iter().map(|group| &group.beside));
+        for layer in layers.chain([&host.vars, &host.beside]) {
+            vars.extend(layer.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
-        vars.extend(host.vars.iter().map(|(name, value)| (name.clone(), value.clone())));
-        entry(host, file, &vars, &groups)
+        let encrypted: Vec<String> =
+            vars.extract_if(.., |_, value| value.starts_with(VAULT)).map(|(name, _)| name).collect();
+        match encrypted.iter().find(|name| USED.contains(&name.as_str())) {
+            Some(name) if vaulted == Vaulted::Refused => {
+                let problem = format!("{name} of {} is encrypted by ansible-vault", host.name);
+                Err((host.line, problem))
+            }
+            _ => Ok(entry(host, file, &vars, &groups)),
+        }
     }
 }
 
@@ -193,7 +241,7 @@ mod tests {
             let keys = ["name", "address", "port", "platform", "site", "__groups", "__var_tier"];
             keys.map(|key| entry.text(key).unwrap_or_default().into_owned()).join(" ")
         };
-        tree.entries(&Arc::from("hosts")).unwrap().iter().map(tell).collect()
+        tree.entries(&Arc::from("hosts"), Vaulted::Refused).unwrap().iter().map(tell).collect()
     }
 
     const INI: &str = "
@@ -240,7 +288,7 @@ ansible_password=planted
                 "edge-c   cisco.iosxr.iosxr ams ,edge,network, inner",
             ]
         );
-        let entries = tree.entries(&Arc::from("hosts")).unwrap();
+        let entries = tree.entries(&Arc::from("hosts"), Vaulted::Refused).unwrap();
         assert!(!format!("{entries:?}").contains("planted"));
         assert_eq!(entries[1].place(), "hosts:5");
     }
@@ -281,7 +329,9 @@ ansible_password=planted
         assert_eq!(wrong("a[1:99999999]").1, "\"a[1:99999999]\" names more than 1000000 hosts");
         assert_eq!(wrong("[a:parents]\nb").1, "[a:parents] is neither hosts nor children nor vars");
         let cycle = read_ini("[a:children]\nb\n[b:children]\na\n").unwrap();
-        assert!(cycle.entries(&Arc::from("h")).unwrap_err().1.contains("is a child of itself"));
+        assert!(
+            cycle.entries(&Arc::from("h"), Vaulted::Refused).unwrap_err().1.contains("is a child of itself")
+        );
         assert!(read_yaml("all: [a, b]").is_err());
         assert!(read_yaml("all:\n  hots: {}\n").unwrap_err().1.contains("hots"));
     }
@@ -295,7 +345,7 @@ ansible_password=planted
         let ini = "[2001:db8::1]:2222 site=ams\n[2001:db8::2]\n2001:db8::3\n";
         let yaml = "all: {hosts: {'[2001:db8::1]:2222': {site: ams}, '[2001:db8::2]': , '2001:db8::3': }}";
         for tree in [read_ini(ini).unwrap(), read_yaml(yaml).unwrap()] {
-            let entries = tree.entries(&Arc::from("hosts")).unwrap();
+            let entries = tree.entries(&Arc::from("hosts"), Vaulted::Refused).unwrap();
             let mut told: Vec<_> =
                 entries.iter().map(|entry| (entry.text("name").unwrap(), entry.text("port"))).collect();
             // The YAML form has no order of its own.

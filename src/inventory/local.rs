@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 
 use super::entry::Entry;
@@ -12,7 +12,7 @@ use super::{Dropped, Look, Trouble, ansible, csv_file, relabel, router_db, sd, t
 use crate::document::{Document, Problems};
 use crate::duration::HumanDuration;
 use crate::platform::Platforms;
-use crate::source::{OWN_FORM, Source, SourceKind, is_pattern};
+use crate::source::{OWN_FORM, Source, SourceKind, Vaulted, is_pattern};
 use crate::status::RefreshFailure;
 
 /// The largest inventory file: a million devices with a handful of labels each.
@@ -31,7 +31,7 @@ pub fn look(source: &Source, platforms: &Platforms) -> Result<Look, Trouble> {
         SourceKind::File { path } => own_form(std::slice::from_ref(path), &mut entries, &mut problems)?,
         SourceKind::Folder { path } => own_form(&files(path, "*", &OWN_FORM)?, &mut entries, &mut problems)?,
         SourceKind::FileSd { path } => file_sd(path, &mut entries)?,
-        SourceKind::Ansible { path } => ansible(path, &mut entries)?,
+        SourceKind::Ansible { path, vaulted } => ansible(path, *vaulted, &mut entries)?,
         SourceKind::RouterDb { path, form } => {
             router_db::read(&read_text(path)?, form, &shown(path), &mut entries, &mut dropped);
         }
@@ -47,20 +47,23 @@ pub fn look(source: &Source, platforms: &Platforms) -> Result<Look, Trouble> {
 pub(super) fn look_in_time(
     source: &Arc<Source>,
     platforms: &Arc<Platforms>,
-    stuck: &mut Weak<()>,
+    stuck: &Mutex<Weak<()>>,
 ) -> Result<Look, Trouble> {
     let late = |what: &str| {
         let limit = HumanDuration(source.timeout);
         Trouble::new(RefreshFailure::Timeout, format!("not read within {limit}{what}"))
     };
-    if stuck.strong_count() > 0 {
-        return Err(late(", and that reading is still held up"));
-    }
     let broken =
         |error: &dyn std::fmt::Display| Trouble::unreadable(format!("reading it broke off: {error}"));
     let (sender, receiver) = sync_channel(1);
     let (life, of, with) = (Arc::new(()), Arc::clone(source), Arc::clone(platforms));
-    *stuck = Arc::downgrade(&life);
+    {
+        let mut stuck = stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        if stuck.strong_count() > 0 {
+            return Err(late(", and that reading is still held up"));
+        }
+        *stuck = Arc::downgrade(&life);
+    }
     let reading = move || {
         // Whoever asked may have gone on without it.
         let _gone = sender.send(look(&of, &with));
@@ -105,17 +108,19 @@ fn file_sd(path: &Path, entries: &mut Vec<Entry>) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn ansible(path: &Path, entries: &mut Vec<Entry>) -> Result<(), Trouble> {
+fn ansible(path: &Path, vaulted: Vaulted, entries: &mut Vec<Entry>) -> Result<(), Trouble> {
     let (text, file) = (read_text(path)?, shown(path));
     let read = match path.extension().and_then(|ending| ending.to_str()) {
         Some("yaml" | "yml" | "json") => ansible::read_yaml(&text),
         _ => ansible::read_ini(&text),
     };
-    let read = read.and_then(|tree| tree.entries(&file)).map_err(|(line, problem)| {
+    let wrong = |(line, problem): (Option<usize>, String)| {
         let line = line.map(|line| format!(":{line}")).unwrap_or_default();
         Trouble::garbage(format!("{file}{line}: {problem}"))
-    })?;
-    entries.extend(read);
+    };
+    let mut tree = read.map_err(wrong)?;
+    tree.read_beside(path, vaulted)?;
+    entries.extend(tree.entries(&file, vaulted).map_err(wrong)?);
     Ok(())
 }
 

@@ -10,10 +10,10 @@ use tracing::warn;
 
 use super::remote::Remote;
 use super::watch::Watch;
-use super::{Look, Trouble, look};
+use super::{Look, Trouble, ansible, look};
 use crate::duration::HumanDuration;
 use crate::platform::Platforms;
-use crate::source::Source;
+use crate::source::{Source, SourceKind};
 use crate::status::RefreshFailure;
 
 /// How long a file must have been left alone before it is read: editors and copies write in several steps.
@@ -39,7 +39,9 @@ impl Lookout {
     #[must_use]
     pub fn new(source: &Arc<Source>) -> Self {
         let watch = source.kind.path().filter(|_| source.watch).and_then(|path| {
-            let watch = Watch::new(source.kind.folder().unwrap_or(path), source.kind.folder().is_some());
+            let beside = matches!(source.kind, SourceKind::Ansible { .. }).then_some(ansible::BESIDE);
+            let folder = source.kind.folder();
+            let watch = Watch::new(folder.unwrap_or(path), folder.is_some(), beside);
             watch.inspect_err(|error| unwatched(source, error)).ok()
         });
         let mut lookout = Self { source: Arc::clone(source), watch, told: false, remote: None, stuck: None };

@@ -33,8 +33,9 @@ impl Page {
 }
 
 /// The path and query of the page that begins behind so many devices. The next page's address in an answer is not
-/// followed: it is a server's word for where a token shall be sent to. Sorted by identity, so that a device that comes
-/// meanwhile comes last; one that goes still moves those behind it forward.
+/// followed: it is a server's word for where a token shall be sent to. Sorted by identity, so that the order stays: a device
+/// that comes meanwhile is the last of NetBox's, which are numbered; of Nautobot's, whose identities are at random, it may come
+/// anywhere and moves those behind it back, as one that goes moves them forward. Where pages meet that is seen.
 pub(super) fn page(registry: Registry, filter: &str, limit: usize, offset: usize) -> (&'static str, String) {
     let own = match registry {
         Registry::NetBox => "ordering=id&exclude=config_context",

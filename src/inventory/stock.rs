@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use tokio::time::Instant;
 
@@ -59,8 +59,9 @@ pub struct Stock {
     trouble: Option<Trouble>,
     /// When the look that was taken last began; absent before the first one.
     begun: Option<Instant>,
-    /// Lives on while a reading of its files is held up, by a file server that is gone.
-    stuck: Weak<()>,
+    /// Lives on while a reading of its files is held up, by a file server that is gone. Clones share it: one that is thrown
+    /// away, as after a refused reload, leaves its reading behind.
+    stuck: Arc<Mutex<Weak<()>>>,
 }
 
 /// What a look came to.
@@ -118,7 +119,7 @@ impl Stock {
             good: None,
             trouble: None,
             begun: None,
-            stuck: Weak::new(),
+            stuck: Arc::default(),
         }
     }
 
@@ -144,6 +145,8 @@ impl Stock {
             pending: self.pending.clone().map(|waits| Pending { list: again(&waits.list), ..waits }),
             // A server that is asked another way is asked at once.
             looked: self.looked.filter(|_| *self.source == source),
+            // Other files may be readable.
+            stuck: if *self.source == source { Arc::clone(&self.stuck) } else { Arc::default() },
             source: Arc::new(source),
             ..self.clone()
         }
@@ -232,8 +235,8 @@ impl Stock {
     ///
     /// # Errors
     /// Why nothing of them can be used.
-    pub fn look_in_time(&mut self, platforms: &Arc<Platforms>) -> Result<Look, Trouble> {
-        local::look_in_time(&self.source, platforms, &mut self.stuck)
+    pub fn look_in_time(&self, platforms: &Arc<Platforms>) -> Result<Look, Trouble> {
+        local::look_in_time(&self.source, platforms, &self.stuck)
     }
 
     /// A list that is so much shorter than the one in force that it waits; nothing where it may be taken at once. A single

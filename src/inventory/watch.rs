@@ -15,6 +15,15 @@ use tokio::io::unix::AsyncFd;
 /// The most symbolic links on the way to a file, as the kernel has it.
 const LINKS_MAX: usize = 40;
 
+/// Folders beside a path whose files belong to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beside {
+    /// Their names.
+    pub(super) names: &'static [&'static str],
+    /// All of them that are there, those within them included.
+    pub(super) folders: fn(&Path) -> Vec<PathBuf>,
+}
+
 /// A watch on all that lies on the way to one path. Which folders those are may change with every change.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -24,6 +33,10 @@ pub(super) struct Watch {
     names: BTreeSet<OsString>,
     /// Whether every file of an inventory's form counts: those of a folder.
     any_file: bool,
+    /// Folders beside the path in which everything counts, and how to find those that are there now.
+    beside: Option<Beside>,
+    /// The kernel's numbers for them.
+    open: BTreeSet<i32>,
     /// Why not all of it is watched.
     refused: Option<io::Error>,
 }
@@ -33,15 +46,15 @@ impl Watch {
     ///
     /// # Errors
     /// The kernel refuses, for there are too many watches.
-    pub(super) fn new(path: &Path, any_file: bool) -> io::Result<Self> {
+    pub(super) fn new(path: &Path, any_file: bool, beside: Option<Beside>) -> io::Result<Self> {
         let kernel = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         #[expect(
             deprecated,
             reason = "what takes its place is unsafe; this descriptor is owned and never replaced"
         )]
         let kernel = AsyncFd::new(kernel)?;
-        let names = BTreeSet::new();
-        let mut watch = Self { path: path.to_owned(), kernel, names, any_file, refused: None };
+        let (path, names, open) = (path.to_owned(), BTreeSet::new(), BTreeSet::new());
+        let mut watch = Self { path, kernel, names, any_file, beside, open, refused: None };
         watch.aim();
         Ok(watch)
     }
@@ -55,9 +68,22 @@ impl Watch {
             | WatchFlags::DELETE
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF;
-        let (folders, names) = way(&self.path);
+        let (mut folders, mut names) = way(&self.path);
         let add = |folder: &Path| inotify::add_watch(self.kernel.get_ref(), folder, flags);
-        self.refused = add_all(&folders, |folder| Ok(add(folder).map(drop)?));
+        self.open.clear();
+        if let Some(Beside { names: beside, folders: of }) = self.beside {
+            // They may come later.
+            folders.extend(self.path.parent().map(Path::to_owned));
+            names.extend(beside.iter().map(OsString::from));
+            let inside: BTreeSet<PathBuf> = of(&self.path).into_iter().collect();
+            let open = &mut self.open;
+            self.refused = add_all(&inside, |folder| {
+                open.insert(add(folder)?);
+                Ok(())
+            });
+        }
+        let refused = add_all(&folders, |folder| Ok(add(folder).map(drop)?));
+        self.refused = refused.or(self.refused.take().filter(|_| self.beside.is_some()));
         self.names = names;
     }
 
@@ -86,7 +112,9 @@ impl Watch {
         let mut events = inotify::Reader::new(self.kernel.get_ref(), &mut buffer);
         let mut counts = false;
         while let Ok(event) = events.next() {
-            counts |= event.file_name().is_none_or(|name| self.counts(OsStr::from_bytes(name.to_bytes())));
+            let here = self.open.contains(&event.wd());
+            counts |=
+                here || event.file_name().is_none_or(|name| self.counts(OsStr::from_bytes(name.to_bytes())));
         }
         counts
     }
@@ -175,7 +203,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("d.toml"), "1").unwrap();
-        let mut watch = Watch::new(&at("d.toml"), false).unwrap();
+        let mut watch = Watch::new(&at("d.toml"), false, None).unwrap();
         fs::write(at("other"), "not ours").unwrap();
         fs::write(at("d.toml"), "2").unwrap();
         assert!(told(&mut watch).await);
@@ -224,7 +252,7 @@ mod tests {
     async fn all_files_of_a_folder_are_watched_and_a_folder_that_comes_later() {
         let folder = tempfile::tempdir().unwrap();
         let inside = folder.path().join("d");
-        let mut watch = Watch::new(&inside, true).unwrap();
+        let mut watch = Watch::new(&inside, true, None).unwrap();
         fs::create_dir(&inside).unwrap();
         assert!(told(&mut watch).await);
         while watch.drain() {}
@@ -232,5 +260,21 @@ mod tests {
         assert!(!watch.drain());
         fs::write(inside.join("a.yaml"), "").unwrap();
         assert!(told(&mut watch).await);
+    }
+
+    #[tokio::test]
+    async fn files_in_folders_beside_a_file_count_whatever_they_are_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("hosts"), "").unwrap();
+        let mut watch = Watch::new(&at("hosts"), false, Some(super::super::ansible::BESIDE)).unwrap();
+        fs::create_dir_all(at("group_vars/all")).unwrap();
+        assert!(told(&mut watch).await);
+        while watch.drain() {}
+        fs::write(at("group_vars/all/main"), "site: ams").unwrap();
+        assert!(told(&mut watch).await);
+        while watch.drain() {}
+        fs::write(at("other"), "not ours").unwrap();
+        assert!(!watch.drain());
     }
 }

@@ -192,7 +192,7 @@ fn the_shipped_sample_names_every_key() {
 #[test]
 fn the_shipped_inventories_are_taken() {
     let sample = sample();
-    let inventory = versweep::inventory::load(&sample.inventory, &sample.layers, &sample.references())
+    let inventory = crate::inventory::load_all(&sample.inventory, &sample.layers, &sample.references())
         .map_err(|e| e.to_string());
     assert_eq!(inventory.map(|inventory| inventory.devices.len()), Ok(6));
 }

@@ -5,9 +5,59 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use versweep::clock::Timestamp;
 use versweep::config::{self, Config};
 use versweep::device::{Device, HostKeyPolicy, PlatformChoice};
-use versweep::inventory::{self, Inventory};
+use versweep::document::Problems;
+use versweep::inventory::{Inventory, Stock, look};
+use versweep::settings::{Layers, References};
+use versweep::source::Source;
+
+/// All sources, read now, with nothing held from before.
+pub(crate) fn load_all(
+    sources: &[Source],
+    layers: &Layers,
+    references: &References<'_>,
+) -> Result<Inventory, Problems> {
+    let mut problems = Problems::default();
+    let stock = |source: &Source| {
+        let look = look(source, references.platforms);
+        Stock::new(source.clone()).take(look, Timestamp::UNIX_EPOCH, references).0
+    };
+    let stocks: Vec<Stock> = sources.iter().map(stock).collect();
+    for stock in &stocks {
+        problems.extend(stock.trouble().map(|trouble| trouble.problems(&stock.source)).unwrap_or_default());
+    }
+    problems.extend(Inventory::examine(&stocks, layers));
+    if problems.is_empty() { Inventory::assemble(&stocks, layers) } else { Err(problems) }
+}
+
+fn all_of(config: &Config) -> Result<Inventory, Problems> {
+    load_all(&config.inventory, &config.layers, &config.references())
+}
+
+/// What is held of a source that a reload throws away again, because something else is wrong, left its reading behind: each
+/// further reload began one more of them.
+#[test]
+fn a_reading_that_is_held_up_is_known_to_all_who_share_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("d.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let text = "[credentials.netops]\nusername = 'v'\npassword = { env = 'P' }\n\
+                [[inventory]]\ntype = 'file'\npath = 'd.toml'\ntimeout = '100ms'\n";
+    let path = folder.path().join("versweep.toml");
+    let config = config::draft_str(&path, text, &|_| Some("p".into())).finish().unwrap();
+    let source = &config.inventory[0];
+    let held = Stock::new(source.clone());
+    let late = |stock: &Stock| stock.look_in_time(&config.platforms).unwrap_err().to_string();
+    let thrown_away = held.retyped(source.clone(), &config.references());
+    assert_eq!(late(&thrown_away), "not read within 100ms");
+    drop(thrown_away);
+    assert!(late(&held).contains("that reading is still held up"));
+    // Another file may be readable.
+    let other = versweep::source::Source { max_shrink: 5, ..source.clone() };
+    assert_eq!(late(&held.retyped(other, &config.references())), "not read within 100ms");
+}
 
 /// A folder with a configuration that names these inventory files, loaded.
 fn load(config: &str, files: &[(&str, &str)]) -> (Config, Result<Inventory, String>) {
@@ -21,7 +71,7 @@ fn load(config: &str, files: &[(&str, &str)]) -> (Config, Result<Inventory, Stri
     let config =
         config::draft_str(&path, &text, &|_| Some("p".into())).finish().unwrap_or_else(|e| panic!("{e}"));
     let prefix = format!("{}/", folder.path().display());
-    let inventory = inventory::load(&config.inventory, &config.layers, &config.references());
+    let inventory = all_of(&config);
     (config, inventory.map_err(|errors| errors.to_string().replace(&prefix, "")))
 }
 
@@ -113,10 +163,9 @@ fn a_folder_is_read_in_the_order_of_its_names() {
     );
     let path = folder.path().join("v.toml");
     let config = config::draft_str(&path, &text, &|_| Some("p".into())).finish().unwrap();
-    let inventory = inventory::load(&config.inventory, &config.layers, &config.references()).unwrap();
+    let inventory = all_of(&config).unwrap();
     let names: Vec<_> = inventory.devices.iter().map(|device| device.id.as_str()).collect();
     assert_eq!(names, ["a", "b"]);
-    assert_eq!(inventory.sources[0].devices, 2);
 }
 
 /// A later source goes over an earlier one, field by field; what both say and not the same is named.
@@ -167,13 +216,13 @@ fn relabelling_renames_keeps_drops_maps_and_makes() {
     let text = format!("{config}\n[credentials.netops]\nusername = 'v'\npassword = {{ env = 'P' }}\n");
     let config = config::draft_str(&folder.path().join("v.toml"), &text, &|_| Some("p".into())).finish();
     let config = config.unwrap_or_else(|errors| panic!("{errors}"));
-    let inventory = inventory::load(&config.inventory, &config.layers, &config.references());
+    let inventory = all_of(&config);
     let inventory = inventory.unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(inventory.devices.len(), 1);
     let device = &inventory.devices[0];
     assert_eq!((device.endpoint.host.as_str(), device.platform.as_str()), ("192.0.2.1", "cisco_xe"));
     assert_eq!(device.labels.iter().collect::<Vec<_>>(), [("role", "core"), ("site", "ams")]);
-    assert_eq!(inventory.sources[0].source, "cmdb");
+    assert_eq!(config.inventory[0].name, "cmdb");
 }
 
 #[test]
@@ -184,7 +233,7 @@ fn the_shipped_samples_of_other_forms_are_taken() {
          [[inventory]]\ntype = 'router.db'\npath = 'router.db'\ndialect = 'rancid'\n"
     );
     let config = config::draft_str(Path::new("etc/v.toml"), &text, &|_| Some("p".into())).finish().unwrap();
-    let inventory = inventory::load(&config.inventory, &config.layers, &config.references()).unwrap();
+    let inventory = all_of(&config).unwrap();
     let told: Vec<_> = inventory.devices.iter().map(|d| (d.id.as_str(), d.platform.as_str())).collect();
     let wanted = [
         ("core1.ams.example.net", "cisco_xr"),
@@ -195,16 +244,15 @@ fn the_shipped_samples_of_other_forms_are_taken() {
 }
 
 #[test]
-fn all_sources_make_one_sorted_list_with_counts() {
+fn all_sources_make_one_sorted_list_that_knows_their_places() {
     let inventory = good(
         NETOPS,
         &[("b.csv", "name\nz\nb\n"), ("a.toml", "[[device]]\nname = 'm'"), ("empty.toml", "# none yet")],
     );
     let names: Vec<_> = inventory.devices.iter().map(|device| device.id.as_str()).collect();
     assert_eq!(names, ["b", "m", "z"]);
-    let counts: Vec<_> =
-        inventory.sources.iter().map(|count| (count.source.as_str(), count.devices)).collect();
-    assert_eq!(counts, [("b.csv", 2), ("a.toml", 1), ("empty.toml", 0)]);
+    let origins: Vec<&[usize]> = inventory.origins.iter().map(AsRef::as_ref).collect();
+    assert_eq!(origins, [[0], [1], [0]]);
     assert!(inventory.get("m").is_some() && inventory.get("n").is_none());
 }
 
@@ -276,8 +324,7 @@ fn a_broken_default_is_told_once_and_not_for_each_device() {
     fs::write(folder.path().join("d.csv"), "name\na\nb\nc\n").unwrap();
     let draft = config::draft_str(&folder.path().join("v.toml"), text, &|_| None);
     assert_eq!(draft.problems.iter().count(), 1);
-    let inventory =
-        inventory::load(&draft.config.inventory, &draft.config.layers, &draft.config.references());
+    let inventory = load_all(&draft.config.inventory, &draft.config.layers, &draft.config.references());
     assert!(inventory.is_ok());
 }
 
@@ -325,8 +372,8 @@ mod hostile {
     use std::collections::BTreeSet;
     use std::time::Duration;
 
+    use super::load_all;
     use proptest::prelude::*;
-    use versweep::inventory;
     use versweep::platform::Platforms;
     use versweep::settings::{JumpHosts, Layers, References};
     use versweep::source::{Source, SourceKind};
@@ -355,7 +402,7 @@ mod hostile {
             platforms_complete: true,
             credentials: &BTreeSet::new(),
         };
-        let _ = inventory::load(&[source], &Layers::default(), &references);
+        let _ = load_all(&[source], &Layers::default(), &references);
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 
 use crate::daemon::{Daemon, eventually, request, sample};
 use crate::site::Site;
-use crate::source_server::{Reply, SourceServer};
+use crate::source_server::{Gate, Reply, SourceServer};
 
 /// A daemon that visits nobody, with these sources.
 fn site(sources: &str) -> Site {
@@ -79,6 +79,25 @@ fn a_server_that_is_ill_in_any_way_keeps_the_last_good_list() {
     eventually("the shorter list", || devices(&daemon) == 9);
     assert!(!daemon.page("/metrics").contains("versweep_inventory_failure_info{"));
     assert_eq!(of_source(&daemon, "last_refresh_success", "sd"), Some(1.0));
+}
+
+/// A server that takes its time gives its list all the same, and nothing of it counts before the last byte is there.
+#[test]
+fn a_slow_server_is_waited_for_and_never_taken_by_halves() {
+    let server = SourceServer::start(|_| Reply::Whole(200, SourceServer::groups(1..=10)));
+    let site = site(&http_sd(&server).replace("timeout = '2s'", "timeout = '5m'"));
+    let daemon = site.daemon();
+    let (gate, (came, comes)) = (Gate::default(), std::sync::mpsc::channel());
+    let held = gate.clone();
+    server.answer(move |_| {
+        let _enough = came.send(());
+        Reply::Slowly(SourceServer::groups(1..=12), held.clone())
+    });
+    comes.recv().unwrap();
+    assert_eq!(devices(&daemon), 10);
+    assert_eq!(of_source(&daemon, "last_refresh_success", "sd"), Some(1.0), "no trouble yet");
+    gate.open();
+    eventually("all of it is there", || devices(&daemon) == 12);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
 /// What a request gets.
@@ -11,8 +11,26 @@ use std::thread::JoinHandle;
 pub(crate) enum Reply {
     /// A whole answer.
     Whole(u16, String),
+    /// A whole answer, whose second half comes when the gate is opened.
+    Slowly(String, Gate),
     /// A beginning of an answer that never ends.
     Never,
+}
+
+/// Opened once, for all who wait at it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let closed = self.0.0.lock().unwrap();
+        drop(self.0.1.wait_while(closed, |open| !*open).unwrap());
+    }
 }
 
 /// One request: its path with the query, and its `Authorization`.
@@ -88,6 +106,13 @@ impl Drop for SourceServer {
     }
 }
 
+fn head(status: u16, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    )
+}
+
 fn serve(stream: TcpStream, answers: &Mutex<Answers>) -> Option<TcpStream> {
     let mut reader = BufReader::new(&stream);
     let (mut path, mut authorization) = (String::new(), None);
@@ -111,13 +136,18 @@ fn serve(stream: TcpStream, answers: &Mutex<Answers>) -> Option<TcpStream> {
     let reply = (answers.lock().unwrap())(&Asked { path, authorization });
     match reply {
         Reply::Whole(status, body) => {
-            let head = format!(
-                "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
-            );
+            let head = head(status, &body);
             // A client that has seen enough may have gone.
             let _gone =
                 (&stream).write_all(head.as_bytes()).and_then(|()| (&stream).write_all(body.as_bytes()));
+            None
+        }
+        Reply::Slowly(body, gate) => {
+            let (first, second) = body.split_at(body.len() / 2);
+            let half = head(200, &body) + first;
+            let _gone = (&stream).write_all(half.as_bytes());
+            gate.pass();
+            let _gone = (&stream).write_all(second.as_bytes());
             None
         }
         Reply::Never => {

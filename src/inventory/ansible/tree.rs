@@ -54,6 +54,6 @@ fn take(tree: &mut Tree, name: &str, group: Written, depth: usize) -> Result<(),
 }
 
 /// Variables that are one text; lists and tables are nothing that a device here has.
-fn texts(vars: BTreeMap<String, Value>) -> Vars {
+pub(super) fn texts(vars: BTreeMap<String, Value>) -> Vars {
     vars.into_iter().filter_map(|(name, value)| Some((name, text_of(&scalar(value))?.into_owned()))).collect()
 }
