@@ -46,7 +46,7 @@ mod tests {
     async fn a_stop_waits_for_no_work() {
         let stop = CancellationToken::new();
         assert_eq!(aside(&stop, || 7).await.unwrap(), Some(7));
-        let (_held, never) = mpsc::channel::<()>();
+        let (_held, never) = mpsc::sync_channel::<()>(1);
         stop.cancel();
         assert_eq!(aside(&stop, move || never.recv().is_ok()).await.unwrap(), None);
     }

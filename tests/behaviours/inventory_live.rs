@@ -87,7 +87,7 @@ fn a_slow_server_is_waited_for_and_never_taken_by_halves() {
     let server = SourceServer::start(|_| Reply::Whole(200, SourceServer::groups(1..=10)));
     let site = site(&http_sd(&server).replace("timeout = '2s'", "timeout = '5m'"));
     let daemon = site.daemon();
-    let (gate, (came, comes)) = (Gate::default(), std::sync::mpsc::channel());
+    let (gate, (came, comes)) = (Gate::default(), std::sync::mpsc::sync_channel(16));
     let held = gate.clone();
     server.answer(move |_| {
         let _enough = came.send(());
