@@ -110,7 +110,7 @@ pub(crate) async fn serve_fleet(
         outbox: watch::channel(0).1,
         platforms: Arc::new(Arc::default),
         config: Arc::new(|| "".into()),
-        keeper: Arc::new(Keeper::new(web.config_file.clone(), web.config.clone()).unwrap()),
+        keeper: Arc::new(Keeper::new(web.config_file.clone(), web.config.take()).unwrap()),
         web: Arc::new(ArcSwap::from_pointee(web)),
     };
     let stop = CancellationToken::new();

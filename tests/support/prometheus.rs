@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use hyper::Uri;
 use serde_json::Value;
 use tempfile::TempDir;
-use versweep::cli::client::get_json;
+use versweep::cli::client::{DaemonArgs, get_json};
+use versweep::fetch::Target;
 
 const SAMPLE: &str = include_str!("../../etc/prometheus/prometheus.yml");
 const RULES: &str = include_str!("../../etc/prometheus/rules/versweep.rules.yml");
@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// The running server; dropping it ends the process and removes its data.
 pub(crate) struct Prometheus {
-    base: Uri,
+    base: DaemonArgs,
     child: Child,
     _data: TempDir,
 }
@@ -63,7 +63,15 @@ impl Prometheus {
             .stderr(fs::File::create(data.path().join("log")).unwrap())
             .spawn()
             .unwrap_or_else(|error| panic!("can't start prometheus (apt-get install prometheus): {error}"));
-        Self { base: format!("http://127.0.0.1:{port}").parse().unwrap(), child, _data: data }
+        let base = DaemonArgs {
+            url: Target::parse(&format!("http://127.0.0.1:{port}")).unwrap(),
+            ca_file: None,
+            user: None,
+            password_file: None,
+            cert_file: None,
+            key_file: None,
+        };
+        Self { base, child, _data: data }
     }
 
     /// The result of an instant query; `None` while the server doesn't answer.
