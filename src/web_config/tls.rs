@@ -15,7 +15,7 @@ use rustls::{
     NamedGroup, RootCertStore, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion, version,
 };
 use secrecy::ExposeSecret as _;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -30,6 +30,9 @@ pub type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 /// What a client that speaks plain HTTP is told; Go's servers say it in these words.
 const PLAIN: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
                        Client sent an HTTP request to an HTTPS server.\n";
+
+/// The most that is read of such a client.
+const PLAIN_MAX: u64 = 64 * 1024;
 
 /// How connections are secured.
 #[derive(Clone)]
@@ -88,6 +91,10 @@ impl Tls {
         // A handshake begins with a record of type 22 (RFC 8446, 5.1); a method of HTTP with a letter.
         if stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
             stream.write_all(PLAIN).await?;
+            stream.shutdown().await?;
+            // What it has sent is read to its end, or the answer would be lost in a reset.
+            let mut request = Vec::new();
+            (&mut stream).take(PLAIN_MAX).read_to_end(&mut request).await?;
             return Err(io::Error::other("plain HTTP where TLS is spoken"));
         }
         let stream = TlsAcceptor::from(Arc::clone(&self.config)).accept(stream).await?;

@@ -44,6 +44,7 @@ const TABLES: [(&str, &str); 33] = [
     ("[[sink]]\ntype = 'webhook'\nurl = 'https://a.example/'", "sink"),
     ("[[sink]]\ntype = 'slack'\nurl = 'https://a.example/'", "sink"),
     ("[[sink]]\ntype = 'command'\nargv = ['a']", "sink"),
+    ("[[sink]]\ntype = 'nats'\nurl = 'nats://a.example:4222'", "sink"),
     ("[credentials.a.password]", "credentials/password"),
 ];
 

@@ -7,7 +7,9 @@ use super::*;
 /// A store with so many letters of each of two devices and two sinks, of which each third one is given up.
 fn with_letters(each: i64) -> Connection {
     let connection = Connection::open_in_memory().unwrap();
-    connection.execute_batch(include_str!("../schema.sql")).unwrap();
+    for step in [include_str!("../schema.sql"), include_str!("../schema-2.sql")] {
+        connection.execute_batch(step).unwrap();
+    }
     // Letters alone are asked for.
     connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
     for (id, name) in [(1, "core1"), (2, "core2")] {
