@@ -11,7 +11,7 @@ use crate::change::ChangeKind;
 use crate::config;
 
 /// Each table, as it must stand for its keys to be looked at, with its place in the schema.
-const TABLES: [(&str, &str); 33] = [
+const TABLES: [(&str, &str); 34] = [
     ("", ""),
     ("[web]", "web"),
     ("[store]", "store"),
