@@ -76,8 +76,8 @@ const HELD: &str = "WITH RECURSIVE first (sequence, device, tries, waited) AS (
                 WHERE next.sink = ?1 AND next.dead_at IS NULL AND next.device > first.device
                 ORDER BY next.device, next.sequence LIMIT 1))
     SELECT first.sequence AS sequence, coalesce(called, name) AS name, tries, waited FROM first
-        JOIN device ON device.id = first.device JOIN outbox ON outbox.sequence = first.sequence
-        JOIN change ON change.id = outbox.change ORDER BY first.sequence";
+        JOIN device ON device.id = first.device LEFT JOIN outbox ON outbox.sequence = first.sequence
+        LEFT JOIN change ON change.id = outbox.change ORDER BY first.sequence";
 
 pub(super) fn held(connection: &Connection, sink: &str) -> rusqlite::Result<Vec<Held>> {
     connection.prepare_cached(HELD)?.query_map([sink], held_of_row)?.collect()
