@@ -191,6 +191,9 @@ impl Desk {
         for Renaming { from, to } in &moves.aside {
             tracing::warn!(%from, %to, "the name is another device's now; what is known of the one that had it is kept aside");
         }
+        for Renaming { to, .. } in &renamings {
+            self.wall.forget(to);
+        }
         if !renamings.is_empty() {
             batch.news.push((behind, News::Names(renamings)));
         }

@@ -77,6 +77,11 @@ impl Wall {
         self.answered.contains(device)
     }
 
+    /// Another device goes by this name now: nothing is known of its last answer.
+    pub(super) fn forget(&mut self, device: &DeviceId) {
+        self.answered.remove(device);
+    }
+
     /// Takes note of an answer. One that was on its way while the clock was set has its time from before.
     pub(super) fn answered(&mut self, device: &DeviceId, at: Timestamp) {
         if (self.even_since..=self.last.now).contains(&at) {
@@ -140,6 +145,8 @@ mod tests {
             wall.look(moment(set_to + 10, 21));
             wall.answered(&device, moment(set_to + 5, 0).now);
             assert!(wall.even_since_answer(&device));
+            wall.forget(&device);
+            assert!(!wall.even_since_answer(&device), "the name is another device's");
         }
     }
 }

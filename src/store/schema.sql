@@ -153,8 +153,6 @@ CREATE TABLE letter (
     PRIMARY KEY (sink, sequence)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX letter_of_sequence ON letter (sequence);
--- The first letter of each device that waits, at a look for each device, however many wait behind it.
-CREATE INDEX letter_held ON letter (sink, device, sequence) WHERE dead_at IS NULL;
 
 CREATE TABLE counter (
     what  TEXT    NOT NULL,

@@ -28,19 +28,58 @@ const ROWS: usize = 100;
 
 const FIELDS: [&str; 4] = ["device", "kind", "since", "until"];
 
+/// When it was found; what tells rows apart is their number, which grows with it.
+pub(super) const WHEN: Column<ChangeRow, ChangeSort> = Column {
+    key: "at",
+    title: "when",
+    kind: Kind::Number,
+    order: ChangeSort::Number,
+    cell: |row, now| moment(now, row.stored.change.at),
+};
+
+/// What changed, with the way to its own page.
+pub(super) const KIND: Column<ChangeRow, ChangeSort> = Column {
+    key: "kind",
+    title: "change",
+    kind: Kind::Text,
+    order: ChangeSort::Kind,
+    cell: |row, _| {
+        let href = format!("/changes/{}", row.stored.number);
+        html! { a href=(href) { (kind(row.stored.change.kind)) } }
+    },
+};
+
+pub(super) const BEFORE: Column<ChangeRow, ChangeSort> = Column {
+    key: "before",
+    title: "before",
+    kind: Kind::Aside,
+    order: ChangeSort::Before,
+    cell: |row, _| text(&row.stored.change.before),
+};
+
+pub(super) const AFTER: Column<ChangeRow, ChangeSort> = Column {
+    key: "after",
+    title: "after",
+    kind: Kind::Long,
+    order: ChangeSort::After,
+    cell: |row, _| text(&row.stored.change.after),
+};
+
+pub(super) const WHY: Column<ChangeRow, ChangeSort> = Column {
+    key: "why",
+    title: "why",
+    kind: Kind::Aside,
+    order: ChangeSort::Why,
+    cell: |row, _| text(&row.stored.change.why),
+};
+
 const CHANGES: Table<ChangeRow, ChangeSort> = Table {
     id: "changes",
     caption: "Changes",
     sort: "sort",
     key: |row| row.stored.number.to_string(),
     columns: &[
-        Column {
-            key: "at",
-            title: "when",
-            kind: Kind::Number,
-            order: ChangeSort::Number,
-            cell: |row, now| moment(now, row.stored.change.at),
-        },
+        WHEN,
         Column {
             key: "device",
             title: "device",
@@ -48,37 +87,10 @@ const CHANGES: Table<ChangeRow, ChangeSort> = Table {
             order: ChangeSort::Device,
             cell: |row, _| device(row.stored.change.device.as_str()),
         },
-        Column {
-            key: "kind",
-            title: "change",
-            kind: Kind::Text,
-            order: ChangeSort::Kind,
-            cell: |row, _| {
-                let href = format!("/changes/{}", row.stored.number);
-                html! { a href=(href) { (kind(row.stored.change.kind)) } }
-            },
-        },
-        Column {
-            key: "before",
-            title: "before",
-            kind: Kind::Aside,
-            order: ChangeSort::Before,
-            cell: |row, _| text(&row.stored.change.before),
-        },
-        Column {
-            key: "after",
-            title: "after",
-            kind: Kind::Long,
-            order: ChangeSort::After,
-            cell: |row, _| text(&row.stored.change.after),
-        },
-        Column {
-            key: "why",
-            title: "why",
-            kind: Kind::Aside,
-            order: ChangeSort::Why,
-            cell: |row, _| text(&row.stored.change.why),
-        },
+        KIND,
+        BEFORE,
+        AFTER,
+        WHY,
     ],
 };
 

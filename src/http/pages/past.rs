@@ -3,8 +3,9 @@
 use chrono::{SecondsFormat, TimeDelta};
 use maud::{Markup, html};
 
+use super::changes::{AFTER, BEFORE, KIND, WHEN, WHY};
 use super::here::Here;
-use super::marks::{kind, mark, moment, text};
+use super::marks::{mark, moment, text};
 use super::table::{Column, Kind, Table};
 use crate::clock::Timestamp;
 use crate::http::view::lasted;
@@ -41,46 +42,7 @@ pub(super) const CHANGES: Table<ChangeRow, ChangeSort> = Table {
     caption: "Changes of this device",
     sort: "changes",
     key: |row| row.stored.number.to_string(),
-    columns: &[
-        Column {
-            key: "at",
-            title: "when",
-            kind: Kind::Number,
-            order: ChangeSort::Number,
-            cell: |row, now| moment(now, row.stored.change.at),
-        },
-        Column {
-            key: "kind",
-            title: "change",
-            kind: Kind::Text,
-            order: ChangeSort::Kind,
-            cell: |row, _| {
-                let href = format!("/changes/{}", row.stored.number);
-                html! { a href=(href) { (kind(row.stored.change.kind)) } }
-            },
-        },
-        Column {
-            key: "before",
-            title: "before",
-            kind: Kind::Text,
-            order: ChangeSort::Before,
-            cell: |row, _| text(&row.stored.change.before),
-        },
-        Column {
-            key: "after",
-            title: "after",
-            kind: Kind::Long,
-            order: ChangeSort::After,
-            cell: |row, _| text(&row.stored.change.after),
-        },
-        Column {
-            key: "why",
-            title: "why",
-            kind: Kind::Aside,
-            order: ChangeSort::Why,
-            cell: |row, _| text(&row.stored.change.why),
-        },
-    ],
+    columns: &[WHEN, KIND, Column { kind: Kind::Text, ..BEFORE }, AFTER, WHY],
 };
 
 /// The latest changes of the device of that name, in the order that the address says.
