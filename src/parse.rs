@@ -9,8 +9,10 @@ use crate::failure::FailureKind;
 use crate::platform::{Field, Pattern, Platforms, Profile};
 use crate::text::acts;
 use crate::version::Version;
+use finds::Finds;
 
 mod clean;
+mod finds;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod lists;
@@ -116,31 +118,32 @@ pub fn parse(profile: &Profile, output: &str) -> Result<Reading, ParseError> {
         return Err(ParseError::Empty);
     }
     let answer = answer_of(profile, &clean);
-    check_nothing_before(profile, &clean, answer)?;
+    let finds = Finds::new(profile, answer);
+    check_nothing_before(&finds, &clean)?;
     if profile.recognise.refuses(answer) {
         return Err(ParseError::NoVersion { platform: profile.key.to_string() });
     }
-    let Some((pattern, version)) = first(profile, Field::Version, answer) else {
+    let Some((pattern, version)) = finds.first(Field::Version) else {
         return Err(refusal::refusal(Some(profile), answer)
             .unwrap_or_else(|| ParseError::NoVersion { platform: profile.key.to_string() }));
     };
     if pattern.may_be_cut(version, answer) {
         return Err(ParseError::Cut);
     }
-    check_one_version(pattern, version, answer)?;
-    check_nothing_earlier(profile, version, answer)?;
+    check_one_version(&finds, pattern, version)?;
+    check_nothing_earlier(&finds, version)?;
     check_whole(profile, answer)?;
     let version = printable(version).ok_or(ParseError::BadValue { field: Field::Version.as_str() })?;
-    check_one_host(profile, answer)?;
-    let read = |field| first_whole(profile, field, answer).and_then(printable);
+    check_one_host(&finds)?;
+    let read = |field| finds.first_whole(field).and_then(printable);
     let facts = Facts {
         version: Version::new(version),
         model: read(Field::Model),
         serial: read(Field::Serial),
         hostname: read(Field::Hostname),
         image: read(Field::Image),
-        uptime: first_whole(profile, Field::Uptime, answer).and_then(uptime::uptime),
-        more: lists::more(profile, answer, read(Field::NextBoot)),
+        uptime: finds.first_whole(Field::Uptime).and_then(uptime::uptime),
+        more: lists::more(&finds, read(Field::NextBoot)),
     };
     let (platform, pattern) = (profile.key.clone(), pattern.name.clone());
     Ok(Reading { platform, revision: profile.revision, pattern, facts })
@@ -193,22 +196,6 @@ fn answer_of<'t>(profile: &Profile, clean: &'t str) -> &'t str {
     answers.filter(|answer| answer.len() < clean.len()).max_by_key(|answer| answer.len()).unwrap_or(clean)
 }
 
-/// The first pattern, in the profile's order, that reads the field, and what it reads.
-fn first<'p, 't>(profile: &'p Profile, field: Field, answer: &'t str) -> Option<(&'p Pattern, &'t str)> {
-    profile
-        .patterns
-        .iter()
-        .filter(|pattern| pattern.fields.contains(&field))
-        .find_map(|pattern| values(pattern, field, answer).next().map(|value| (pattern, value)))
-}
-
-/// What the first pattern reads that reads the field at all; nothing where that may have been cut.
-fn first_whole<'t>(profile: &Profile, field: Field, answer: &'t str) -> Option<&'t str> {
-    first(profile, field, answer)
-        .filter(|(pattern, value)| !pattern.may_be_cut(value, answer))
-        .map(|(_, value)| value)
-}
-
 impl Pattern {
     /// Whether nothing but blanks follows this piece of the answer: where an answer was cut within a line, its last value
     /// is less than the device said. A line end behind it says that it is whole.
@@ -219,31 +206,25 @@ impl Pattern {
     }
 }
 
-/// All that a pattern reads for the field: trimmed, not empty, not among what it rejects.
-fn values<'t>(pattern: &Pattern, field: Field, answer: &'t str) -> impl Iterator<Item = &'t str> {
-    pattern
-        .regex
-        .captures_iter(answer)
-        .filter_map(move |captures| captures.name(field.as_str()))
-        .map(|value| value.as_str().trim())
-        .filter(|value| !value.is_empty())
-        .filter(|value| !pattern.reject.as_ref().is_some_and(|reject| reject.is_match(value)))
-}
-
 /// What stands before the echo is cut off as a banner; but where a version can be read there too, it may have been
 /// another device's answer.
-fn check_nothing_before(profile: &Profile, clean: &str, answer: &str) -> Result<(), ParseError> {
-    let before = clean.strip_suffix(answer).unwrap_or_default();
-    let both = first(profile, Field::Version, before).zip(first(profile, Field::Version, answer));
-    match both {
+fn check_nothing_before(finds: &Finds<'_, '_>, clean: &str) -> Result<(), ParseError> {
+    let before = clean.strip_suffix(finds.answer).unwrap_or_default();
+    if before.is_empty() {
+        return Ok(());
+    }
+    let earlier = Finds::new(finds.profile, before);
+    match earlier.first(Field::Version).zip(finds.first(Field::Version)) {
         Some(((_, before), (_, after))) if before != after => Err(ambiguous(Field::Version, before, after)),
         _ => Ok(()),
     }
 }
 
 /// Two versions of one pattern come from two devices, or from a device that contradicts itself.
-fn check_one_version(pattern: &Pattern, version: &str, answer: &str) -> Result<(), ParseError> {
-    match values(pattern, Field::Version, answer).find(|value| *value != version) {
+fn check_one_version(finds: &Finds<'_, '_>, pattern: &Pattern, version: &str) -> Result<(), ParseError> {
+    let mut patterns = finds.by_pattern(Field::Version);
+    let values = patterns.find(|(other, _)| std::ptr::eq(*other, pattern)).map(|(_, values)| values);
+    match values.into_iter().flatten().find(|value| *value != version) {
         None => Ok(()),
         Some(other) => Err(ambiguous(Field::Version, version, other)),
     }
@@ -251,13 +232,12 @@ fn check_one_version(pattern: &Pattern, version: &str, answer: &str) -> Result<(
 
 /// A version that another pattern reads further up may be the device's, and this one that of what was appended to it.
 /// One that says the same with fewer parts is no contradiction: os-release has `22.04` and `22.04.4`.
-fn check_nothing_earlier(profile: &Profile, version: &str, answer: &str) -> Result<(), ParseError> {
-    let from = |value: &str| value.as_ptr().addr() - answer.as_ptr().addr();
+fn check_nothing_earlier(finds: &Finds<'_, '_>, version: &str) -> Result<(), ParseError> {
+    let from = |value: &str| value.as_ptr().addr() - finds.answer.as_ptr().addr();
     let contradicts = |value: &str| {
         from(value) < from(version) && !value.starts_with(version) && !version.starts_with(value)
     };
-    let patterns = profile.patterns.iter().filter(|pattern| pattern.fields.contains(&Field::Version));
-    let mut earlier = patterns.filter_map(|pattern| values(pattern, Field::Version, answer).next());
+    let mut earlier = finds.by_pattern(Field::Version).filter_map(|(_, mut values)| values.next());
     match earlier.find(|value| contradicts(value)) {
         None => Ok(()),
         Some(other) => Err(ambiguous(Field::Version, other, version)),
@@ -265,13 +245,9 @@ fn check_nothing_earlier(profile: &Profile, version: &str, answer: &str) -> Resu
 }
 
 /// Two host names, by whatever patterns, come from two devices. A domain behind the name makes no other host.
-fn check_one_host(profile: &Profile, answer: &str) -> Result<(), ParseError> {
+fn check_one_host(finds: &Finds<'_, '_>) -> Result<(), ParseError> {
     let label = |name: &'_ str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
-    let mut names = profile
-        .patterns
-        .iter()
-        .filter(|pattern| pattern.fields.contains(&Field::Hostname))
-        .flat_map(|pattern| values(pattern, Field::Hostname, answer));
+    let mut names = finds.by_pattern(Field::Hostname).flat_map(|(_, values)| values);
     let Some(first) = names.next() else { return Ok(()) };
     match names.find(|name| label(name) != label(first)) {
         None => Ok(()),

@@ -1,7 +1,8 @@
 //! The single writer: it alone holds what is known, judges each observation against it, commits, and only then shows the
 //! result. Commit first, publish second, wake the sinks third: nobody sees what a crash could take back.
 //!
-//! All that waits in the channel becomes one batch and one transaction. While the disk refuses, the same batch is tried
+//! All that waits in the channel becomes one batch and one transaction; where notes come faster than [`COMMIT_EVERY`], they
+//! gather for as long. While the disk refuses, the same batch is tried
 //! again, the channel fills, and the sweep slows down: nothing is lost, memory doesn't grow.
 
 mod fleet;
@@ -29,6 +30,10 @@ use crate::store::{Batch, Loaded, Store, StoreError};
 
 /// The most notes that become one transaction.
 const BATCH_MAX: usize = 512;
+
+/// How long a note may wait for others, counted from the last commit: the first one after a calm time is written at once.
+/// A commit costs as much as some ten notes, and a fast fleet would have one for every two or three.
+const COMMIT_EVERY: Duration = Duration::from_millis(50);
 
 /// How long a snapshot without changes may wait for the next one: at 50,000 devices a snapshot copies as many pointers,
 /// and a fast fleet would have one made for every handful of visits.
@@ -112,6 +117,7 @@ pub struct Recorder {
     /// When a snapshot is due that was put off.
     due: Option<Instant>,
     published: Instant,
+    committed: Option<Instant>,
 }
 
 impl Recorder {
@@ -138,6 +144,7 @@ impl Recorder {
             pulse: pulse.clone(),
             due: None,
             published: Instant::now(),
+            committed: None,
         };
         let done = tokio::spawn(recorder.run());
         RecorderHandle { notes: sender, snapshot, outbox: outbox_seen, pulse, done }
@@ -155,6 +162,7 @@ impl Recorder {
                     if count == 0 {
                         break;
                     }
+                    self.gather(&mut notes).await;
                     self.work(std::mem::take(&mut notes)).await?;
                 }
                 () = sleep_until(self.due.unwrap_or(self.published)), if self.due.is_some() => self.publish(),
@@ -167,6 +175,25 @@ impl Recorder {
         Ok(())
     }
 
+    /// Waits for more notes where the last commit was just now and nobody waits for one of these.
+    async fn gather(&mut self, notes: &mut Vec<Note>) {
+        let Some(committed) = self.committed else { return };
+        let until = sleep_until(committed + COMMIT_EVERY);
+        tokio::pin!(until);
+        let mut looked_at = 0;
+        while notes.len() < BATCH_MAX && !notes.iter().skip(looked_at).any(is_waited_for) {
+            looked_at = notes.len();
+            let more = tokio::select! {
+                biased;
+                () = &mut until => return,
+                more = self.notes.recv_many(notes, BATCH_MAX - looked_at) => more,
+            };
+            if more == 0 {
+                return;
+            }
+        }
+    }
+
     async fn work(&mut self, notes: Vec<Note>) -> Result<(), RecorderError> {
         let judged = self.desk.judge(notes, Moment::of(&*self.clock));
         if let Some(step) = judged.clock_set {
@@ -177,6 +204,7 @@ impl Recorder {
         }
         if let Some(batch) = judged.batch {
             let sequence = self.commit(batch).await?;
+            self.committed = Some(Instant::now());
             self.show(judged.at_once);
             // The end of a sweep is news by itself: some sinks are told then.
             self.outbox
@@ -286,6 +314,11 @@ async fn policies_due(due: Option<Timestamp>, clock: Arc<dyn Clock>) {
     while let Ok(left @ 1..) = u64::try_from((due - clock.now()).num_milliseconds()) {
         sleep(Duration::from_millis(left).min(POLICY_TICK)).await;
     }
+}
+
+/// Whether somebody waits until this note is committed, or acts on what is shown after it.
+fn is_waited_for(note: &Note) -> bool {
+    !matches!(note, Note::Visited(_) | Note::SweepSkipped { .. })
 }
 
 fn answer(flushes: Vec<oneshot::Sender<()>>) {

@@ -2,27 +2,24 @@
 
 use regex::Captures;
 
-use super::{printable, values};
+use super::finds::Finds;
+use super::printable;
 use crate::facts::{LIST_MAX, Member, More};
 use crate::platform::{Field, Pattern, Profile};
 use crate::version::Version;
 
-fn patterns(profile: &Profile, field: Field) -> impl Iterator<Item = &Pattern> {
-    profile.patterns.iter().filter(move |pattern| pattern.fields.contains(&field))
-}
-
 /// All that only some devices tell; nothing where this one doesn't.
-pub(super) fn more(profile: &Profile, answer: &str, next_boot: Option<String>) -> Option<Box<More>> {
-    let more = More { members: members(profile, answer), patches: patches(profile, answer), next_boot };
+pub(super) fn more(finds: &Finds<'_, '_>, next_boot: Option<String>) -> Option<Box<More>> {
+    let more = More { members: members(finds.profile, finds.answer), patches: patches(finds), next_boot };
     (more != More::default()).then(|| Box::new(more))
 }
 
 /// Each patch once, in the order of the answer.
-fn patches(profile: &Profile, answer: &str) -> Vec<String> {
+fn patches(finds: &Finds<'_, '_>) -> Vec<String> {
     let mut patches: Vec<String> = Vec::new();
-    let found = patterns(profile, Field::Patch).flat_map(|pattern| {
-        values(pattern, Field::Patch, answer).filter(move |value| !pattern.may_be_cut(value, answer))
-    });
+    let found = finds
+        .by_pattern(Field::Patch)
+        .flat_map(|(pattern, values)| values.filter(move |value| !pattern.may_be_cut(value, finds.answer)));
     for patch in found.filter_map(printable) {
         if patches.len() < LIST_MAX && !patches.contains(&patch) {
             patches.push(patch);
@@ -34,7 +31,7 @@ fn patches(profile: &Profile, answer: &str) -> Vec<String> {
 /// Each member once; a later pattern adds what the ones before it didn't tell of the member.
 fn members(profile: &Profile, answer: &str) -> Vec<Member> {
     let mut members: Vec<Member> = Vec::new();
-    for pattern in patterns(profile, Field::Member) {
+    for pattern in profile.patterns.iter().filter(|pattern| pattern.fields.contains(&Field::Member)) {
         for captures in pattern.regex.captures_iter(answer) {
             let Some(new) = member(pattern, &captures, answer) else { continue };
             if let Some(known) = members.iter_mut().find(|member| member.name == new.name) {

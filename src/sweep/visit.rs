@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::debug;
 
 use super::engine::{Grant, Turned};
@@ -29,6 +30,8 @@ pub(super) struct Visiting<T> {
     pub(super) care: Care,
     /// What the first visit brought, when this is the second.
     pub(super) first: Option<Again>,
+    /// Since when it has its worker.
+    pub(super) worker_since: Instant,
 }
 
 impl<T: Transport> Visiting<T> {
@@ -37,7 +40,10 @@ impl<T: Transport> Visiting<T> {
     pub(super) async fn run(self, grant: &mut Grant) -> Result<Option<Again>, RecorderEnded> {
         let device = Arc::clone(grant.device());
         let known = known(&self.before, &device.id);
-        let visit = self.prober.again(&device, known, self.sweep).await;
+        // Where all cores are busy the task waits for one, with its worker held: that is part of how long the visit takes.
+        let waited = self.worker_since.elapsed();
+        let mut visit = self.prober.again(&device, known, self.sweep).await;
+        visit.observation.took += waited;
         let observation = quiet::explained(visit.observation, known);
         if let Some((credential, turned)) = grant.told(&observation.outcome) {
             let note = Note::Breaker(news(credential, observation.at, turned));

@@ -233,6 +233,9 @@ impl SshTransport {
             return by_shell().await;
         }
         let by_exec = exec::run_all(session, &errand.commands, device, limit, facts).await;
+        if errand.channel == Channel::Exec {
+            return by_exec;
+        }
         let why = match &by_exec {
             Ok(outputs) if !errand.is_sound(&outputs.join("\n")) => {
                 "exec gave another answer than the profile knows"
@@ -240,9 +243,6 @@ impl SshTransport {
             Err(error) if error.kind == FailureKind::Denied => "the device refused exec",
             _ => return by_exec,
         };
-        if errand.channel == Channel::Exec {
-            return by_exec;
-        }
         if session.is_closed() {
             facts.with(|facts| {
                 facts.notes.push(format!("{why} and the connection ended: no shell was tried"))

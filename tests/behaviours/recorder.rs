@@ -407,6 +407,25 @@ async fn a_clock_that_is_set_invents_no_reboot_and_hides_none() {
     stop(recorder).await;
 }
 
+/// A fast fleet once had a commit for every two or three visits, each of which costs as much as ten of them.
+#[tokio::test(start_paused = true)]
+async fn notes_that_come_fast_are_committed_together() {
+    let (_folder, path) = place();
+    let recorder = start(&path);
+    inventory(&recorder.notes, &["a"]).await;
+    flush(&recorder.notes).await;
+    let before = recorder.pulse.beats();
+    for second in 1..=100 {
+        visited(&recorder.notes, [answered("a", second, "17.9.4")]).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    flush(&recorder.notes).await;
+    let beats = recorder.pulse.beats() - before;
+    assert!(beats < 20, "each commit is three beats: {beats} for notes within a tenth of a second");
+    assert_eq!(recorder.snapshot.load().totals.visits, 100);
+    stop(recorder).await;
+}
+
 #[tokio::test]
 async fn a_waiting_recorder_proves_itself_alive() {
     let (_folder, path) = place();
