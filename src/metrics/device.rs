@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 
 use crate::known::{DeviceState, Reach, Snapshot};
-use crate::metrics::family::{self, Family, flag, number, seconds, seconds_or_zero};
+use crate::metrics::family::{self, Family, InPieces, flag, number, seconds, seconds_or_zero};
 use crate::metrics::page::{Part, PartWriter};
 use crate::metrics::{Cut, RenderError, policy};
 use crate::text::tamed;
@@ -13,6 +12,10 @@ use crate::text::tamed;
 /// The longest label value from a device, in characters. Versions and models are shorter; what is longer came from a
 /// broken answer.
 const LABEL_VALUE_MAX: usize = 128;
+
+/// So many devices are taken at a time, through all families with a series per device: what is known of them is read from
+/// memory once, and a large fleet's samples are never there all at once.
+const PIECE: usize = 256;
 
 /// Label names of `versweep_device_info` that are not free for inventory labels.
 const TAKEN: [&str; 5] = ["address", "device", "platform", "role", "site"];
@@ -36,31 +39,40 @@ impl View {
     pub(super) fn render(&self, snapshot: &Snapshot, cut: &Cut) -> Result<Part, RenderError> {
         let devices: Vec<&DeviceState> =
             snapshot.devices.iter().map(AsRef::as_ref).filter(|state| cut.holds(state)).collect();
+        let mut part = if self.per_device { self.each(&devices)? } else { Part::default() };
         let mut out = PartWriter::new();
-        if self.per_device {
-            self.each(&devices, &mut out)?;
-        }
         policy::counts(snapshot, &devices).write(&mut out)?;
         counts(&devices).write(&mut out)?;
         versions(&devices).write(&mut out)?;
-        Ok(out.finish()?)
+        part.append(&out.finish()?);
+        Ok(part)
     }
 
     /// Renders the series of one device, also where the page has none per device.
     pub(super) fn render_one(&self, device: &DeviceState) -> Result<Part, RenderError> {
-        let mut out = PartWriter::new();
-        self.each(&[device], &mut out)?;
-        Ok(out.finish()?)
+        self.each(&[device])
     }
 
-    fn each(&self, devices: &[&DeviceState], out: &mut PartWriter) -> Result<(), RenderError> {
-        self.info(devices).write(out)?;
-        version_info(devices).write(out)?;
-        failure_info(devices).write(out)?;
-        for each in &EACH_DEVICE {
-            each.render(devices, out)?;
+    /// The families with a series per device. Each is deflated on its own, for their texts grow side by side.
+    fn each(&self, devices: &[&DeviceState]) -> Result<Part, RenderError> {
+        let mut families: Vec<_> = self.families(&[]).map(|_| InPieces::new(PartWriter::new())).collect();
+        for piece in devices.chunks(PIECE) {
+            for (piece, family) in self.families(piece).zip(&mut families) {
+                family.write(piece)?;
+            }
         }
-        policy::compliant(devices).write(out)
+        let mut part = Part::default();
+        for family in families {
+            part.append(&family.into_inner().finish()?);
+        }
+        Ok(part)
+    }
+
+    /// The families of these devices, always as many and in this order.
+    fn families(&self, devices: &[&DeviceState]) -> impl Iterator<Item = Family> {
+        let infos = [self.info(devices), version_info(devices), failure_info(devices)];
+        let values = EACH_DEVICE.iter().map(|each| each.of(devices));
+        infos.into_iter().chain(values).chain([policy::compliant(devices)])
     }
 
     fn info(&self, devices: &[&DeviceState]) -> Family {
@@ -98,14 +110,14 @@ struct EachDevice {
 }
 
 impl EachDevice {
-    fn render(&self, devices: &[&DeviceState], out: &mut impl Write) -> Result<(), RenderError> {
+    fn of(&self, devices: &[&DeviceState]) -> Family {
         let mut family = (self.family)(self.name, self.help);
         for state in devices {
             if let Some(value) = (self.value)(state) {
                 family.sample(&[("device", state.device.id.as_str())], value);
             }
         }
-        family.write(out)
+        family
     }
 }
 

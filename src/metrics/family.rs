@@ -1,6 +1,6 @@
 //! One metric family, built sample by sample and written at once.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use prometheus::Encoder as _;
 use prometheus::TextEncoder;
@@ -81,6 +81,62 @@ impl Family {
     pub(super) fn write(mut self, out: &mut impl Write) -> Result<(), RenderError> {
         self.inner.set_metric(self.samples);
         write(&self.inner, out)
+    }
+}
+
+/// A family that comes in several pieces: the first one that has samples tells name and type for all.
+pub(super) struct InPieces<W> {
+    out: W,
+    begun: bool,
+}
+
+impl<W: Write> InPieces<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self { out, begun: false }
+    }
+
+    /// Writes the next piece.
+    pub(super) fn write(&mut self, piece: Family) -> Result<(), RenderError> {
+        if piece.samples.is_empty() {
+            return Ok(());
+        }
+        if std::mem::replace(&mut self.begun, true) {
+            piece.write(&mut WithoutLines { out: &mut self.out, left: HEADER_LINES })
+        } else {
+            piece.write(&mut self.out)
+        }
+    }
+
+    pub(super) fn into_inner(self) -> W {
+        self.out
+    }
+}
+
+/// What the encoder writes before the samples of a family that has a help text: `# HELP` and `# TYPE`.
+const HEADER_LINES: usize = 2;
+
+/// Passes on all but the first lines.
+struct WithoutLines<W> {
+    out: W,
+    left: usize,
+}
+
+impl<W: Write> Write for WithoutLines<W> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return self.out.write(text);
+        }
+        match text.iter().position(|byte| *byte == b'\n') {
+            Some(end) => {
+                self.left -= 1;
+                Ok(end + 1)
+            }
+            None => Ok(text.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

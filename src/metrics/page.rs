@@ -44,10 +44,18 @@ impl Encoding {
 }
 
 /// A part of the page, deflated up to a byte boundary, without a last block.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Part {
     deflated: Vec<u8>,
     crc: Crc,
+}
+
+impl Part {
+    /// Lays another part behind this one.
+    pub(super) fn append(&mut self, next: &Self) {
+        self.deflated.extend_from_slice(&next.deflated);
+        self.crc.combine(&next.crc);
+    }
 }
 
 /// Writes a part.
@@ -110,12 +118,11 @@ pub(super) fn join(parts: &[&Part], encoding: Encoding) -> io::Result<Vec<u8>> {
 }
 
 fn gzip(parts: &[&Part]) -> Vec<u8> {
-    let mut crc = Crc::new();
-    let mut body = GZIP_HEADER.to_vec();
+    let mut whole = Part { deflated: GZIP_HEADER.to_vec(), crc: Crc::new() };
     for part in parts {
-        body.extend_from_slice(&part.deflated);
-        crc.combine(&part.crc);
+        whole.append(part);
     }
+    let Part { deflated: mut body, crc } = whole;
     body.extend_from_slice(&LAST_BLOCK);
     body.extend_from_slice(&crc.sum().to_le_bytes());
     body.extend_from_slice(&crc.amount().to_le_bytes());

@@ -141,6 +141,37 @@ async fn hostile_text_can_not_break_the_page() {
     assert!(page.contains(r#"version="a\"} 1\\""#), "escaped as the format wants it");
 }
 
+/// A large fleet is rendered piece by piece; of a family the first pieces may have no sample at all.
+#[tokio::test]
+async fn a_family_of_many_pieces_has_one_header_and_every_sample() {
+    let at = fleet::noon();
+    let devices = (0..1_000).map(|n| {
+        let seen = (n >= 600).then(|| fleet::facts("linux", "pc", "1.0", at));
+        let visit = seen.as_ref().map(|_| fleet::answered(at));
+        let known = Known { facts: seen, visit, ..Known::default() };
+        let device = fleet::device(&format!("r{n:04}"), PlatformChoice::Auto, &[]);
+        Arc::new(DeviceState { device, known })
+    });
+    let snapshot = Arc::new(Snapshot { devices: devices.collect(), ..Snapshot::default() });
+    let page = page(&exporter(), &snapshot, &Cut::default()).await;
+    for (name, samples) in [
+        ("versweep_device_info", 1_000),
+        ("versweep_device_version_info", 400),
+        ("versweep_device_up", 400),
+        ("versweep_device_version_changes_total", 1_000),
+    ] {
+        let series = series_of(&page, name);
+        assert_eq!(series.len(), samples, "{name}");
+        assert!(series.is_sorted(), "{name} is in the order of the fleet");
+        let headers = ["HELP", "TYPE"].map(|what| page.matches(&format!("# {what} {name} ")).count());
+        assert_eq!(headers, [1, 1], "{name}");
+        let first = page.find(series[0]).unwrap();
+        let lines: Vec<_> = page[first..].lines().take(samples).collect();
+        assert_eq!(lines, series, "{name} is in one piece");
+    }
+    assert!(!page.contains("versweep_device_failure_info"), "a family without samples leaves nothing");
+}
+
 #[tokio::test]
 async fn an_empty_fleet_has_a_page() {
     let page = page(&exporter(), &Arc::new(Snapshot::default()), &Cut::default()).await;
