@@ -15,7 +15,7 @@ use crate::known::SweepRecord;
 use crate::observation::Observation;
 use crate::platform::Platforms;
 use crate::policy::Policy;
-use crate::status::SweepStatus;
+use crate::status::{RefreshFailure, SweepStatus};
 
 mod on_demand;
 
@@ -31,6 +31,10 @@ pub enum Note {
     Inventory(Vec<Arc<Device>>),
     /// The same, while it can't be told of all others whether they have left it.
     InventorySoFar(Vec<Arc<Device>>, Withheld),
+    /// How all sources of the inventory are: at a start and after a reload. What was told of others is forgotten.
+    Sources(Vec<SourceNews>),
+    /// How one of them is after a look at it.
+    Source(SourceNews),
     /// What observations mean is judged by this from now on: after a reload. Its policies come into force with the next
     /// inventory: judged between the two, a device whose labels change with its policy would seem to break one.
     Judgement(Judgement),
@@ -55,6 +59,34 @@ pub enum Note {
     Breaker(BreakerNews),
     /// Answered once everything before it is committed and published.
     Flush(oneshot::Sender<()>),
+}
+
+/// How a source of the inventory is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceNews {
+    /// Its name.
+    pub source: Arc<str>,
+    /// How it is.
+    pub state: SourceState,
+}
+
+/// Whether a source of the inventory can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceState {
+    /// Nobody has looked yet.
+    Unseen,
+    /// It can.
+    Good {
+        /// Why, for people.
+        why: &'static str,
+    },
+    /// It can't, and its last good list stays in force.
+    Failing {
+        /// Why not.
+        reason: RefreshFailure,
+        /// The same for people.
+        why: String,
+    },
 }
 
 /// Devices that an inventory doesn't have and that may be there all the same: nobody says that they were removed.

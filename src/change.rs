@@ -1,7 +1,8 @@
 //! What changed on a device between its last known facts and a new answer, and around it: its place in the inventory, its
-//! host key, its standing by a policy.
+//! host key, its standing by a policy. And what changed with a source of the inventory.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -51,11 +52,15 @@ pub enum ChangeKind {
     Parser,
     /// It changes to and fro; its single changes are not told until it is calm.
     Flapping,
+    /// A source of the inventory can't be used, and its last good list stays in force.
+    SourceFailed,
+    /// A source of the inventory is good again.
+    SourceRecovered,
 }
 
 impl ChangeKind {
     /// All kinds, in the order of the documentation.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Upgrade,
         Self::Downgrade,
         Self::Other,
@@ -75,6 +80,8 @@ impl ChangeKind {
         Self::PolicyRegained,
         Self::Parser,
         Self::Flapping,
+        Self::SourceFailed,
+        Self::SourceRecovered,
     ];
 
     /// The name used in metrics, the store, events and JSON.
@@ -100,6 +107,8 @@ impl ChangeKind {
             Self::PolicyRegained => "policy_regained",
             Self::Parser => "parser",
             Self::Flapping => "flapping",
+            Self::SourceFailed => "source_failed",
+            Self::SourceRecovered => "source_recovered",
         }
     }
 
@@ -129,14 +138,68 @@ impl fmt::Display for ChangeKind {
     }
 }
 
-/// One change of one device.
+/// Who changed. A name of one sort is never taken for one of the other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Whose {
+    /// A device.
+    Device(DeviceId),
+    /// A source of the inventory, by its name: no device, wherever devices are listed, counted or selected.
+    Source(Arc<str>),
+}
+
+impl Whose {
+    /// The device, where it is one.
+    #[must_use]
+    pub fn device(&self) -> Option<&DeviceId> {
+        match self {
+            Self::Device(device) => Some(device),
+            Self::Source(_) => None,
+        }
+    }
+
+    /// The inventory source's name, where it is one.
+    #[must_use]
+    pub fn source(&self) -> Option<&str> {
+        match self {
+            Self::Device(_) => None,
+            Self::Source(source) => Some(source),
+        }
+    }
+
+    /// The name alone; what it is a name of, the kind of the change says.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Device(device) => device.as_str(),
+            Self::Source(source) => source,
+        }
+    }
+}
+
+impl From<DeviceId> for Whose {
+    fn from(device: DeviceId) -> Self {
+        Self::Device(device)
+    }
+}
+
+impl fmt::Display for Whose {
+    /// For people: no device can have a name with a space in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(device) => device.fmt(f),
+            Self::Source(source) => write!(f, "inventory source {source}"),
+        }
+    }
+}
+
+/// One change of one device, or of one source of the inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Which device.
-    pub device: DeviceId,
+    /// Of whom.
+    pub of: Whose,
     /// The sweep that found it; absent where none did, such as for a device that left the inventory at a reload.
     pub sweep: Option<SweepId>,
-    /// When it was found: the end of the visit, or the reload.
+    /// When it was found: the end of the visit, the reload, or the look at the source.
     pub at: Timestamp,
     /// What kind.
     pub kind: ChangeKind,
@@ -164,7 +227,13 @@ impl Change {
             None => self.at.timestamp_micros().to_string(),
         };
         let colon = if self.subject.is_empty() { "" } else { ":" };
-        format!("{found}:{}:{}{colon}{}", self.kind, self.device, self.subject)
+        format!("{found}:{}:{}{colon}{}", self.kind, self.of.name(), self.subject)
+    }
+
+    /// The device, where it is one's.
+    #[must_use]
+    pub fn device(&self) -> Option<&DeviceId> {
+        self.of.device()
     }
 }
 
@@ -185,7 +254,7 @@ mod tests {
     fn an_identity_names_where_it_was_found_and_what_it_is_about() {
         let at = Timestamp::from_timestamp(1_790_000_000, 123_456_789).unwrap();
         let mut change = Change {
-            device: DeviceId::new("core1").unwrap(),
+            of: DeviceId::new("core1").unwrap().into(),
             sweep: Some("01900000-0000-7000-8000-000000000001".parse().unwrap()),
             at,
             kind: ChangeKind::Upgrade,
@@ -198,5 +267,8 @@ mod tests {
         assert_eq!(change.id(), "01900000-0000-7000-8000-000000000001:upgrade:core1");
         change = Change { sweep: None, kind: ChangeKind::PolicyLost, subject: "core-xr".into(), ..change };
         assert_eq!(change.id(), "1790000000123456:policy_lost:core1:core-xr");
+        let of = Whose::Source("sd".into());
+        change = Change { of, kind: ChangeKind::SourceFailed, subject: String::new(), ..change };
+        assert_eq!(change.id(), "1790000000123456:source_failed:sd");
     }
 }

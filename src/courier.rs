@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::pace::Pace;
 pub use self::setup::{DigestRule, Setup};
+use crate::change::Whose;
 use crate::clock::Clock;
-use crate::device::DeviceId;
 use crate::event::Fold;
 use crate::observation::SweepId;
 use crate::sink::Lent;
@@ -91,9 +91,9 @@ struct Courier {
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
     /// Until when devices whose events were refused are left alone. Forgotten at a restart: they are tried at once then.
-    pauses: HashMap<DeviceId, Instant>,
+    pauses: HashMap<Whose, Instant>,
     /// Whose events were refused since the sink last took something; no more than matter.
-    refusers: HashSet<DeviceId>,
+    refusers: HashSet<Whose>,
     /// How the sweeps of the last events are folded.
     folds: HashMap<SweepId, Fold>,
     /// What became of some events, where the store didn't take it yet.

@@ -120,6 +120,7 @@ impl Daemon {
         tell_unknown(&world);
         world.keep_lists();
         recorder.notes.send(world.note()).await?;
+        recorder.notes.send(world.source_news()).await?;
         flushed(&recorder.notes).await?;
         let engine = Engine::with_rules(world.rules()).on(Lanes::one_per_core()?);
         reopen(&engine, &recorder.snapshot.load().breakers, clock.now());

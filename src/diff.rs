@@ -150,7 +150,7 @@ impl Found {
 
     fn on(self, observation: &Observation) -> Change {
         Change {
-            device: observation.device.clone(),
+            of: observation.device.clone().into(),
             sweep: Some(observation.sweep),
             at: observation.at,
             kind: self.kind,

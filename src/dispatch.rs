@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::breaker::{self, Turn, Verdict};
-use crate::device::{CredentialId, Device, DeviceId};
+use crate::device::{CredentialId, Device};
 
 mod claims;
 mod groups;
 mod order;
+mod recent;
 mod seen;
 mod serve;
 
@@ -22,6 +23,7 @@ use claims::Claims;
 use groups::{GroupId, Groups};
 use order::{Job, Order};
 pub use order::{Urgency, Wish, spread_over};
+use recent::{Last, Recent};
 
 /// What the dispatch keeps to. It comes from the configuration and may change at a reload.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -161,13 +163,6 @@ struct Visit {
     told: bool,
 }
 
-#[derive(Debug)]
-struct Last {
-    ended: Duration,
-    sweep: Arc<str>,
-    answered: bool,
-}
-
 /// The dispatch.
 #[derive(Debug, Default)]
 pub struct Dispatch {
@@ -180,7 +175,7 @@ pub struct Dispatch {
     later: BTreeMap<(Duration, u64), Job>,
     visits: HashMap<Ticket, Visit>,
     /// When devices were last visited, while some run asks for it.
-    last: HashMap<DeviceId, Last>,
+    recent: Recent,
     numbers: u64,
 }
 
@@ -218,7 +213,7 @@ impl Dispatch {
         }
         self.runs.remove(&run);
         let longest = self.rules.fresh_for;
-        self.last.retain(|_, last| now.saturating_sub(last.ended) < longest);
+        self.recent.forget(|last| now.saturating_sub(last.ended) >= longest);
     }
 
     /// How many devices of a run were not handed out yet.
@@ -290,7 +285,7 @@ impl Dispatch {
         };
         if !self.rules.fresh_for.is_zero() {
             let last = Last { ended: now, sweep: Arc::clone(&visit.sweep), answered };
-            self.last.insert(visit.device.id.clone(), last);
+            self.recent.keep(&visit.device, last);
         }
     }
 

@@ -56,7 +56,8 @@ impl Severity {
             | ChangeKind::HostKey
             | ChangeKind::Removed
             | ChangeKind::PolicyLost
-            | ChangeKind::Flapping => Self::Warning,
+            | ChangeKind::Flapping
+            | ChangeKind::SourceFailed => Self::Warning,
             ChangeKind::Upgrade
             | ChangeKind::Other
             | ChangeKind::Patched
@@ -66,7 +67,8 @@ impl Severity {
             | ChangeKind::Recovered
             | ChangeKind::Returned
             | ChangeKind::Renamed
-            | ChangeKind::PolicyRegained => Self::Notice,
+            | ChangeKind::PolicyRegained
+            | ChangeKind::SourceRecovered => Self::Notice,
             ChangeKind::Parser | ChangeKind::FirstSeen => Self::Info,
         }
     }
@@ -101,7 +103,7 @@ pub struct Route {
     pub kinds: Vec<ChangeKind>,
     /// At least this much.
     pub severity: Severity,
-    /// Of which devices.
+    /// Of which devices. A source of the inventory has no labels, so that whoever selects is not told of one.
     pub select: Selector,
 }
 
@@ -119,7 +121,10 @@ impl Route {
         let platform = event.platform.clone().map_or(PlatformChoice::Auto, PlatformChoice::Named);
         (self.kinds.is_empty() || self.kinds.contains(&kind))
             && Severity::of(kind) >= self.severity
-            && self.select.chooses(&event.change.device, &platform, &event.labels)
+            && match event.change.device() {
+                Some(device) => self.select.chooses(device, &platform, &event.labels),
+                None => self.select.0.is_empty(),
+            }
     }
 }
 
@@ -173,7 +178,16 @@ impl Post {
     #[must_use]
     pub fn device(&self) -> Option<&DeviceId> {
         match self {
-            Self::Event(event) => Some(&event.change.device),
+            Self::Event(event) => event.change.device(),
+            Self::Digest(_) => None,
+        }
+    }
+
+    /// The source of the inventory, where it is one's.
+    #[must_use]
+    pub fn source(&self) -> Option<&str> {
+        match self {
+            Self::Event(event) => event.change.of.source(),
             Self::Digest(_) => None,
         }
     }
@@ -198,7 +212,8 @@ impl Event {
     /// One sentence for people, safe for logs and terminals.
     #[must_use]
     pub fn message(&self) -> String {
-        let Change { device, kind, .. } = &self.change;
+        let Change { of, kind, .. } = &self.change;
+        let device = clean(&of.to_string());
         let (before, after) = (clean(&self.change.before), clean(&self.change.after));
         match kind {
             ChangeKind::Upgrade => format!("{device} was upgraded from {before} to {after}"),
@@ -235,6 +250,10 @@ impl Event {
                 let axis = clean(&self.change.subject);
                 format!("{device} is flapping ({axis}): {after}; told again when it is calm")
             }
+            ChangeKind::SourceFailed => {
+                format!("{device} can't be used ({after}): {}", clean(&self.change.why))
+            }
+            ChangeKind::SourceRecovered => format!("{device} is good again, it was {before}"),
             ChangeKind::Parser => {
                 format!("{device} is read differently by a newer profile: {before} is now {after}")
             }
@@ -254,7 +273,7 @@ mod tests {
 
     fn flapping(before: &str, after: &str) -> String {
         let change = Change {
-            device: DeviceId::new("core1").unwrap(),
+            of: DeviceId::new("core1").unwrap().into(),
             sweep: None,
             at: Timestamp::UNIX_EPOCH,
             kind: ChangeKind::Flapping,

@@ -10,6 +10,7 @@ mod judge;
 mod moves;
 mod names;
 mod policies;
+mod sources;
 mod wall;
 
 use std::sync::Arc;

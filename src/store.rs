@@ -21,6 +21,7 @@ mod raw;
 mod read;
 mod row;
 mod sorted;
+mod sources;
 mod standings;
 mod write;
 
@@ -85,6 +86,8 @@ pub struct Loaded {
     pub breakers: Vec<OpenBreaker>,
     /// The newest sequence in the outbox; 0 when nothing ever happened.
     pub last_sequence: i64,
+    /// The inventory sources of which was told last that they can't be used, with the reason.
+    pub failing_sources: BTreeMap<Arc<str>, String>,
     /// The policies that were last in force.
     pub policies: Vec<PolicyInfo>,
 }
@@ -115,7 +118,7 @@ impl Visit {
 /// What no visit found.
 #[derive(Debug, Clone)]
 pub enum News {
-    /// A change: the inventory's, or that of a policy. `removed` and `returned` also change the device's row.
+    /// A change: the inventory's, or that of a policy or of an inventory source. `removed` and `returned` also change the device's row.
     Change(Change),
     /// Devices that go by other names from now on, all at once.
     Names(Vec<Renaming>),
@@ -134,6 +137,8 @@ pub struct Batch {
     pub sweeps: Vec<SweepRecord>,
     /// All breakers that are open after it, where one turned.
     pub breakers: Option<Vec<OpenBreaker>>,
+    /// All inventory sources that can't be used after it, with the reasons, where that was told of one or is no longer true.
+    pub failing_sources: Option<BTreeMap<Arc<str>, String>>,
     /// Devices that stand otherwise by their policies though nobody visited them.
     pub standings: Vec<(DeviceId, Vec<PolicyStanding>)>,
     /// The policies, where they are others than before.
@@ -146,13 +151,14 @@ impl Batch {
     /// Whether there is nothing in it but counters.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { visits, news, sweeps, standings, policies, breakers, totals: _ } = self;
+        let Self { visits, news, sweeps, standings, policies, breakers, failing_sources, totals: _ } = self;
         visits.is_empty()
             && news.is_empty()
             && sweeps.is_empty()
             && standings.is_empty()
             && policies.is_none()
             && breakers.is_none()
+            && failing_sources.is_none()
     }
 }
 
@@ -202,6 +208,9 @@ impl Store {
         }
         if let Some(open) = &batch.breakers {
             breakers::replace(&transaction, open)?;
+        }
+        if let Some(failing) = &batch.failing_sources {
+            sources::replace(&transaction, failing)?;
         }
         write::totals(&transaction, &self.written, &batch.totals)?;
         let sequence = outbox::last_sequence(&transaction)?;

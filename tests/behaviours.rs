@@ -212,6 +212,9 @@ mod sim;
 #[path = "behaviours/sinks.rs"]
 mod sinks;
 #[cfg(test)]
+#[path = "behaviours/source_events.rs"]
+mod source_events;
+#[cfg(test)]
 #[path = "behaviours/ssh_config.rs"]
 mod ssh_config;
 #[cfg(test)]

@@ -59,6 +59,10 @@ pub async fn list(args: &ChangesArgs, out: &mut impl Write) -> anyhow::Result<()
 fn row(change: &Value) -> [String; 5] {
     ["at", "device", "kind", "before", "after"].map(|field| match field {
         "at" => client::instant(&change[field]),
+        "device" => match change["source"].as_str() {
+            Some(source) => format!("inventory source {source}"),
+            None => client::cell(&change[field]),
+        },
         _ => client::cell(&change[field]),
     })
 }

@@ -12,6 +12,7 @@ use super::{ConfigFile, Exit};
 use crate::cli::client::{self, Output};
 use crate::clock::Timestamp;
 use crate::config::{self, ConfigErrors};
+use crate::device::DeviceId;
 use crate::document::Problem;
 use crate::store::{Again, MailRoom, Undelivered};
 
@@ -161,7 +162,8 @@ fn json(found: &Undelivered) -> serde_json::Value {
         "state": found.state.as_str(),
         "id": found.event.id(),
         "time": time(found.event.change.at),
-        "device": found.event.change.device.as_str(),
+        "device": found.event.change.device().map(DeviceId::as_str),
+        "source": found.event.change.of.source(),
         "kind": found.event.change.kind.as_str(),
         "message": found.event.message(),
         "tries": found.tries,

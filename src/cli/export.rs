@@ -106,7 +106,8 @@ fn go_on(told: &mut anyhow::Result<()>, result: anyhow::Result<()>) -> ControlFl
 #[derive(Debug, Serialize)]
 pub(crate) struct ChangeLine {
     at: Timestamp,
-    device: String,
+    device: Option<String>,
+    source: Option<String>,
     kind: &'static str,
     subject: String,
     before: String,
@@ -124,7 +125,8 @@ impl ChangeLine {
         let change = &row.stored.change;
         Self {
             at: change.at,
-            device: change.device.to_string(),
+            device: change.device().map(ToString::to_string),
+            source: change.of.source().map(str::to_owned),
             kind: change.kind.as_str(),
             subject: clean(&change.subject),
             before: clean(&change.before),
@@ -143,6 +145,7 @@ impl Line for ChangeLine {
     const NAMES: &'static [&'static str] = &[
         "at",
         "device",
+        "source",
         "kind",
         "subject",
         "before",
@@ -158,7 +161,8 @@ impl Line for ChangeLine {
     fn cells(&self) -> Vec<String> {
         vec![
             self.at.to_rfc3339(),
-            self.device.clone(),
+            self.device.clone().unwrap_or_default(),
+            self.source.clone().unwrap_or_default(),
             self.kind.to_owned(),
             self.subject.clone(),
             self.before.clone(),

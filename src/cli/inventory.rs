@@ -1,7 +1,6 @@
 //! `versweep inventory`: what each source gives, what won, what was dropped and why; and the difference to what a daemon
 //! runs with, before it is told to reload.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -18,6 +17,10 @@ use crate::device::Device;
 use crate::inventory::Stock;
 use crate::text::tamed;
 use crate::transport::ssh::SshTransport;
+
+mod diff;
+
+use diff::{Difference, Entry, List, diff};
 
 /// Entries that are told one by one in a table; JSON tells all.
 const TOLD_MAX: usize = 50;
@@ -152,47 +155,58 @@ impl Args {
     fn show_diff(
         &self,
         world: &World<SshTransport>,
-        running: &BTreeMap<String, (String, Option<String>)>,
+        running: &List,
         out: &mut impl Write,
     ) -> anyhow::Result<()> {
-        let mut counts = [0_usize; 3];
-        let mut show = |what: usize, device: &str, detail: &str| {
-            counts[what] += 1;
-            let (word, sign) = [("added", '+'), ("removed", '-'), ("changed", '~')][what];
-            match self.output {
-                client::Output::Json => line(out, &json!({ word: device, "detail": detail }).to_string()),
-                client::Output::Table => line(out, format!("{sign} {device} {detail}").trim_end()),
-            }
-        };
-        for device in &world.inventory.devices {
-            let (name, address) = (device.id.as_str(), device.endpoint.host.as_str());
-            match running.get(name) {
-                None => show(0, name, address)?,
-                Some((before, _)) if *before != address => show(2, name, &format!("{before} -> {address}"))?,
-                Some((_, Some(before))) if before != device.platform.as_str() && before != "auto" => {
-                    let now = device.platform.as_str();
-                    if now != "auto" {
-                        show(2, name, &format!("platform {before} -> {now}"))?;
-                    }
+        let [mut added, mut removed, mut renamed, mut changed] = [0_usize; 4];
+        for difference in diff(running, &listed(world)) {
+            let (told, text) = match difference {
+                Difference::Added(name, address) => {
+                    added += 1;
+                    (json!({ "added": name, "detail": address }), format!("+ {name} {address}"))
                 }
-                Some(_) => {}
+                Difference::Removed(name, address) => {
+                    removed += 1;
+                    (json!({ "removed": name, "detail": address }), format!("- {name} {address}"))
+                }
+                Difference::Renamed { name, from, identity } => {
+                    renamed += 1;
+                    let text = format!("> {from} -> {name} ({identity})");
+                    (json!({ "renamed": name, "from": from, "identity": identity }), text)
+                }
+                Difference::Changed(name, what, [before, now]) => {
+                    changed += 1;
+                    let detail = format!("{what} {before} -> {now}");
+                    (json!({ "changed": name, "detail": detail }), format!("~ {name} {detail}"))
+                }
+            };
+            match self.output {
+                client::Output::Json => line(out, &told.to_string())?,
+                client::Output::Table => line(out, &tamed(&text, 600))?,
             }
         }
-        let names: std::collections::BTreeSet<&str> =
-            world.inventory.devices.iter().map(|device| device.id.as_str()).collect();
-        for (name, (address, _)) in running.iter().filter(|(name, _)| !names.contains(name.as_str())) {
-            show(1, name, address)?;
-        }
-        let [added, removed, changed] = counts;
-        let total = format!("{added} added, {removed} removed, {changed} changed; {} run now", running.len());
+        let count = running.len();
         match self.output {
             client::Output::Json => {
-                let told = json!({ "summary": { "added": added, "removed": removed, "changed": changed, "running": running.len() } });
-                line(out, &told.to_string())
+                let summary = json!({ "added": added, "removed": removed, "renamed": renamed, "changed": changed, "running": count });
+                line(out, &json!({ "summary": summary }).to_string())
             }
-            client::Output::Table => line(out, &total),
+            client::Output::Table => {
+                let told = format!("{added} added, {removed} removed, {renamed} renamed, {changed} changed");
+                line(out, &format!("{told}; {count} run now"))
+            }
         }
     }
+}
+
+/// The devices of a world, to be compared.
+fn listed(world: &World<SshTransport>) -> List {
+    let entry = |device: &Device| Entry {
+        address: device.endpoint.host.clone(),
+        platform: device.platform.as_str().to_owned(),
+        identity: device.identity.as_deref().map(str::to_owned),
+    };
+    world.inventory.devices.iter().map(|device| (device.id.to_string(), entry(device))).collect()
 }
 
 /// Lines of one kind, the first of them where there are many.
@@ -225,9 +239,9 @@ fn device_json(world: &World<SshTransport>, device: &Device, origins: &[usize]) 
     })
 }
 
-/// The devices of a running daemon with their addresses and platforms.
-async fn running(daemon: &client::DaemonArgs) -> anyhow::Result<BTreeMap<String, (String, Option<String>)>> {
-    let mut devices = BTreeMap::new();
+/// The devices of a running daemon.
+async fn running(daemon: &client::DaemonArgs) -> anyhow::Result<List> {
+    let mut devices = List::new();
     let mut cursor: Option<String> = None;
     loop {
         let mut query = vec![("limit", "1000")];
@@ -236,7 +250,8 @@ async fn running(daemon: &client::DaemonArgs) -> anyhow::Result<BTreeMap<String,
         for device in answer["devices"].as_array().into_iter().flatten() {
             let text = |key: &str| device[key].as_str().map(str::to_owned);
             if let (Some(name), Some(address)) = (text("device"), text("address")) {
-                devices.insert(name, (address, text("platform")));
+                let platform = text("platform").unwrap_or_else(|| "auto".to_owned());
+                devices.insert(name, Entry { address, platform, identity: text("identity") });
             }
         }
         // A cursor that does not move on would never end.

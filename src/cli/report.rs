@@ -248,7 +248,7 @@ impl Findings {
         let row = |row: &ChangeRow| {
             let change = &row.stored.change;
             let texts = [&change.subject, &change.before, &change.after, &change.why].map(|text| clean(text));
-            [super::past::second(change.at), change.device.to_string(), change.kind.to_string()]
+            [super::past::second(change.at), change.of.to_string(), change.kind.to_string()]
                 .into_iter()
                 .chain(texts)
                 .collect::<Vec<String>>()

@@ -84,6 +84,7 @@ impl Args {
         let (recorder, couriers) = open_store(&world, &clock)?;
         world.keep_lists();
         recorder.notes.send(world.note()).await?;
+        recorder.notes.send(world.source_news()).await?;
         flushed(&recorder.notes).await?;
 
         plan.before = recorder.snapshot.load_full();

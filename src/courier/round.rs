@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::pace::Pace;
 use super::{Courier, GIVE_UP, Next, SINK_PACE, TICK};
-use crate::device::DeviceId;
+use crate::change::Whose;
 use crate::event::{Event, Fold, Post, fold};
 use crate::observation::SweepId;
 use crate::sink::Stop;
@@ -32,7 +32,7 @@ const FOLDS_MAX: usize = 8;
 struct Books {
     settled: Settled,
     /// Devices whose events have to wait.
-    held: HashSet<DeviceId>,
+    held: HashSet<Whose>,
     down: Option<Stop>,
     /// Whether there may be more to carry at once.
     more: bool,
@@ -69,7 +69,7 @@ impl Courier {
         // What waits is shown while it is tried: a server that hangs may take minutes.
         self.publish(&standing, pile.held.len());
         let mut books = self.open_books(&pile.held);
-        self.pauses.retain(|device, _| books.held.contains(device));
+        self.pauses.retain(|of, _| books.held.contains(of));
         self.letters(&pile.held, handful, &mut books).await?;
         if books.down.is_none() {
             let full = pile.fresh.len() == handful;
@@ -101,15 +101,14 @@ impl Courier {
             waited: self.waited,
             now: self.clock.now(),
         };
-        let held = held.iter().map(|letter| letter.device.clone()).collect();
+        let held = held.iter().map(|letter| letter.of.clone()).collect();
         Books { settled, held, down: None, more: false }
     }
 
     /// Tries the first letter of each device whose pause is over.
     async fn letters(&mut self, held: &[Held], handful: usize, books: &mut Books) -> Result<(), Broken> {
         let now = Instant::now();
-        let due =
-            held.iter().filter(|letter| self.pauses.get(&letter.device).is_none_or(|until| *until <= now));
+        let due = held.iter().filter(|letter| self.pauses.get(&letter.of).is_none_or(|until| *until <= now));
         let due: Vec<Held> = due.take(handful).cloned().collect();
         if due.is_empty() {
             return Ok(());
@@ -125,7 +124,7 @@ impl Courier {
                 None => {
                     books.settled.done.push(letter.sequence);
                     books.settled.delivered += count as u64;
-                    self.pauses.remove(&letter.device);
+                    self.pauses.remove(&letter.of);
                     // The next one of its device may have its turn.
                     books.more = true;
                 }
@@ -159,28 +158,28 @@ impl Courier {
                 all = false;
                 break;
             }
-            let (sequence, device) = (event.sequence, event.change.device.clone());
+            let (sequence, of) = (event.sequence, event.change.of.clone());
             passed = sequence;
             if !self.setup.route.takes(&event) {
                 continue;
             }
             let Some(post) = self.post(event).await? else { continue };
-            if books.held.contains(&device) {
-                behind_others.push(behind(sequence, device));
+            if books.held.contains(&of) {
+                behind_others.push(behind(sequence, of));
             } else {
-                whose.push((sequence, device));
+                whose.push((sequence, of));
                 posts.push(post);
             }
         }
         books.more |= full && all;
         let (count, stop) = self.deliver(posts).await;
         books.settled.delivered += count as u64;
-        if let (Some(stop), Some((sequence, device))) = (stop, whose.get(count)) {
+        if let (Some(stop), Some((sequence, of))) = (stop, whose.get(count)) {
             passed = match stop {
                 Stop::Refused { error } => {
-                    let first = Held::first(*sequence, device.clone());
+                    let first = Held::first(*sequence, of.clone());
                     books.settled.letters.push(self.refused(&first, &error));
-                    books.held.insert(device.clone());
+                    books.held.insert(of.clone());
                     // Those behind it are looked at again, with this device held.
                     books.more = true;
                     *sequence
@@ -238,13 +237,13 @@ impl Courier {
 
     /// Puts a refused event aside for another try, or gives it up.
     fn refused(&mut self, letter: &Held, error: &str) -> Letter {
-        self.refusers.insert(letter.device.clone());
+        self.refusers.insert(letter.of.clone());
         self.failures += 1;
         let tries = letter.tries.saturating_add(1);
         let pause = LETTER_PACE.pause(tries, fastrand::f64());
         let waited = letter.waited + pause;
         let dead = waited >= GIVE_UP;
-        let (sink, device) = (&self.setup.name, letter.device.to_string());
+        let (sink, device) = (&self.setup.name, letter.of.to_string());
         if dead {
             tracing::error!(
                 sink,
@@ -261,7 +260,7 @@ impl Courier {
         }
         let held = Held { tries, waited, ..letter.clone() };
         if !dead {
-            self.pauses.insert(letter.device.clone(), Instant::now() + pause);
+            self.pauses.insert(letter.of.clone(), Instant::now() + pause);
         }
         Letter { held, error: error.to_owned(), dead }
     }
@@ -354,7 +353,7 @@ impl Courier {
         let letter = |event: Event| Letter {
             dead: true,
             error: error.to_owned(),
-            ..behind(event.sequence, event.change.device)
+            ..behind(event.sequence, event.change.of)
         };
         let letters: Vec<_> = wanted.map(letter).collect();
         tracing::error!(
@@ -372,7 +371,7 @@ impl Courier {
 }
 
 /// The letter of an event that waits behind another one of its device.
-fn behind(sequence: i64, device: DeviceId) -> Letter {
-    let held = Held::first(sequence, device);
+fn behind(sequence: i64, of: Whose) -> Letter {
+    let held = Held::first(sequence, of);
     Letter { held, error: "waits behind another event of its device".to_owned(), dead: false }
 }

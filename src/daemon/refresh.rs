@@ -13,8 +13,8 @@ use tracing::error;
 
 use super::shelf::Arrival;
 use super::told;
-use super::world::World;
-use crate::activity::Notes;
+use super::world::{World, source_news};
+use crate::activity::{Note, Notes, SourceState};
 use crate::clock::{Clock, Timestamp};
 use crate::inventory::{Lookout, Stock, Verdict};
 use crate::source::Source;
@@ -116,7 +116,33 @@ pub(super) async fn take(
     let done = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
     let Some((new, verdict)) = done else { return Ok(()) };
     told::refresh(&name, &old, &new, verdict);
+    tell(notes, &name, (&old, &new), Done::Looked).await?;
     swap(world, notes, new, verdict).await
+}
+
+/// Tells the recorder how a source is, where that is otherwise than before.
+async fn tell(
+    notes: &Notes,
+    source: &str,
+    (old, new): (&World<SshTransport>, &World<SshTransport>),
+    done: Done,
+) -> Result<(), String> {
+    let of = |world: &World<SshTransport>| {
+        let mut stocks = world.stocks.iter();
+        stocks.find(|stock| stock.source.name == source).map(source_news)
+    };
+    let Some(mut news) = of(new).filter(|news| of(old).as_ref() != Some(news)) else { return Ok(()) };
+    if let (Done::Confirmed, SourceState::Good { why }) = (done, &mut news.state) {
+        *why = "the shorter list was confirmed";
+    }
+    notes.send(Note::Source(news)).await.map_err(|_| "the recorder has ended".to_owned())
+}
+
+/// What makes a source otherwise than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Looked,
+    Confirmed,
 }
 
 /// Takes the list of a source that waits for a confirmation.
@@ -141,6 +167,7 @@ pub(super) async fn confirm(
     let done = tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?;
     let (new, verdict) = done?;
     told::refresh(&source, &old, &new, verdict);
+    tell(notes, &source, (&old, &new), Done::Confirmed).await?;
     let devices = new.inventory.devices.len();
     let refused =
         new.stocks.iter().find(|stock| stock.source.name == source).and_then(Stock::trouble).cloned();

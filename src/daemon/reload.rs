@@ -96,7 +96,8 @@ impl Reloader {
         tokio::task::spawn_blocking(move || kept.keep_lists()).await.map_err(|error| error.to_string())?;
         let told = async {
             self.notes.send(Note::Judgement(new.judgement())).await?;
-            self.notes.send(new.note()).await
+            self.notes.send(new.note()).await?;
+            self.notes.send(new.source_news()).await
         };
         told.await.map_err(|_| "the recorder has ended".to_owned())?;
         self.engine.set_rules(new.rules());

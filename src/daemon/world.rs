@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::aside::aside;
 use super::shelf;
-use crate::activity::{Judgement, Note, Withheld};
+use crate::activity::{Judgement, Note, SourceNews, SourceState, Withheld};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigErrors, WebFlags, fetched_policies};
 use crate::credential::Credential;
@@ -92,6 +92,12 @@ impl<T> World<T> {
         }
     }
 
+    /// What the recorder is to be told of the sources.
+    #[must_use]
+    pub fn source_news(&self) -> Note {
+        Note::Sources(self.stocks.iter().map(source_news).collect())
+    }
+
     /// The devices that a source names and that are not in the inventory, because something is wrong with what is said of
     /// them: they have not left the network.
     fn withheld(&self) -> HashSet<DeviceId> {
@@ -168,6 +174,24 @@ impl<T> World<T> {
             tracing::error!(source, %error, "the last good list could not be kept for a restart");
         }
     }
+}
+
+/// A source as the recorder is told of it.
+pub(super) fn source_news(stock: &Stock) -> SourceNews {
+    let state = match (stock.trouble(), stock.status().looked) {
+        (Some(trouble), _) => {
+            // First, where a long reason doesn't cut it off.
+            let stays = if stock.is_known() {
+                format!("its last good list of {} devices stays in force", stock.devices())
+            } else {
+                "no good list of it is known".to_owned()
+            };
+            SourceState::Failing { reason: trouble.kind, why: format!("{stays}: {trouble}") }
+        }
+        (None, Some(_)) => SourceState::Good { why: "the last look at it was good" },
+        (None, None) => SourceState::Unseen,
+    };
+    SourceNews { source: stock.source.name.as_str().into(), state }
 }
 
 /// What inventory sources fall back to while they can't be read.

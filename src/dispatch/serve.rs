@@ -56,7 +56,7 @@ impl Dispatch {
             let (order, job) = lane.jobs.first_key_value()?;
             (*order, job.clone(), lane.groups.clone())
         };
-        if self.claims.is_held(&job.device.id) {
+        if self.claims.is_held(&job.device) {
             self.take_out(lane_id, order, now);
             let not_held = self.claims.wait(job);
             debug_assert!(not_held.is_none(), "it was held a moment ago");
@@ -97,7 +97,7 @@ impl Dispatch {
             // Whether it may was asked above; an open breaker notes its canary here.
             let _go = breaker.ask(&job.device.id, known_good, now);
         }
-        self.claims.take(&job.device.id, now);
+        self.claims.take(&job.device, now);
         let mut sweep = Arc::default();
         if let Some(run) = self.runs.get_mut(&job.run) {
             run.busy += 1;
@@ -125,7 +125,7 @@ impl Dispatch {
     /// Whether the device answered another sweep within the time that this run takes its result for.
     fn fresh(&self, job: &Job, now: Duration) -> Option<bool> {
         let rules = &self.runs.get(&job.run)?.rules;
-        let last = self.last.get(&job.device.id)?;
+        let last = self.recent.of(&job.device)?;
         (last.sweep != rules.name && now.saturating_sub(last.ended) < rules.fresh_for)
             .then_some(last.answered)
     }

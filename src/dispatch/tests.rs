@@ -1,6 +1,6 @@
 use super::*;
 use crate::device::{
-    Endpoint, HostKeyPolicy, JumpHost, Labels, PlatformChoice, Route, SshAlgorithms, Timeouts,
+    DeviceId, Endpoint, HostKeyPolicy, JumpHost, Labels, PlatformChoice, Route, SshAlgorithms, Timeouts,
 };
 
 mod week;

@@ -133,7 +133,7 @@ fn digest(sweep: SweepId, group: &[&Event], label: &str) -> Option<Digest> {
     }
     let mut places: Vec<_> = places.into_iter().map(|(place, count)| (place.to_owned(), count)).collect();
     places.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let mut devices: Vec<_> = group.iter().map(|event| event.change.device.clone()).collect();
+    let mut devices: Vec<_> = group.iter().filter_map(|event| event.change.device().cloned()).collect();
     devices.sort_unstable();
     devices.truncate(DEVICES_MAX);
     Some(Digest {
@@ -165,7 +165,7 @@ mod tests {
 
     fn event(sequence: i64, site: &str, after: &str) -> Event {
         let change = Change {
-            device: DeviceId::new(&format!("sw{sequence}.{site}")).unwrap(),
+            of: DeviceId::new(&format!("sw{sequence}.{site}")).unwrap().into(),
             sweep: Some(sweep()),
             at: Timestamp::from_timestamp(1_790_000_000 + sequence, 0).unwrap(),
             kind: ChangeKind::Upgrade,

@@ -25,6 +25,7 @@ enum Place {
     Model,
     Platform,
     Severity,
+    Source,
     Time,
     Why,
 }
@@ -41,7 +42,7 @@ pub enum TemplateError {
 }
 
 /// The places that a template may have.
-pub const PLACES: &str = "{message}, {device}, {kind}, {severity}, {before}, {after}, {why}, {platform}, {model}, {time} or \
+pub const PLACES: &str = "{message}, {device}, {source}, {kind}, {severity}, {before}, {after}, {why}, {platform}, {model}, {time} or \
                           {label.NAME}";
 
 impl Template {
@@ -105,6 +106,7 @@ fn place(name: &str) -> Result<Place, TemplateError> {
         "model" => Place::Model,
         "platform" => Place::Platform,
         "severity" => Place::Severity,
+        "source" => Place::Source,
         "time" => Place::Time,
         "why" => Place::Why,
         _ => match name.strip_prefix("label.") {
@@ -128,6 +130,7 @@ impl Place {
             (Self::Message, _) => post.message(),
             (Self::Model, _) => clean(model.as_deref().unwrap_or_default()),
             (Self::Platform, _) => platform.as_ref().map_or_else(String::new, ToString::to_string),
+            (Self::Source, _) => post.source().map_or_else(String::new, clean),
             (Self::Severity, _) => Severity::of(post.kind()).to_string(),
             (Self::Time, _) => post.at().to_rfc3339_opts(SecondsFormat::Secs, true),
             (Self::Label(label), Post::Event(event)) => clean(event.labels.get(label).unwrap_or_default()),
@@ -149,7 +152,7 @@ mod tests {
         Post::Event(Event {
             sequence: 7,
             change: Change {
-                device: DeviceId::new("core1").unwrap(),
+                of: DeviceId::new("core1").unwrap().into(),
                 sweep: None,
                 at: Timestamp::UNIX_EPOCH,
                 kind: ChangeKind::Upgrade,

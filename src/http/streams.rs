@@ -11,8 +11,7 @@ use axum::body::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::change::ChangeKind;
-use crate::device::DeviceId;
+use crate::change::{ChangeKind, Whose};
 use crate::http::problem::Refusal;
 use crate::http::readers::Readers;
 
@@ -41,7 +40,7 @@ pub(super) struct Streams {
 pub(super) struct Told {
     pub(super) sequence: i64,
     pub(super) kind: ChangeKind,
-    pub(super) device: DeviceId,
+    pub(super) of: Whose,
     /// Its bytes on the wire: made once, shared by all.
     pub(super) frame: Bytes,
 }

@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 use super::fleet::{Fleet, Moves};
 use super::moves;
 use super::policies::{Occasion, Policies};
+use super::sources::Sources;
 use super::wall::{Moment, Wall};
-use crate::activity::{BreakerNews, BreakerTurn, Judgement, Note, SkipReason, Withheld};
+use crate::activity::{BreakerNews, BreakerTurn, Judgement, Note, SkipReason, SourceNews, Withheld};
 use crate::change::{Change, ChangeKind};
 use crate::clock::Timestamp;
 use crate::device::CredentialId;
@@ -37,6 +38,7 @@ pub(super) struct Desk {
     ended: BTreeMap<String, SweepRecord>,
     last_complete: BTreeMap<String, Timestamp>,
     breakers: BTreeMap<CredentialId, OpenBreaker>,
+    sources: Sources,
     wall: Wall,
 }
 
@@ -74,6 +76,7 @@ impl Desk {
             ended: loaded.last_sweeps.into_iter().map(|sweep| (sweep.name.clone(), sweep)).collect(),
             last_complete: loaded.last_complete,
             breakers: loaded.breakers.into_iter().map(|open| (open.credential.clone(), open)).collect(),
+            sources: Sources::new(loaded.failing_sources),
             wall,
         }
     }
@@ -81,8 +84,7 @@ impl Desk {
     pub(super) fn judge(&mut self, notes: Vec<Note>, moment: Moment) -> Judged {
         let now = moment.now;
         let mut judged = Judged { clock_set: self.wall.look(moment), ..Judged::default() };
-        let mut batch = Batch::default();
-        let mut touched = Vec::new();
+        let (mut batch, mut touched) = (Batch::default(), Vec::new());
         let before = self.totals.clone();
         if self.policies_due().is_some_and(|due| due <= now) {
             self.judge_fleet(now, Occasion::Time, &mut batch);
@@ -138,6 +140,8 @@ impl Desk {
                     judged.at_once = true;
                     batch.breakers = Some(self.breaker(news));
                 }
+                Note::Sources(news) => judged.at_once |= self.all_sources(news, now, &mut batch),
+                Note::Source(news) => judged.at_once |= self.source(news, now, &mut batch),
                 Note::Flush(flush) => {
                     judged.at_once = true;
                     judged.flushes.push(flush);
@@ -233,6 +237,26 @@ impl Desk {
             self.tell(&change);
             batch.news.push((behind, News::Change(change)));
         }
+    }
+
+    /// Takes how all sources of the inventory are; whether that is to be told.
+    fn all_sources(&mut self, news: Vec<SourceNews>, now: Timestamp, batch: &mut Batch) -> bool {
+        if self.sources.keep_only(&news) {
+            batch.failing_sources = Some(self.sources.failing().clone());
+        }
+        let mut told = false;
+        for one in news {
+            told |= self.source(one, now, batch);
+        }
+        told
+    }
+
+    /// The same of one of them.
+    fn source(&mut self, news: SourceNews, now: Timestamp, batch: &mut Batch) -> bool {
+        let Some(change) = self.sources.take(news, now) else { return false };
+        batch.failing_sources = Some(self.sources.failing().clone());
+        self.news(vec![change], batch);
+        true
     }
 
     /// Judges one observation. A device that was not visited is counted, and that is all.

@@ -31,5 +31,15 @@ pub(super) fn changes(moves: Moves, now: Timestamp) -> Vec<Change> {
 
 fn change(device: DeviceId, at: Timestamp, kind: ChangeKind, sides: [&str; 2], why: String) -> Change {
     let [before, after] = sides.map(str::to_owned);
-    Change { device, sweep: None, at, kind, subject: String::new(), before, after, why, confirmed: true }
+    Change {
+        of: device.into(),
+        sweep: None,
+        at,
+        kind,
+        subject: String::new(),
+        before,
+        after,
+        why,
+        confirmed: true,
+    }
 }

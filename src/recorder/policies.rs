@@ -125,7 +125,7 @@ impl Found {
     fn change(&self, device: &DeviceId, flip: &Flip, cause: &str) -> Change {
         let kind = if flip.complies { ChangeKind::PolicyRegained } else { ChangeKind::PolicyLost };
         Change {
-            device: device.clone(),
+            of: device.clone().into(),
             sweep: self.sweep,
             at: self.at,
             kind,

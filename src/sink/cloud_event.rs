@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono::SecondsFormat;
 use serde::Serialize;
 
+use crate::device::DeviceId;
 use crate::event::{Digest, Event, Post, Severity, clean};
 
 /// What `dataschema` says: the shape of `data`. Fields are only ever added to it.
@@ -38,7 +39,8 @@ enum Data<'a> {
 struct EventData<'a> {
     sequence: i64,
     kind: &'static str,
-    device: &'a str,
+    device: Option<&'a str>,
+    source: Option<String>,
     platform: Option<&'a str>,
     model: Option<String>,
     labels: BTreeMap<&'a str, &'a str>,
@@ -104,7 +106,8 @@ impl<'a> From<&'a Event> for EventData<'a> {
         Self {
             sequence: event.sequence,
             kind: change.kind.as_str(),
-            device: change.device.as_str(),
+            device: change.device().map(DeviceId::as_str),
+            source: change.of.source().map(clean),
             platform: event.platform.as_ref().map(|platform| platform.as_str()),
             model: event.model.as_deref().map(clean),
             labels: event.labels.iter().collect(),

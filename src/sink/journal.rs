@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::SecondsFormat;
 
 use super::{Delivery, Stop};
-use crate::change::ChangeKind;
+use crate::change::{ChangeKind, Whose};
 use crate::event::{Digest, Event, Post, Severity, clean};
 
 /// Where journald listens.
@@ -86,6 +86,8 @@ pub fn message_id(kind: ChangeKind) -> &'static str {
         ChangeKind::PolicyLost => "514def9464e14f2fa3c87ea9a7930e24",
         ChangeKind::PolicyRegained => "bc07640d2e4b4e13b1650e247db9de4c",
         ChangeKind::Flapping => "1dcfbdd7af8944f5b74e18fc020d32ff",
+        ChangeKind::SourceFailed => "20a5b357c3cf42c7a5e9320d9f578fef",
+        ChangeKind::SourceRecovered => "89e80d9727974bc0806c6dcbfbc65aee",
         ChangeKind::Parser => "14ab23d99688468db9be1b7bf63797a0",
     }
 }
@@ -121,7 +123,10 @@ fn datagram(post: &Post) -> Vec<u8> {
 fn put_event(put: &mut impl FnMut(&str, &str), event: &Event) {
     let change = &event.change;
     put("MESSAGE_ID", message_id(change.kind));
-    put("VERSWEEP_DEVICE", change.device.as_str());
+    match &change.of {
+        Whose::Device(device) => put("VERSWEEP_DEVICE", device.as_str()),
+        Whose::Source(source) => put("VERSWEEP_SOURCE", &clean(source)),
+    }
     put("VERSWEEP_BEFORE", &clean(&change.before));
     put("VERSWEEP_AFTER", &clean(&change.after));
     put("VERSWEEP_WHY", &clean(&change.why));

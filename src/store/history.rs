@@ -7,7 +7,7 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension as _, Row, params_from_iter};
 
 use super::read::{Reader, StoredChange, StoredRaw, stored_change, stored_raw};
-use super::row::{KNOWN_COLUMNS, device_id, known, micros, nonsense, optional_time, time};
+use super::row::{IS_DEVICE, KNOWN_COLUMNS, device_id, known, micros, nonsense, optional_time, time};
 use super::sorted::{ChangeSort, Turn};
 use super::{StoreError, standings};
 use crate::change::ChangeKind;
@@ -210,8 +210,9 @@ impl Reader {
     /// When the database can't be read.
     pub fn known_with_labels(&self) -> Result<HashMap<DeviceId, (Labels, Known)>, StoreError> {
         let all = || {
-            let mut statement =
-                self.connection.prepare(&format!("SELECT {KNOWN_COLUMNS}, labels FROM device"))?;
+            let mut statement = self
+                .connection
+                .prepare(&format!("SELECT {KNOWN_COLUMNS}, labels FROM device WHERE {IS_DEVICE}"))?;
             let row = |row: &Row<'_>| {
                 let (device, known) = known(row)?;
                 Ok((device, (labels(row)?, known)))

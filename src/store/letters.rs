@@ -7,22 +7,23 @@ use std::time::Duration;
 use rusqlite::{Connection, Row, TransactionBehavior, named_params, params};
 
 use super::read::Reader;
-use super::row::{count, device_id, micros, micros_of, optional_time, uncount};
+use super::row::{count, micros, micros_of, optional_time, uncount, whose};
 use super::{StoreError, open, outbox};
+use crate::change::Whose;
 use crate::clock::Timestamp;
-use crate::device::DeviceId;
 use crate::event::Event;
 
 /// The most letters that were given up and are kept, of one sink; the oldest beyond them are dropped and counted.
 pub const DEAD_MAX: u64 = 10_000;
 
-/// The first letter of a device that is held.
+/// The first letter of a device that is held, or of a source of the inventory: wherever devices are kept apart here, it is one
+/// more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     /// The event.
     pub sequence: i64,
     /// Whose event it is.
-    pub device: DeviceId,
+    pub of: Whose,
     /// How often it was tried.
     pub tries: u32,
     /// How long it has been tried in vain.
@@ -32,8 +33,8 @@ pub struct Held {
 impl Held {
     /// An event that was not tried by itself yet.
     #[must_use]
-    pub fn first(sequence: i64, device: DeviceId) -> Self {
-        Self { sequence, device, tries: 0, waited: Duration::ZERO }
+    pub fn first(sequence: i64, of: Whose) -> Self {
+        Self { sequence, of, tries: 0, waited: Duration::ZERO }
     }
 }
 
@@ -86,7 +87,7 @@ pub(super) fn held(connection: &Connection, sink: &str) -> rusqlite::Result<Vec<
 fn held_of_row(row: &Row<'_>) -> rusqlite::Result<Held> {
     Ok(Held {
         sequence: row.get("sequence")?,
-        device: device_id(row, "name")?,
+        of: whose(row, "name")?,
         tries: row.get("tries")?,
         waited: Duration::from_micros(uncount(row.get("waited")?)),
     })
@@ -337,7 +338,7 @@ fn tell_again(connection: &mut Connection, sink: &str, again: &Again) -> rusqlit
 fn sequences_of(connection: &Connection, ids: &[String]) -> rusqlite::Result<Vec<i64>> {
     let sql = "SELECT sequence, outbox.model AS model, outbox.labels AS labels, change.*, coalesce(called, name) AS name FROM outbox
         JOIN change ON change.id = outbox.change JOIN device ON device.id = change.device
-        WHERE instr(?1, ':' || kind || ':' || coalesce(called, name)) > 0";
+        WHERE instr(?1, ':' || kind || ':' || coalesce(called, ltrim(name, char(2)))) > 0";
     let mut statement = connection.prepare(sql)?;
     let mut found = Vec::new();
     for id in ids {

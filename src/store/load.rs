@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Row};
 
-use super::row::{KNOWN_COLUMNS, known, nonsense, optional_time, time, uncount};
-use super::{Loaded, RECENT_CHANGES, breakers, outbox, read, standings};
+use super::row::{IS_DEVICE, KNOWN_COLUMNS, known, nonsense, optional_time, time, uncount};
+use super::{Loaded, RECENT_CHANGES, breakers, outbox, read, sources, standings};
 use crate::change::ChangeKind;
 use crate::clock::Timestamp;
 use crate::device::DeviceId;
@@ -24,6 +24,7 @@ pub(super) fn load(connection: &mut Connection) -> rusqlite::Result<Loaded> {
         recent_changes: recent.into_iter().map(|stored| stored.change).collect(),
         breakers: breakers::load(connection)?,
         last_sequence: outbox::last_sequence(connection)?,
+        failing_sources: sources::load(connection)?,
         policies: standings::policies(connection)?,
     })
 }
@@ -40,7 +41,10 @@ fn close_cut_sweeps(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn devices(connection: &Connection) -> rusqlite::Result<HashMap<DeviceId, Known>> {
-    connection.prepare(&format!("SELECT {KNOWN_COLUMNS} FROM device"))?.query_map([], known)?.collect()
+    connection
+        .prepare(&format!("SELECT {KNOWN_COLUMNS} FROM device WHERE {IS_DEVICE}"))?
+        .query_map([], known)?
+        .collect()
 }
 
 fn last_sweeps(connection: &Connection) -> rusqlite::Result<Vec<SweepRecord>> {

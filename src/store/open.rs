@@ -18,7 +18,11 @@ use crate::order::compare;
 const APPLICATION_ID: i64 = 1_987_278_704;
 
 /// Each entry takes the schema one step on; entries are only ever added.
-const SCHEMA: &[M<'_>] = &[M::up(include_str!("schema.sql")), M::up(include_str!("schema-2.sql"))];
+const SCHEMA: &[M<'_>] = &[
+    M::up(include_str!("schema.sql")),
+    M::up(include_str!("schema-2.sql")),
+    M::up(include_str!("schema-3.sql")),
+];
 
 /// How long a statement waits for another connection's lock. Sinks write their cursors beside the recorder; each holds
 /// the lock for milliseconds.
@@ -292,7 +296,7 @@ mod tests {
             )
             .unwrap();
         assert_eq!((name.as_str(), identity, called), ("core1", None, None));
-        assert!(before_schema(&path, 2).exists());
+        assert!(before_schema(&path, SCHEMA.len()).exists());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::row::{device_id, nonsense, optional_time, time, uncount};
+use super::row::{nonsense, optional_time, time, uncount, whose};
 use super::{StoreError, load, open, raw};
 use crate::change::{Change, ChangeKind};
 use crate::clock::Timestamp;
@@ -174,7 +174,7 @@ pub(super) fn stored_change(row: &Row<'_>) -> rusqlite::Result<StoredChange> {
     let (sweep, kind): (Option<String>, String) = (row.get("sweep")?, row.get("kind")?);
     let sweep = sweep.map(|id| id.parse().map_err(|_| nonsense(row, "sweep"))).transpose()?;
     let change = Change {
-        device: device_id(row, "name")?,
+        of: whose(row, "name")?,
         sweep,
         at: time(row, "at")?,
         kind: ChangeKind::from_name(&kind).ok_or_else(|| nonsense(row, "kind"))?,

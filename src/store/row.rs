@@ -1,5 +1,6 @@
 //! Between rows and nouns: times, durations, counters, one device's row.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -7,6 +8,7 @@ use rusqlite::types::Type;
 use rusqlite::{Error, Row};
 
 use super::{flaps, more, standings};
+use crate::change::Whose;
 use crate::clock::Timestamp;
 use crate::device::{DeviceId, PlatformKey};
 use crate::facts::{Facts, Reading};
@@ -57,6 +59,29 @@ fn optional_duration(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Dur
 
 pub(super) fn device_id(row: &Row<'_>, column: &str) -> rusqlite::Result<DeviceId> {
     DeviceId::new(&row.get::<_, String>(column)?).map_err(|_| nonsense(row, column))
+}
+
+/// How the name of a source's row begins, which tells it from a device's.
+pub(super) const SOURCE: char = '\u{2}';
+
+/// What chooses the rows of devices, among them and the inventory's sources.
+pub(super) const IS_DEVICE: &str = "device.name NOT GLOB char(2) || '*'";
+
+/// The name of the row of whoever changed.
+pub(super) fn row_name(of: &Whose) -> Cow<'_, str> {
+    match of {
+        Whose::Device(device) => device.as_str().into(),
+        Whose::Source(source) => format!("{SOURCE}{source}").into(),
+    }
+}
+
+/// Whose name that is.
+pub(super) fn whose(row: &Row<'_>, column: &str) -> rusqlite::Result<Whose> {
+    let name: String = row.get(column)?;
+    match name.strip_prefix(SOURCE) {
+        Some(source) => Ok(Whose::Source(source.into())),
+        None => DeviceId::new(&name).map(Whose::Device).map_err(|_| nonsense(row, column)),
+    }
 }
 
 pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<(DeviceId, Known)> {

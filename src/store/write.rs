@@ -6,8 +6,8 @@ use std::fmt::Display;
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 
 use super::raw::{Packed, pack};
-use super::row::{count, micros, micros_of};
-use super::{News, Visit, flaps, history, more, names, standings};
+use super::row::{count, micros, micros_of, row_name};
+use super::{News, Visit, flaps, history, more, names, sources, standings};
 use crate::change::{Change, ChangeKind};
 use crate::known::{KnownFacts, SweepRecord};
 use crate::status::Totals;
@@ -176,10 +176,14 @@ pub(super) fn news(connection: &Connection, news: &News) -> rusqlite::Result<()>
 
 /// Writes a change that no visit found. A device that was never visited has no row and nothing that could change.
 fn found(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
+    let name = row_name(&change.of);
+    if change.of.source().is_some() {
+        sources::make_row(connection, &name)?;
+    }
     let find = "SELECT id, platform FROM device WHERE name = ?1";
     let found = connection
         .prepare_cached(find)?
-        .query_row([change.device.as_str()], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))
+        .query_row([&name], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))
         .optional()?;
     let Some((device, platform)) = found else { return Ok(()) };
     let removed = match change.kind {

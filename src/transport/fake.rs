@@ -172,6 +172,8 @@ struct Book {
     visits: Vec<FakeVisit>,
     numbers: HashMap<DeviceId, u64>,
     inside: HashSet<DeviceId>,
+    /// Those of devices that their sources know by one: a device has it under any name.
+    identities: HashSet<Arc<str>>,
     peak: usize,
 }
 
@@ -230,7 +232,8 @@ impl FakeTransport {
     fn enter(&self, device: &Device, commands: &[String]) -> (Inside<'_>, u64) {
         let id = &device.id;
         let (entry, number, first) = self.with_book(|book| {
-            let first = book.inside.insert(id.clone());
+            let known = device.identity.clone().is_none_or(|identity| book.identities.insert(identity));
+            let first = book.inside.insert(id.clone()) && known;
             book.peak = book.peak.max(book.inside.len());
             let number = book.numbers.entry(id.clone()).or_default();
             *number += 1;
@@ -240,7 +243,7 @@ impl FakeTransport {
             (book.visits.len() - 1, number, first)
         });
         assert!(first, "two visits at once to {id}: versweep never does that to a device");
-        (Inside { fake: self, device: id.clone(), entry }, number)
+        (Inside { fake: self, device: id.clone(), identity: device.identity.clone(), entry }, number)
     }
 
     /// A device without a prompt or an identification string: its answers are all it shows.
@@ -274,6 +277,7 @@ impl FakeTransport {
 struct Inside<'a> {
     fake: &'a FakeTransport,
     device: DeviceId,
+    identity: Option<Arc<str>>,
     entry: usize,
 }
 
@@ -281,6 +285,9 @@ impl Drop for Inside<'_> {
     fn drop(&mut self) {
         self.fake.with_book(|book| {
             book.inside.remove(&self.device);
+            if let Some(identity) = &self.identity {
+                book.identities.remove(identity);
+            }
             if let Some(visit) = book.visits.get_mut(self.entry) {
                 visit.ended = Some(Instant::now());
             }

@@ -284,7 +284,7 @@ fn eventful(count: u64) -> Snapshot {
     let mut snapshot = fleet::snapshot(fleet::noon());
     snapshot.last_sweeps = (0..count).map(run).collect();
     let change = |number: u64| Change {
-        device: DeviceId::new("core2.ams").unwrap(),
+        of: DeviceId::new("core2.ams").unwrap().into(),
         sweep: Some(snapshot.last_sweeps[usize::try_from(number).unwrap()].id),
         at: at(number),
         kind: kinds[usize::try_from(number % 2).unwrap()],

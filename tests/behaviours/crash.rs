@@ -179,7 +179,7 @@ fn check(folder: &Path, reported: &[i64]) {
     let events = Outbox::open(&path, WITNESS).unwrap().next(1_000_000).unwrap();
     let mut by_device: BTreeMap<String, Vec<&Event>> = BTreeMap::new();
     for event in &events {
-        by_device.entry(event.change.device.to_string()).or_default().push(event);
+        by_device.entry(event.change.of.to_string()).or_default().push(event);
     }
     let mut changes = 0;
     for (device, &reported) in reported.iter().enumerate() {

@@ -131,7 +131,7 @@ async fn what_is_refused_for_a_day_is_given_up_listed_and_told_again() {
     let (_store, db, sequence) = store_with(&folder, &["1", "2", "3"]);
     // Nearly a day has passed.
     let waited = Duration::from_secs(24 * 3600) - Duration::from_millis(1);
-    let held = Held { sequence: 1, device: id("core1.ams"), tries: 70, waited };
+    let held = Held { sequence: 1, of: id("core1.ams").into(), tries: 70, waited };
     let letter = Letter { held, error: "no".to_owned(), dead: false };
     settle(&db, Settled { passed: 1, letters: vec![letter], ..settled() });
     let courier = until_all_is_there(start(webhook(&receiver), &db, sequence)).await;
@@ -218,10 +218,12 @@ async fn a_sink_that_is_down_for_a_day_loses_what_is_as_old() {
     assert_eq!((status.dead, status.pending > 0), (1, true), "{status:?}");
     let room = MailRoom::open(&db).unwrap();
     let states: Vec<_> =
-        room.undelivered("test", 10).unwrap().into_iter().map(|u| (u.state, u.event.change.device)).collect();
-    assert_eq!(states[0], (LetterState::Dead, id("core1.ams")));
+        room.undelivered("test", 10).unwrap().into_iter().map(|u| (u.state, u.event.change.of)).collect();
+    assert_eq!(states[0], (LetterState::Dead, id("core1.ams").into()));
     assert!(
-        states[1..].iter().all(|(state, device)| (*state, device) == (LetterState::Pending, &id("young")))
+        states[1..]
+            .iter()
+            .all(|(state, device)| (*state, device) == (LetterState::Pending, &id("young").into()))
     );
     courier.stop.cancel();
 }
@@ -305,7 +307,7 @@ async fn a_sink_is_told_what_is_routed_to_it() {
     let (mut store, db) = campaign(&folder, true);
     // A device that is in no inventory any more keeps the labels of its last visit.
     let change = versweep::change::Change {
-        device: id("sw7"),
+        of: id("sw7").into(),
         sweep: None,
         at: at(600),
         kind: versweep::change::ChangeKind::Removed,

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use serde_json::Value;
-use versweep::change::{Change, ChangeKind};
+use versweep::change::{Change, ChangeKind, Whose};
 use versweep::device::{Labels, PlatformKey};
 use versweep::event::{Event, Post, Severity};
 use versweep::sink::CloudEvent;
@@ -144,9 +144,10 @@ fn a_store_that_another_process_holds_makes_everybody_wait() {
 }
 
 fn event(kind: ChangeKind) -> Post {
+    let of_source = [ChangeKind::SourceFailed, ChangeKind::SourceRecovered].contains(&kind);
     let subject = if kind == ChangeKind::PolicyLost { "core" } else { "" }.to_owned();
     let change = Change {
-        device: id("core1.ams"),
+        of: if of_source { Whose::Source("sd".into()) } else { id("core1.ams").into() },
         sweep: Some(sweep_id(7)),
         at: at(7),
         kind,

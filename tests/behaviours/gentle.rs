@@ -332,6 +332,29 @@ async fn a_fresh_result_of_another_sweep_does_for_this_one() {
     assert_eq!(sweep.named("core", &fleet).await.1.len(), 20, "nor does its own");
 }
 
+/// A device that is called otherwise meanwhile, by a source that knows it by an identity, was visited all the same; and one
+/// that has its old name was not.
+#[tokio::test(start_paused = true)]
+async fn a_fresh_result_goes_by_the_device_and_not_by_its_name() {
+    let mut sweep = Sweep::of(FakeTransport::new().otherwise(Script::always(frr("8.4.4"))));
+    sweep.engine = Engine::with_rules(Rules { fresh_for: Duration::from_secs(60), ..rules(100, &[]) });
+    let named = |name: &str, identity: Option<&str>| {
+        let identity = identity.map(Into::into);
+        Arc::new(Device { identity, ..device(name, "a").as_ref().clone() })
+    };
+    let before =
+        [named("r0", Some("n:0")), named("r1", Some("n:1")), named("r2", None), named("r3", Some("n:3"))];
+    assert_eq!(sweep.named("all", &before).await.1.len(), 4);
+    // Two exchange their names, one gets an identity, and one lost its source's.
+    let after =
+        [named("r0", Some("n:1")), named("r1", Some("n:0")), named("r2", Some("n:2")), named("r3", None)];
+    assert_eq!(sweep.named("core", &after).await.1.len(), 0, "each was visited just now");
+    let others = [named("z0", Some("n:0")), named("r1", Some("n:9"))];
+    let visited = sweep.named("core", &others).await.1;
+    assert_eq!(visited.len(), 1);
+    assert_eq!(visited[0].device.as_str(), "r1", "the one that has taken its name");
+}
+
 /// A window that begins while a sweep is on: what goes on comes to its end, the rest waits for the window's.
 #[tokio::test(start_paused = true)]
 async fn no_visit_begins_in_a_blackout() {

@@ -66,7 +66,7 @@ fn by(label: &str, value: &str) -> Selector {
 fn changes(reader: &Reader, filter: &ChangeFilter) -> Vec<String> {
     let mut all = Vec::new();
     let each = |row: versweep::store::ChangeRow| {
-        all.push(format!("{} {}", row.stored.change.device, row.stored.change.kind));
+        all.push(format!("{} {}", row.stored.change.of, row.stored.change.kind));
         ControlFlow::Continue(())
     };
     reader.each_change(filter, each).unwrap();
@@ -74,7 +74,7 @@ fn changes(reader: &Reader, filter: &ChangeFilter) -> Vec<String> {
         .changes_where(filter, None, 999)
         .unwrap()
         .iter()
-        .map(|row| format!("{} {}", row.stored.change.device, row.stored.change.kind))
+        .map(|row| format!("{} {}", row.stored.change.of, row.stored.change.kind))
         .collect();
     newest.reverse();
     assert_eq!(all, newest, "both ways of asking mean the same rows");

@@ -1,11 +1,12 @@
 //! The inventory while a daemon runs: files under change, servers that are ill in every way, a restart with all of them
-//! dead. In each case what was known stays, and the metric and the log say why.
+//! dead. In each case what was known stays, and the metric, the event and the log say why.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 
 use crate::daemon::{Daemon, eventually, request, sample};
 use crate::site::Site;
+use crate::source_events::told as events_of;
 use crate::source_server::{Gate, Reply, SourceServer};
 
 /// A daemon that visits nobody, with these sources.
@@ -79,6 +80,26 @@ fn a_server_that_is_ill_in_any_way_keeps_the_last_good_list() {
     eventually("the shorter list", || devices(&daemon) == 9);
     assert!(!daemon.page("/metrics").contains("versweep_inventory_failure_info{"));
     assert_eq!(of_source(&daemon, "last_refresh_success", "sd"), Some(1.0));
+
+    // Each reason is told once, however often it was looked at, and once that it is over.
+    let mut expected = ["status", "denied", "garbage", "shrunk", "timeout"]
+        .map(|reason| format!("failed {reason}"))
+        .to_vec();
+    expected.push("recovered good".to_owned());
+    eventually("all is told", || events_of(&site, "sd").len() == expected.len());
+    assert_eq!(events_of(&site, "sd"), expected);
+    // A restart while it fails is no news.
+    server.answer(|_| Reply::Whole(500, String::new()));
+    expected.push("failed status".to_owned());
+    eventually("it fails again", || events_of(&site, "sd") == expected);
+    assert!(daemon.stop().success());
+    let mut daemon = site.daemon();
+    eventually("it fails still", || fails_by(&daemon, "sd", "status"));
+    server.answer(|_| Reply::Whole(200, SourceServer::groups(1..=9)));
+    expected.push("recovered good".to_owned());
+    eventually("it is good again", || events_of(&site, "sd").len() >= expected.len());
+    assert!(daemon.stop().success());
+    assert_eq!(events_of(&site, "sd"), expected);
 }
 
 /// A server that takes its time gives its list all the same, and nothing of it counts before the last byte is there.
@@ -98,6 +119,7 @@ fn a_slow_server_is_waited_for_and_never_taken_by_halves() {
     assert_eq!(of_source(&daemon, "last_refresh_success", "sd"), Some(1.0), "no trouble yet");
     gate.open();
     eventually("all of it is there", || devices(&daemon) == 12);
+    assert_eq!(events_of(&site, "sd"), [] as [&str; 0]);
 }
 
 #[test]
@@ -389,6 +411,10 @@ fn a_restart_with_every_source_dead_sweeps_the_last_good_lists() {
     eventually("each says why", || {
         fails_by(&daemon, "sd", "unreachable") && fails_by(&daemon, "devices.toml", "unreadable")
     });
+    eventually("each is told", || {
+        events_of(&site, "sd") == ["failed unreachable"]
+            && events_of(&site, "devices.toml") == ["failed unreadable"]
+    });
 }
 
 #[test]
@@ -440,6 +466,12 @@ fn a_file_is_taken_when_it_changes_and_never_by_halves() {
     fs::remove_file(site.path("more/1.csv")).unwrap();
     eventually("and is gone at once", || fails_by(&daemon, "more", "shrunk"));
     assert_eq!(devices(&daemon), 7);
+    eventually("it is told", || events_of(&site, "more") == ["failed shrunk"]);
+    let told = events_of(&site, "list.toml");
+    assert_eq!(told.last().map(String::as_str), Some("recovered good"));
+    for reason in ["invalid", "shrunk", "unreadable"] {
+        assert!(told.contains(&format!("failed {reason}")), "{reason}: {told:?}");
+    }
 }
 
 /// Looking costs no write, neither to the store nor to the last good list.
@@ -498,7 +530,8 @@ fn the_command_shows_what_each_source_gives_and_the_difference() {
     }
     let (_, told) = show(&["r1"]);
     assert!(told.contains("sources: [\"sd\",\"list.csv\"]"), "{told}");
-    assert_eq!(show(&["--diff"]), (Some(0), "0 added, 0 removed, 0 changed; 3 run now\n".to_owned()));
+    let none = "0 added, 0 removed, 0 renamed, 0 changed; 3 run now\n";
+    assert_eq!(show(&["--diff"]), (Some(0), none.to_owned()));
 
     drop(daemon);
     let _daemon = site.daemon();
@@ -510,4 +543,38 @@ fn the_command_shows_what_each_source_gives_and_the_difference() {
     let (code, told) = show(&[]);
     assert_eq!(code, Some(1), "a source that gives nothing is no success");
     assert!(told.contains("status: http://127.0.0.1"), "{told}");
+}
+
+/// Renamed is neither gone nor new: `--diff` tells it by the id that the source knows the device by.
+#[test]
+fn the_difference_tells_a_rename_as_what_it_is() {
+    let groups = |names: &[(&str, &str)]| {
+        let group = |(name, id): &(&str, &str)| serde_json::json!({ "targets": [format!("192.0.2.{id}:9100")], "labels": { "name": name, "id": id } });
+        serde_json::Value::Array(names.iter().map(group).collect()).to_string()
+    };
+    let before = groups(&[("r1", "1"), ("r2", "2"), ("r3", "3"), ("r4", "4"), ("r5", "5"), ("r6", "6")]);
+    let server = SourceServer::start(move |_| Reply::Whole(200, before.clone()));
+    // The daemon looks once only, at its start.
+    let site = site(&http_sd(&server).replace("interval = '1s'", "interval = '1h'"));
+    let _daemon = site.daemon();
+    let after = groups(&[("z1", "1"), ("r2", "2"), ("r3", "3"), ("r4", "4"), ("r5", "5"), ("r7", "7")]);
+    server.answer(move |_| Reply::Whole(200, after.clone()));
+    // Two of six are more than may be missing, and this is about what would be.
+    let config = fs::read_to_string(site.path("versweep.toml")).unwrap();
+    site.write("versweep.toml", &config.replace("interval = '1h'", "interval = '1h'\nmax_shrink = 100"));
+    let show = |output: &str| {
+        let url = format!("http://{}", site.web());
+        let arguments =
+            ["inventory", "--config.file", "versweep.toml", "--url", &url, "--diff", "--output", output];
+        let output = site.versweep(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(
+        show("table"),
+        "+ r7 192.0.2.7\n> r1 -> z1 (sd:1)\n- r6 192.0.2.6\n1 added, 1 removed, 1 renamed, 0 changed; 6 run now\n"
+    );
+    let json = crate::site::json_lines(show("json").as_bytes());
+    assert_eq!(json[1], serde_json::json!({ "renamed": "z1", "from": "r1", "identity": "sd:1" }));
+    assert_eq!(json[3]["summary"]["renamed"], 1);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
-use versweep::activity::{Judgement, Note};
+use versweep::activity::{Judgement, Note, SourceNews, SourceState};
 use versweep::change::{Change, ChangeKind};
 use versweep::clock::ManualClock;
 use versweep::device::Device;
@@ -16,6 +16,7 @@ use versweep::facts::{Facts, Member, More};
 use versweep::failure::FailureKind;
 use versweep::observation::{Observation, Outcome};
 use versweep::recorder::Recorder;
+use versweep::status::RefreshFailure;
 use versweep::store::{Reader, Store};
 use versweep::version::Version;
 
@@ -112,6 +113,12 @@ async fn told(path: &Path) -> Vec<Change> {
     for visit in visits() {
         recorder.notes.send(Note::Visited(Box::new(visit))).await.unwrap();
     }
+    let source = |source: &str, state| SourceNews { source: source.into(), state };
+    let failing = || SourceState::Failing { reason: RefreshFailure::Garbage, why: "no list".to_owned() };
+    let news = ["source_failed", "source_recovered"].map(|name| source(name, failing())).to_vec();
+    recorder.notes.send(Note::Sources(news)).await.unwrap();
+    let good = SourceState::Good { why: "the last look at it was good" };
+    recorder.notes.send(Note::Source(source("source_recovered", good))).await.unwrap();
     recorder.notes.send(all(&["removed", "returned"])).await.unwrap();
     recorder.notes.send(all(&["removed"])).await.unwrap();
     let (flush, flushed) = oneshot::channel();
@@ -123,7 +130,7 @@ async fn told(path: &Path) -> Vec<Change> {
     changes.reverse();
     let own = |kind: &ChangeKind| {
         let mut of_kind = changes.iter().filter(|stored| stored.change.kind == *kind);
-        let own = of_kind.find(|stored| stored.change.device.as_str() == kind.as_str());
+        let own = of_kind.find(|stored| stored.change.of.name() == kind.as_str());
         own.unwrap_or_else(|| panic!("no {kind} in {changes:#?}")).change.clone()
     };
     ChangeKind::ALL.iter().map(own).collect()
@@ -135,7 +142,9 @@ async fn each_kind_is_told_with_all_that_explains_it() {
     let told = told(&folder.path().join("versweep.db")).await;
     // What was read once only, and what no sweep finds.
     let once = [ChangeKind::HostKey, ChangeKind::FirstSeen, ChangeKind::Parser];
-    let by_inventory = [ChangeKind::Removed, ChangeKind::Returned, ChangeKind::Renamed];
+    let of_source = [ChangeKind::SourceFailed, ChangeKind::SourceRecovered];
+    let by_inventory =
+        [&of_source[..], &[ChangeKind::Removed, ChangeKind::Returned, ChangeKind::Renamed]].concat();
     let with_subject = [ChangeKind::PolicyLost, ChangeKind::PolicyRegained, ChangeKind::Flapping];
     for change in told {
         let kind = change.kind;
@@ -145,6 +154,7 @@ async fn each_kind_is_told_with_all_that_explains_it() {
         assert_ne!(change.before, change.after, "{change:?}");
         assert_eq!(change.confirmed, !once.contains(&kind), "{change:?}");
         assert_eq!(change.sweep.is_none(), by_inventory.contains(&kind), "{change:?}");
+        assert_eq!(change.device().is_none(), of_source.contains(&kind), "{change:?}");
         assert_eq!(change.subject.is_empty(), !with_subject.contains(&kind), "{change:?}");
     }
 }

@@ -44,7 +44,7 @@ impl Recorder {
                 ..Known::default()
             };
             let change = Change {
-                device: device.clone(),
+                of: device.clone().into(),
                 sweep: None,
                 at,
                 kind: ChangeKind::Upgrade,

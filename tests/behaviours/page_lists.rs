@@ -27,7 +27,7 @@ type Column<'a, R> = (&'a str, fn(&R, &R) -> Ordering);
 /// In the order of their numbers, which is that of the devices' names.
 fn changes() -> Vec<Change> {
     let change = |(number, state): (usize, &Arc<versweep::known::DeviceState>)| Change {
-        device: state.device.id.clone(),
+        of: state.device.id.clone().into(),
         sweep: None,
         at: fleet::noon() - Duration::from_secs(number as u64),
         kind: KINDS[number % KINDS.len()],
@@ -100,7 +100,7 @@ async fn changes_are_sorted_over_all_of_them() {
         |(number, _): &Row| number.to_string(),
         &[
             ("at", |a, b| a.0.cmp(&b.0)),
-            ("device", |a, b| a.1.device.as_str().cmp(b.1.device.as_str())),
+            ("device", |a, b| a.1.of.cmp(&b.1.of)),
             ("kind", |a, b| a.1.kind.as_str().cmp(b.1.kind.as_str())),
             ("before", |a, b| compare(&a.1.before, &b.1.before)),
             ("after", |a, b| compare(&a.1.after, &b.1.after)),
@@ -131,7 +131,7 @@ async fn events_are_sorted_over_all_of_them() {
             ("at", |a, b| a.1.at.cmp(&b.1.at)),
             ("severity", |a, b| Severity::of(a.1.kind).cmp(&Severity::of(b.1.kind))),
             ("kind", |a, b| a.1.kind.as_str().cmp(b.1.kind.as_str())),
-            ("device", |a, b| a.1.device.as_str().cmp(b.1.device.as_str())),
+            ("device", |a, b| a.1.of.cmp(&b.1.of)),
             ("message", |a, b| a.1.why.cmp(&b.1.why)),
         ],
     )

@@ -269,7 +269,7 @@ fn upgraded(house: &House, name: &str, before: &str, after: &str, answer: &str) 
     let device = DeviceId::new(name).unwrap();
     let at = fleet::noon() + Duration::from_secs(1);
     let change = Change {
-        device: device.clone(),
+        of: device.clone().into(),
         sweep: None,
         at,
         kind: ChangeKind::Upgrade,

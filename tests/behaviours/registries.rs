@@ -4,12 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use versweep::clock::Timestamp;
+use tokio::sync::oneshot;
+use versweep::activity::Note;
+use versweep::clock::{SystemClock, Timestamp};
 use versweep::config::{self, Config};
 use versweep::inventory::{Inventory, Lookout, Stock, Verdict};
+use versweep::recorder::Recorder;
 use versweep::status::RefreshFailure;
+use versweep::store::Store;
 
 use crate::source_server::{Asked, Reply, SourceServer};
+use crate::visits::judgement;
 
 const COUNT: usize = 5000;
 
@@ -279,7 +284,8 @@ async fn a_shared_identity_is_left_out_and_told() {
     assert!(told, "{:?}", inventory.warnings);
 }
 
-/// Measures how long 50,000 devices of one http_sd answer take, from the question to the merged inventory:
+/// Measures how long 50,000 devices of one http_sd answer take, from the question to the merged inventory, to the snapshot that all
+/// see:
 /// `cargo test --release --test behaviours fifty_thousand -- --ignored --nocapture`.
 #[tokio::test]
 #[ignore = "a measurement"]
@@ -296,6 +302,9 @@ async fn fifty_thousand_devices_of_one_answer() {
     let config = configured(&server, "http_sd", "");
     let held = Stock::new(config.inventory[0].clone());
     let mut lookout = Lookout::new(&held.source);
+    let folder = tempfile::tempdir().unwrap();
+    let (store, loaded) = Store::open(&folder.path().join("versweep.db")).unwrap();
+    let recorder = Recorder::start(store, loaded, judgement(), Arc::new(SystemClock));
     for round in ["first", "same again"] {
         let start = tokio::time::Instant::now();
         let found = lookout.look(&config.platforms).await;
@@ -307,5 +316,13 @@ async fn fifty_thousand_devices_of_one_answer() {
             "{round}: {bytes} bytes fetched and read in {looked:?}, checked and merged after {:?}",
             start.elapsed()
         );
+        let devices = inventory.devices.clone();
+        let noted = tokio::time::Instant::now();
+        recorder.notes.send(Note::Inventory(devices)).await.unwrap();
+        let (flush, flushed) = oneshot::channel();
+        recorder.notes.send(Note::Flush(flush)).await.unwrap();
+        flushed.await.unwrap();
+        assert_eq!(recorder.snapshot.load().devices.len(), 50_000);
+        println!("{round}: in force {:?} later, {:?} in all", noted.elapsed(), start.elapsed());
     }
 }

@@ -81,7 +81,7 @@ impl House {
     fn changes(&self, name: &str) -> Vec<(String, ChangeKind)> {
         let mut changes = Reader::open(&self.path).unwrap().changes(Some(&id(name)), 99).unwrap();
         changes.reverse();
-        changes.into_iter().map(|stored| (stored.change.device.to_string(), stored.change.kind)).collect()
+        changes.into_iter().map(|stored| (stored.change.of.to_string(), stored.change.kind)).collect()
     }
 
     fn kinds(&self, name: &str) -> Vec<ChangeKind> {
@@ -287,7 +287,7 @@ async fn events_keep_their_identities_across_a_renaming() {
     assert_eq!((undelivered[0].event.id(), undelivered[0].state), (upgrade.clone(), LetterState::Pending));
     let filter = ChangeFilter { device: Some(id("z")), ..ChangeFilter::default() };
     let rows = reader.changes_where(&filter, None, 9).unwrap();
-    assert_eq!(rows.last().unwrap().stored.change.device, id("a"), "of z, and told of a");
+    assert_eq!(rows.last().unwrap().stored.change.of, id("a").into(), "of z, and told of a");
     let asked = MailRoom::open(&house.path).unwrap().again("late", &Again::Ids(vec![upgrade])).unwrap();
     assert_eq!(asked, 0, "found, and not passed yet");
 }

@@ -173,6 +173,35 @@ async fn two_sweeps_over_the_same_devices_never_meet_on_one() {
     }
 }
 
+/// Two runs that overlap, one begun before a renaming and one after it: each device is visited once at a time, under
+/// whatever name.
+#[tokio::test(start_paused = true)]
+async fn two_sweeps_never_meet_on_a_device_that_is_renamed_between_them() {
+    let transport = FakeTransport::new().otherwise(answer().after(seconds(10)));
+    let engine = Engine::new(16);
+    let named = |name: &str, identity: &str| {
+        Arc::new(Device { identity: Some(identity.into()), ..device(name, seconds(600)).as_ref().clone() })
+    };
+    let before = [named("a", "n:1"), named("b", "n:2"), named("c", "n:3")];
+    // One has a new name, two have exchanged theirs, and one has come that has a name of before.
+    let after = [named("z", "n:1"), named("b", "n:3"), named("c", "n:2"), named("a", "n:4")];
+    let one = Going::start(&engine, plan(&transport, &before, Duration::ZERO));
+    let other = Going::start(&engine, plan(&transport, &after, seconds(1)));
+    let (_, first) = one.end().await;
+    let (_, second) = other.end().await;
+    assert_eq!((first.len(), second.len()), (3, 4));
+    // The fake panics at a second visit to a device, which would be told as `internal`.
+    for visit in first.iter().chain(&second) {
+        assert!(matches!(visit.outcome, Outcome::Answered { .. }), "{}: {:?}", visit.device, visit.outcome);
+    }
+    let began: Vec<_> = transport.visits().iter().map(|visit| visit.began).collect();
+    assert_eq!(
+        (began[3] - began[0], began[6] - began[3]),
+        (seconds(10), Duration::ZERO),
+        "all four as soon as they are free"
+    );
+}
+
 /// A device that another sweep visits is passed over, not waited for.
 #[tokio::test(start_paused = true)]
 async fn a_device_that_is_taken_does_not_hold_up_the_ones_behind_it() {

@@ -92,7 +92,12 @@ async fn every_event_is_in_the_stream_once_the_server_is_back() {
     let wanted: Vec<_> = (1..)
         .zip(kinds)
         .map(|(sequence, kind)| {
-            format!("versweep.Z_rich.{kind} {sequence} True application/cloudevents+json; charset=utf-8")
+            let site = if matches!(kind, ChangeKind::SourceFailed | ChangeKind::SourceRecovered) {
+                "_"
+            } else {
+                "Z_rich"
+            };
+            format!("versweep.{site}.{kind} {sequence} True application/cloudevents+json; charset=utf-8")
         })
         .collect();
     assert_eq!(told, wanted);

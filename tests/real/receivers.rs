@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio::sync::watch;
-use versweep::change::{Change, ChangeKind};
+use versweep::change::{Change, ChangeKind, Whose};
 use versweep::clock::SystemClock;
 use versweep::courier::{self, Setup};
 use versweep::fetch::{Manners, Peer, Reach, Roots, Signer, Target};
@@ -73,7 +73,7 @@ pub(crate) fn store_with_all(folder: &TempDir) -> (Store, std::path::PathBuf, i6
         labels: Some([("site".to_owned(), "Zürich".to_owned())].into_iter().collect()),
     };
     let change = |kind| Change {
-        device: id("core1.ams"),
+        of: of(kind),
         sweep: None,
         at: at(2),
         kind,
@@ -87,6 +87,13 @@ pub(crate) fn store_with_all(folder: &TempDir) -> (Store, std::path::PathBuf, i6
     let batch = Batch { visits: vec![visit], news: news.collect(), ..Batch::default() };
     let sequence = store.commit(&batch).unwrap();
     (store, path, sequence)
+}
+
+fn of(kind: ChangeKind) -> Whose {
+    match kind {
+        ChangeKind::SourceFailed | ChangeKind::SourceRecovered => Whose::Source("netbox".into()),
+        _ => id("core1.ams").into(),
+    }
 }
 
 fn setup(url: &str, secrets: &[&str]) -> Setup {
@@ -116,8 +123,13 @@ async fn a_receiver_in_python_verifies_and_reads_every_kind_of_event() {
     drop(news);
     let told: Vec<_> = (0..ChangeKind::ALL.len()).map(|_| receiver.said.next().unwrap().unwrap()).collect();
     assert_eq!((status.failures, status.deliveries), (0, ChangeKind::ALL.len() as u64), "{told:#?}");
-    let wanted: Vec<_> =
-        ChangeKind::ALL.into_iter().map(|kind| format!("versweep.change.{kind} core1.ams Zürich")).collect();
+    let wanted: Vec<_> = ChangeKind::ALL
+        .into_iter()
+        .map(|kind| match of(kind) {
+            Whose::Device(device) => format!("versweep.change.{kind} {device} Zürich"),
+            Whose::Source(source) => format!("versweep.change.{kind} {source} None"),
+        })
+        .collect();
     assert_eq!(told, wanted);
 }
 

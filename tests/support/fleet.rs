@@ -185,7 +185,7 @@ pub(crate) fn snapshot(now: Timestamp) -> Snapshot {
         complete: true,
     };
     let change = Change {
-        device: DeviceId::new("core2.ams").unwrap(),
+        of: DeviceId::new("core2.ams").unwrap().into(),
         sweep: Some(sweep.id),
         at: ago(60),
         kind: ChangeKind::Upgrade,

@@ -65,7 +65,7 @@ pub(crate) fn snapshot() -> Snapshot {
     let labels = [("site", long.as_str()), (HOSTILE, "x")];
     let device = fleet::device(NAME, PlatformChoice::Auto, &labels);
     let change = Change {
-        device: device.id.clone(),
+        of: device.id.clone().into(),
         sweep: None,
         at,
         kind: ChangeKind::PolicyLost,

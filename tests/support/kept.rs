@@ -14,7 +14,7 @@ pub(crate) fn store(snapshot: &Snapshot) -> TempDir {
     let folder = TempDir::new().unwrap();
     let (mut store, _) = Store::open(&path_in(&folder)).unwrap();
     let changes_of = |id: &DeviceId| {
-        let of_it = snapshot.recent_changes.iter().filter(move |change| change.device == *id);
+        let of_it = snapshot.recent_changes.iter().filter(move |change| change.device() == Some(id));
         of_it.map(|change| Change::clone(change)).collect()
     };
     let visit = |state: &Arc<DeviceState>| Visit {

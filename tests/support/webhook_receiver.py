@@ -27,7 +27,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             WEBHOOK.verify(body, headers)
             VALIDATOR.validate(json.loads(body))
             event = from_http(headers, body)
-            line, status = f"{event['type']} {event['subject']} {event.data['labels']['site']}", 204
+            whose = event.data["device"] or event.data["source"]
+            assert (event.get("subject") or event.data["source"]) == whose
+            line, status = f"{event['type']} {whose} {event.data['labels'].get('site')}", 204
         except Exception as error:
             line, status = f"refused: {type(error).__name__}", 400
             print(error, file=sys.stderr)

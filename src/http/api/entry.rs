@@ -33,6 +33,7 @@ pub(super) struct DeviceEntry {
     consecutive_failures: u32,
     failure: Option<FailureEntry>,
     labels: BTreeMap<String, String>,
+    identity: Option<String>,
 }
 
 /// Why the last visit failed.
@@ -75,6 +76,7 @@ impl DeviceEntry {
             consecutive_failures: known.consecutive_failures,
             failure: failure.map(FailureEntry::of),
             labels: device.labels.iter().map(|(name, value)| (shown(name), shown(value))).collect(),
+            identity: device.identity.as_deref().map(shown),
         }
     }
 }
@@ -84,7 +86,8 @@ impl DeviceEntry {
 pub(super) struct ChangeEntry {
     id: String,
     at: Timestamp,
-    device: String,
+    device: Option<String>,
+    source: Option<String>,
     kind: &'static str,
     subject: String,
     before: String,
@@ -99,7 +102,8 @@ impl ChangeEntry {
         Self {
             id: change.id(),
             at: change.at,
-            device: change.device.to_string(),
+            device: change.device().map(ToString::to_string),
+            source: change.of.source().map(shown),
             kind: change.kind.as_str(),
             subject: shown(&change.subject),
             before: shown(&change.before),

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::entry::EventEntry;
 use super::params::{Params, Query};
-use crate::change::ChangeKind;
+use crate::change::{ChangeKind, Whose};
 use crate::event::Event;
 use crate::http::Desk;
 use crate::http::problem::Refusal;
@@ -49,9 +49,14 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn has(&self, kind: ChangeKind, device: &str) -> bool {
+    fn has(&self, kind: ChangeKind, of: &Whose) -> bool {
         let among = |texts: &[String], text: &str| texts.is_empty() || texts.iter().any(|one| one == text);
-        among(&self.kinds, kind.as_str()) && among(&self.devices, device)
+        among(&self.kinds, kind.as_str())
+            && match of {
+                Whose::Device(device) => among(&self.devices, device.as_str()),
+                // Who asks for devices is not told of one.
+                Whose::Source(_) => self.devices.is_empty(),
+            }
     }
 }
 
@@ -94,7 +99,7 @@ async fn page(desk: &Desk, wanted: Wanted, after: i64, limit: usize) -> Result<R
         desk.readers.read(move |reader| Ok((reader.last_sequence()?, reader.events_after(after, limit)?)));
     let (newest, events) = read.await?;
     let next = events.last().map(|last| last.sequence).filter(|_| events.len() == limit);
-    let is_wanted = |event: &&Event| wanted.has(event.change.kind, event.change.device.as_str());
+    let is_wanted = |event: &&Event| wanted.has(event.change.kind, &event.change.of);
     let events = events.iter().filter(is_wanted).map(EventEntry::of).collect();
     Ok(Json(Page { events, newest, next }).into_response())
 }
@@ -137,7 +142,7 @@ async fn next_bytes(follower: &mut Follower, wanted: &Wanted) -> Option<Bytes> {
         Next::Quiet => Vec::new(),
     };
     let mut bytes = Vec::new();
-    for one in told.iter().filter(|told| wanted.has(told.kind, told.device.as_str())) {
+    for one in told.iter().filter(|told| wanted.has(told.kind, &told.of)) {
         bytes.extend_from_slice(&one.frame);
     }
     if bytes.is_empty() {
@@ -153,7 +158,7 @@ impl Told {
         // JSON has no line break outside its texts, and escapes those within.
         let data = serde_json::to_string(&entry).unwrap_or_default();
         let frame = format!("id: {}\nevent: change\ndata: {data}\n\n", event.sequence);
-        let (kind, device) = (event.change.kind, event.change.device);
-        Self { sequence: event.sequence, kind, device, frame: frame.into() }
+        let (kind, of) = (event.change.kind, event.change.of);
+        Self { sequence: event.sequence, kind, of, frame: frame.into() }
     }
 }

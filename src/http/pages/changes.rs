@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::form;
 use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
-use super::marks::{device, kind, mark, moment, none, text};
+use super::marks::{kind, mark, moment, none, text, whose};
 use super::said;
 use super::table::{Column, Kind, PLACE, Table};
 use crate::change::{Change, ChangeKind};
@@ -85,7 +85,7 @@ const CHANGES: Table<ChangeRow, ChangeSort> = Table {
             title: "device",
             kind: Kind::Text,
             order: ChangeSort::Device,
-            cell: |row, _| device(row.stored.change.device.as_str()),
+            cell: |row, _| whose(&row.stored.change.of),
         },
         KIND,
         BEFORE,
@@ -156,7 +156,7 @@ pub(super) fn few<'a>(changes: impl Iterator<Item = &'a Arc<Change>>, now: Times
             html! {
                 tr data-key=(shown(&change.id())) {
                     td { (kind(change.kind)) }
-                    td { (device(change.device.as_str())) }
+                    td { (whose(&change.of)) }
                     td { (step(change)) }
                     td.number { (moment(now, change.at)) }
                 }
@@ -203,20 +203,22 @@ pub(super) async fn one(
         Ok(Some((row.stored, difference, now)))
     });
     let (stored, difference, now) = read.await?.ok_or(Refusal::UnknownChange)?;
-    let title = format!("{} of {}", stored.change.kind, stored.change.device);
+    let title = format!("{} of {}", stored.change.kind, stored.change.of);
     let frame = Frame::new(&desk, shown(&title), Tab::Changes, 60).await?;
     let main = html! {
-        h1 { (kind(stored.change.kind)) " " (device(stored.change.device.as_str())) }
+        h1 { (kind(stored.change.kind)) " " (whose(&stored.change.of)) }
         (facts(&stored, frame.now))
-        h2 { "What the device said" }
-        @match (difference.as_deref(), now) {
-            (Some(""), _) => p.note { "It said the same as before." },
-            (Some(difference), _) => (said::difference(difference)),
-            (None, Some(now)) => {
-                p.note { "Nothing that it had said before is kept, so this is all of it." }
-                (said::whole("said", &now))
+        @if stored.change.device().is_some() {
+            h2 { "What the device said" }
+            @match (difference.as_deref(), now) {
+                (Some(""), _) => p.note { "It said the same as before." },
+                (Some(difference), _) => (said::difference(difference)),
+                (None, Some(now)) => {
+                    p.note { "Nothing that it had said before is kept, so this is all of it." }
+                    (said::whole("said", &now))
+                }
+                (None, None) => p.note { "Nothing is kept of what it said, if it said anything." },
             }
-            (None, None) => p.note { "Nothing is kept of what it said, if it said anything." },
         }
     };
     Ok(frame.around(&main))
@@ -224,7 +226,7 @@ pub(super) async fn one(
 
 fn facts(stored: &StoredChange, now: Timestamp) -> Markup {
     let change = &stored.change;
-    let all = Here::at("/changes").with("device", change.device.as_str());
+    let all = |device: &DeviceId| Here::at("/changes").with("device", device.as_str()).href();
     html! {
         dl.facts {
             div { dt { "when" } dd { (moment(now, change.at)) " (" (change.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)) ")" } }
@@ -232,11 +234,13 @@ fn facts(stored: &StoredChange, now: Timestamp) -> Markup {
             div { dt { "after" } dd { (text(&change.after)) } }
             @if !change.subject.is_empty() { div { dt { "about" } dd { (text(&change.subject)) } } }
             div { dt { "why" } dd { (text(&change.why)) } }
-            div { dt { "platform" } dd { @match &stored.platform { Some(platform) => (text(platform.as_str())), None => (none()) } } }
+            @if change.device().is_some() { div { dt { "platform" } dd { @match &stored.platform { Some(platform) => (text(platform.as_str())), None => (none()) } } } }
             div { dt { "confirmed" } dd {
                 @if change.confirmed { (mark("✓", "good", "yes")) } @else { (mark("?", "dim", "read once only")) }
             } }
-            div { dt { "more" } dd { a href=(all.href()) { "all changes of this device" } } }
+            @if let Some(device) = change.device() {
+                div { dt { "more" } dd { a href=(all(device)) { "all changes of this device" } } }
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use maud::html;
 use super::changes::turn_pages;
 use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
-use super::marks::{count, device, kind, mark, moment, moment_or, none, text};
+use super::marks::{count, kind, mark, moment, moment_or, none, text, whose};
 use super::table::{Column, Kind, Pages, Table};
 use crate::event::{Event, Severity};
 use crate::http::Desk;
@@ -142,7 +142,7 @@ const LETTERS_TABLE: Table<Undelivered> = Table {
             key: "event",
             title: "event",
             kind: Kind::Long,
-            order: |a, b| a.event.change.device.as_str().cmp(b.event.change.device.as_str()),
+            order: |a, b| a.event.change.of.cmp(&b.event.change.of),
             cell: |letter, _| html! { (shown(&letter.event.message())) },
         },
         Column {
@@ -208,7 +208,7 @@ const EVENTS: Table<Event, EventSort> = Table {
             title: "device",
             kind: Kind::Text,
             order: EventSort::Device,
-            cell: |event, _| device(event.change.device.as_str()),
+            cell: |event, _| whose(&event.change.of),
         },
         Column {
             key: "message",

@@ -5,7 +5,7 @@ use chrono::SecondsFormat;
 use maud::{Markup, html};
 
 use super::here::Here;
-use crate::change::ChangeKind;
+use crate::change::{ChangeKind, Whose};
 use crate::clock::Timestamp;
 use crate::event::Severity;
 use crate::http::view::{age, shown};
@@ -67,6 +67,14 @@ pub(super) fn device(name: &str) -> Markup {
     html! { a.device href=(Here::device(name).href()) { (shown(name)) } }
 }
 
+/// Whose change it is: a device's name as the link to its page; a source of the inventory has none.
+pub(super) fn whose(of: &Whose) -> Markup {
+    match of {
+        Whose::Device(name) => device(name.as_str()),
+        Whose::Source(_) => text(&of.to_string()),
+    }
+}
+
 /// The state of a device.
 pub(super) fn state(reach: Reach) -> Markup {
     let (sign, tone) = state_sign(reach);
@@ -104,10 +112,10 @@ pub(super) fn kind(kind: ChangeKind) -> Markup {
         ChangeKind::Unreachable => "✕",
         ChangeKind::Recovered => "●",
         ChangeKind::PolicyLost => "≠",
-        ChangeKind::PolicyRegained => "✓",
+        ChangeKind::PolicyRegained | ChangeKind::SourceRecovered => "✓",
         ChangeKind::FirstSeen | ChangeKind::Returned => "+",
         ChangeKind::Removed => "−",
-        ChangeKind::HostKey | ChangeKind::Replaced => "!",
+        ChangeKind::HostKey | ChangeKind::Replaced | ChangeKind::SourceFailed => "!",
         ChangeKind::Rebooted => "↻",
         ChangeKind::Flapping => "↕",
         ChangeKind::Renamed => "→",

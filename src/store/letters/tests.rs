@@ -7,7 +7,9 @@ use super::*;
 /// A store with so many letters of each of two devices and two sinks, of which each third one is given up.
 fn with_letters(each: i64) -> Connection {
     let connection = Connection::open_in_memory().unwrap();
-    for step in [include_str!("../schema.sql"), include_str!("../schema-2.sql")] {
+    for step in
+        [include_str!("../schema.sql"), include_str!("../schema-2.sql"), include_str!("../schema-3.sql")]
+    {
         connection.execute_batch(step).unwrap();
     }
     // Letters alone are asked for.
@@ -36,7 +38,7 @@ fn looked(connection: &Connection) -> (i32, Vec<(i64, String, u32)>) {
         .query_map(["chat"], held_of_row)
         .unwrap()
         .map(|held| held.unwrap())
-        .map(|held| (held.sequence, held.device.to_string(), held.tries))
+        .map(|held| (held.sequence, held.of.to_string(), held.tries))
         .collect();
     (statement.get_status(StatementStatus::VmStep), held)
 }
