@@ -86,7 +86,7 @@ async fn json_lines_are_as_documented() {
          \"type\":\"versweep.change.upgrade\",\"subject\":\"core1.ams\",\"time\":\"2026-09-21T14:13:22.000Z\",\
          \"severity\":\"notice\",\"datacontenttype\":\"application/json\",\
          \"dataschema\":\"urn:versweep:schema:change:1\",\"data\":{{\"sequence\":1,\"kind\":\"upgrade\",\
-         \"device\":\"core1.ams\",\"platform\":\"cisco_xe\",\"model\":\"C9300-48P\",\"labels\":{{}},\"before\":\"17.9.4\",\
+         \"device\":\"core1.ams\",\"source\":null,\"platform\":\"cisco_xe\",\"model\":\"C9300-48P\",\"labels\":{{}},\"before\":\"17.9.4\",\
          \"after\":\"17.12.3\u{fffd}[31m\",\"subject\":\"\",\"why\":\"newer by the order of cisco_xe\",\
          \"confirmed\":false,\"sweep\":\"{sweep}\",\
          \"message\":\"core1.ams was upgraded from 17.9.4 to 17.12.3\u{fffd}[31m\"}}}}\n"

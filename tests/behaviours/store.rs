@@ -286,7 +286,7 @@ fn newer_and_foreign_databases_are_left_alone() {
     let before = std::fs::read(&path).unwrap();
     assert_eq!(
         message(Store::open(&path), &path),
-        "the store FILE was written by a newer versweep: it has schema 7, this one knows 2; nothing was changed; run the \
+        "the store FILE was written by a newer versweep: it has schema 7, this one knows 3; nothing was changed; run the \
          newer versweep, or restore the backup from before the upgrade"
     );
     assert_eq!(std::fs::read(&path).unwrap(), before);
