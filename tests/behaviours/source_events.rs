@@ -308,36 +308,42 @@ fn devices(daemon: &Daemon) -> usize {
     daemon.page("/metrics").lines().filter(|line| line.starts_with("versweep_device_info{")).count()
 }
 
-/// A registry whose token is refused, whose answers lack fields, and of whose devices one lacks its address: the metric and the
-/// event say why, everywhere where people and programs look.
-#[test]
-fn a_registry_that_answers_otherwise_is_told_everywhere() {
-    let page = |count: usize, drop: &'static str| {
-        let device = |n: usize| {
-            let mut device = serde_json::json!({ "id": n, "name": format!("sw{n}"), "platform": { "slug": "arista-eos" },
-                "primary_ip": { "address": format!("192.0.2.{n}/24") } });
-            if drop == "primary_ip" && n == 3 {
-                device["primary_ip"] = Value::Null;
-            }
-            device
-        };
-        let results: Vec<Value> = (1..=count).map(device).collect();
-        let mut page =
-            serde_json::json!({ "count": count, "next": null, "previous": null, "results": results });
-        page.as_object_mut().unwrap().remove(drop);
-        Reply::Whole(200, page.to_string())
+/// A page of NetBox's with that many devices. It lacks a field of that name; of the third device where it is one of devices.
+fn page(count: usize, lacks: &str) -> Reply {
+    let device = |n: usize| {
+        let mut device = serde_json::json!({ "id": n, "name": format!("sw{n}"),
+            "platform": { "slug": "arista-eos" }, "primary_ip": { "address": format!("192.0.2.{n}/24") } });
+        if n == 3 {
+            device.as_object_mut().unwrap().remove(lacks);
+        }
+        device
     };
-    let server = SourceServer::start(move |_| page(10, ""));
+    let results: Vec<Value> = (1..=count).map(device).collect();
+    let mut page = serde_json::json!({ "count": count, "next": null, "previous": null, "results": results });
+    page.as_object_mut().unwrap().remove(lacks);
+    Reply::Whole(200, page.to_string())
+}
+
+/// A daemon whose only source is that registry, `nb`.
+fn with_registry(server: &SourceServer) -> (Site, Daemon) {
     let source = format!(
         "[[inventory]]\ntype = 'netbox'\nname = 'nb'\nurl = 'http://{}/'\nallow_private = true\ninterval = '1s'\n\
          token = {{ file = 'password' }}\n",
         server.address()
     );
     let site = Site::new(1);
-    let config = site.config("schedule = 'never'", 8);
     let own = "[[inventory]]\ntype = 'file'\npath = 'devices.toml'\n";
-    site.write("versweep.toml", &config.replace(own, &source));
-    let mut daemon = site.daemon();
+    site.write("versweep.toml", &site.config("schedule = 'never'", 8).replace(own, &source));
+    let daemon = site.daemon();
+    (site, daemon)
+}
+
+/// A registry whose token is refused, whose answers lack fields, and of whose devices one lacks its address: the metric and the
+/// event say why.
+#[test]
+fn a_registry_that_answers_otherwise_is_told() {
+    let server = SourceServer::start(move |_| page(10, ""));
+    let (site, mut daemon) = with_registry(&server);
     assert_eq!(devices(&daemon), 10);
     let metric = |daemon: &Daemon, name: &str| {
         sample(&daemon.page("/metrics"), &format!("versweep_inventory_{name}{{source=\"nb\""))
@@ -369,68 +375,65 @@ fn a_registry_that_answers_otherwise_is_told_everywhere() {
     };
     assert!(events.iter().all(stays), "{events:#?}");
 
-    // The API, the commands, the pages, the metrics.
-    let json = |path: &str| -> Value { serde_json::from_str(&get(site.web(), path).unwrap().body).unwrap() };
-    let changes = json("/api/v1/changes?kind=source_failed");
-    let first = &changes["changes"][2];
-    assert_eq!(
-        (&first["device"], &first["source"], &first["after"]),
-        (&Value::Null, &"nb".into(), &"denied".into())
-    );
-    assert_eq!(json("/api/v1/changes?device=nb")["changes"], Value::Array(vec![]));
-    let events = json("/api/v1/events");
-    assert_eq!(
-        (events["events"].as_array().unwrap().len(), &events["events"][0]["source"]),
-        (3, &"nb".into())
-    );
-    assert_eq!(json("/api/v1/events?device=nb")["events"], Value::Array(vec![]));
-    assert_eq!(json("/api/v1/devices")["total"], 10);
-    assert_eq!(get(site.web(), "/api/v1/devices/nb").unwrap().status, 404);
-    for path in ["/", "/changes", "/events"] {
-        let page = get(site.web(), path).unwrap().body;
-        assert!(page.contains("inventory source nb"), "{path}");
-        assert!(!page.contains("/devices/nb") && !page.contains("/devices/inventory"), "{path}");
-    }
-    let number = first["id"].as_str().unwrap();
-    assert!(number.ends_with(":source_failed:nb"), "{number}");
-    let one = get(site.web(), "/changes/1").unwrap();
-    assert!(
-        one.status == 200
-            && one.body.contains("inventory source nb")
-            && !one.body.contains("What the device said")
-    );
-    let page = daemon.page("/metrics");
-    assert_eq!(sample(&page, "versweep_changes_total{kind=\"source_failed\"}"), Some(3.0));
-    assert!(!page.contains("device=\"nb\"") && !page.contains("device=\"inventory"));
-    let url = format!("http://{}", site.web());
-    let output = |arguments: &[&str]| {
-        let output = site.versweep(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    assert!(
-        output(&["changes", "--url", &url]).contains("inventory source nb  source_failed"),
-        "{}",
-        output(&["changes", "--url", &url])
-    );
-    let store = site.path("versweep.db").to_str().unwrap().to_owned();
-    let exported = output(&["export", "changes", "--store", &store, "--output", "csv"]);
-    assert!(exported.contains(",,nb,source_failed,"), "{exported}");
-
     // A confirmation is the end of it.
-    let list = json_list(&site, &url);
-    assert!(
-        site.versweep(&["inventory", "--confirm", "nb", "--list", &list, "--url", &url]).status.success()
-    );
+    let url = format!("http://{}", site.web());
+    let list = list_that_waits(&site, &url);
+    let confirmed = site.versweep(&["inventory", "--confirm", "nb", "--list", &list, "--url", &url]);
+    assert!(confirmed.status.success());
     eventually("it is over", || told(&site, "nb").last().is_some_and(|last| last == "recovered good"));
-    let last = crate::site::events(&site.path("events.jsonl"));
-    let last = last.iter().rfind(|event| event["type"] == "source_recovered").unwrap();
+    let events = crate::site::events(&site.path("events.jsonl"));
+    let last = events.iter().rfind(|event| event["type"] == "source_recovered").unwrap();
     assert_eq!((&last["before"], &last["why"]), (&"shrunk".into(), &"the shorter list was confirmed".into()));
     assert!(daemon.stop().success());
 }
 
+/// The API, the pages, the metrics and the commands tell of a source, and none of them takes it for a device.
+#[test]
+fn a_source_is_told_of_everywhere_and_is_a_device_nowhere() {
+    let server = SourceServer::start(move |_| page(10, ""));
+    let (site, daemon) = with_registry(&server);
+    server.answer(|_| Reply::Whole(403, String::new()));
+    eventually("it is told", || told(&site, "nb") == ["failed denied"]);
+
+    let json = |path: &str| -> Value { serde_json::from_str(&get(site.web(), path).unwrap().body).unwrap() };
+    let changes = json("/api/v1/changes?kind=source_failed");
+    let change = &changes["changes"][0];
+    assert_eq!((&change["device"], &change["source"]), (&Value::Null, &"nb".into()));
+    assert!(change["id"].as_str().unwrap().ends_with(":source_failed:nb"), "{change}");
+    assert_eq!(json("/api/v1/changes?device=nb")["changes"], Value::Array(vec![]));
+    let events = json("/api/v1/events");
+    assert_eq!(
+        (events["events"].as_array().unwrap().len(), &events["events"][0]["source"]),
+        (1, &"nb".into())
+    );
+    assert_eq!(json("/api/v1/events?device=nb")["events"], Value::Array(vec![]));
+    assert_eq!(json("/api/v1/devices")["devices"].as_array().unwrap().len(), 10);
+    assert_eq!(get(site.web(), "/api/v1/devices/nb").unwrap().status, 404);
+
+    for path in ["/", "/changes", "/events", "/changes/1"] {
+        let page = get(site.web(), path).unwrap().body;
+        assert!(page.contains("inventory source nb"), "{path}");
+        assert!(!page.contains("/devices/nb") && !page.contains("/devices/inventory"), "{path}");
+        assert!(!page.contains("What the device said"), "{path}");
+    }
+    let page = daemon.page("/metrics");
+    assert_eq!(sample(&page, "versweep_changes_total{kind=\"source_failed\"}"), Some(1.0));
+    assert!(!page.contains("device=\"nb\"") && !page.contains("device=\"inventory"));
+
+    let url = format!("http://{}", site.web());
+    let store = site.path("versweep.db").to_str().unwrap().to_owned();
+    for (arguments, wanted) in [
+        (&["changes", "--url", &url][..], "inventory source nb  source_failed"),
+        (&["export", "changes", "--store", &store, "--output", "csv"], ",,nb,source_failed,"),
+    ] {
+        let output = site.versweep(arguments);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && said.contains(wanted), "{arguments:?}: {said}");
+    }
+}
+
 /// What stands for the list that waits.
-fn json_list(site: &Site, url: &str) -> String {
+fn list_that_waits(site: &Site, url: &str) -> String {
     let arguments = ["inventory", "--config.file", "versweep.toml", "--url", url, "--output", "json"];
     let output = site.versweep(&arguments);
     let lines = crate::site::json_lines(&output.stdout);
