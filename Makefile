@@ -10,10 +10,10 @@ TOOLS := target/tools
 # How long each fuzz target runs, and which.
 FUZZ_SECONDS := 300
 FUZZ_TARGETS := screen prompt chatter manners known_hosts ssh_config parse config
-# Real servers that the tests talk to, what the boot test boots in, and the browser that looks at the pages.
+# Real servers that the tests talk to, what the boot test boots in, the browser that looks at the pages, and a clock to set.
 PACKAGES := ca-certificates dropbear-bin gcc libc6-dev frr openssh-client openssh-server openssl prometheus \
   prometheus-alertmanager python3-venv systemd systemd-container fish groff lintian man-db zsh chromium chromium-driver \
-  fonts-dejavu-core nats-server
+  fonts-dejavu-core nats-server faketime
 
 .PHONY: help
 help: ## lists the targets

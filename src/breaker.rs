@@ -99,9 +99,10 @@ impl Breaker {
         }
     }
 
-    /// Opens it as it was before a restart.
-    pub fn reopen(&mut self, until: Duration) {
-        self.state = State::Open { until };
+    /// Opens it as it was before a restart, for the rest of its pause: never for longer than a whole one, whatever the
+    /// wall clock says that is left.
+    pub fn reopen(&mut self, left: Duration, now: Duration) {
+        self.state = State::Open { until: now + left.min(self.rules.pause) };
     }
 
     /// Asks for a login. `known_good` says that this device answered when it was last visited: only such a one may be

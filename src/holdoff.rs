@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::clock::Timestamp;
 use crate::failure::FailureKind;
 use crate::known::Known;
@@ -19,6 +21,19 @@ pub struct Rules {
 /// Until when a device is not visited by a schedule; `None` when it may be. One answer ends it.
 #[must_use]
 pub fn until(known: &Known, rules: &Rules) -> Option<Timestamp> {
+    let (at, hold) = hold(known, rules)?;
+    at.checked_add_signed(hold)
+}
+
+/// Whether a schedule leaves the device alone at this instant. A last visit that lies farther ahead than the hold-off is
+/// long, because the wall clock was set back, holds nothing.
+#[must_use]
+pub fn holds(known: &Known, rules: &Rules, now: Timestamp) -> bool {
+    hold(known, rules).is_some_and(|(at, hold)| (now - at).abs() < hold)
+}
+
+/// From when and for how long.
+fn hold(known: &Known, rules: &Rules) -> Option<(Timestamp, TimeDelta)> {
     let visit = known.visit.as_ref()?;
     let failure = visit.failure.as_ref()?;
     if !costs_the_sweep(failure.kind) || rules.first.is_zero() {
@@ -26,7 +41,7 @@ pub fn until(known: &Known, rules: &Rules) -> Option<Timestamp> {
     }
     let doublings = known.consecutive_failures.saturating_sub(1).min(31);
     let hold = rules.first.saturating_mul(1 << doublings).min(rules.longest);
-    visit.at.checked_add_signed(chrono::Duration::from_std(hold).ok()?)
+    Some((visit.at, TimeDelta::from_std(hold).ok()?))
 }
 
 /// Whether trying again soon costs a worker its time or an account its attempts. A device that answers, only not what was
@@ -84,6 +99,14 @@ mod tests {
         assert_eq!(seconds(&answered), None);
         assert_eq!(seconds(&Known::default()), None);
         assert_eq!(seconds(&failing(FailureKind::Parse, 9)), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_by_days_holds_nobody_for_days() {
+        let known = failing(FailureKind::Timeout, 2);
+        let after = |seconds| Timestamp::UNIX_EPOCH + TimeDelta::seconds(seconds);
+        let held = [0, 119, 120, -119, -120, -172_800].map(|at| holds(&known, &RULES, after(at)));
+        assert_eq!(held, [true, true, false, true, false, false]);
     }
 
     #[test]

@@ -7,18 +7,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::activity::{Note, Notes, Reason, SkipReason, Trigger};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::status::SweepStatus;
 use crate::timetable::{Timetable, Windows};
 
 /// How late an alarm may be before the log mentions it: the clock beneath looks twice a second.
 const LATE: chrono::Duration = chrono::Duration::seconds(5);
+
+/// How late an alarm may be before it is asked whether the wall clock was set back.
+const SILENT: Duration = Duration::from_secs(2);
+
+/// A wall clock that shows so much less than it should was set back, not slewed.
+const SET_BACK: chrono::Duration = chrono::Duration::seconds(1);
 
 /// The alarm clock shared by all sweeps.
 #[derive(Clone)]
@@ -37,15 +43,17 @@ impl Alarms {
         Ok(Self { scheduler })
     }
 
-    /// Returns once `wait` has passed, rounded up to whole seconds; also the proof that the clock is alive.
+    /// Returns once `wait` has passed, rounded up to whole seconds; also the proof that the clock is alive. The crate beneath
+    /// goes by the wall clock: where that was set back, the alarm would ring as much later, so it is not waited for.
     ///
     /// # Errors
     /// When the scheduler refuses the alarm or has ended.
     pub async fn ring_after(&self, wait: Duration) -> Result<(), ScheduleError> {
         let (sender, mut rung) = mpsc::channel::<()>(1);
         // The crate cuts a duration to whole seconds and would ring early.
-        let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        let job = Job::new_one_shot_async(Duration::from_secs(whole.max(1)), move |_, _| {
+        let whole = Duration::from_secs((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1));
+        let (set, began) = (SystemClock.now(), Instant::now());
+        let job = Job::new_one_shot_async(whole, move |_, _| {
             let sender = sender.clone();
             Box::pin(async move {
                 // The room's one place is free unless the alarm rang already.
@@ -54,10 +62,23 @@ impl Alarms {
         })?;
         let id = self.scheduler.add(job).await?;
         let alarm = Alarm { scheduler: self.scheduler.clone(), id: Some(id) };
-        rung.recv().await.ok_or(ScheduleError::Ended)?;
-        alarm.rang();
-        Ok(())
+        loop {
+            if let Ok(rang) = timeout(whole + SILENT, rung.recv()).await {
+                rang.ok_or(ScheduleError::Ended)?;
+                alarm.rang();
+                return Ok(());
+            }
+            if lost(&SystemClock, set, began) > SET_BACK {
+                return Ok(());
+            }
+        }
     }
+}
+
+/// By how much a wall clock was set back since it showed `then`; negative where it was set forward.
+fn lost(clock: &dyn Clock, then: Timestamp, began: Instant) -> chrono::Duration {
+    let elapsed = chrono::Duration::from_std(began.elapsed()).unwrap_or_default();
+    then + elapsed - clock.now()
 }
 
 /// An alarm that is set; one that is dropped before it rings is taken out of the clock.
@@ -180,8 +201,7 @@ async fn wait_until(next: Timestamp, alarms: &Alarms, clock: &dyn Clock) -> Resu
         }
         let began = Instant::now();
         alarms.ring_after(left.min(LONGEST)).await?;
-        let elapsed = chrono::Duration::from_std(began.elapsed()).unwrap_or_default();
-        if before + elapsed - clock.now() > chrono::Duration::seconds(2) {
+        if lost(clock, before, began) > chrono::Duration::seconds(2) {
             return Ok(Reached::ClockSetBack);
         }
     }

@@ -164,9 +164,11 @@ impl Timetable {
 
 fn next_in_period(start: Timestamp, period: Duration, now: Timestamp) -> Option<Timestamp> {
     let period = chrono::Duration::from_std(period.max(SHORTEST_PERIOD)).ok()?;
-    let passed = (now - start).num_milliseconds().max(0) / period.num_milliseconds().max(1);
-    let periods = i32::try_from(passed + 1).ok()?;
-    start.checked_add_signed(period * periods)
+    let period = period.num_milliseconds().max(1);
+    // A clock that was set back shows a time before the start: the periods reach there as well.
+    let passed = (now - start).num_milliseconds().div_euclid(period);
+    let next = chrono::Duration::try_milliseconds((passed + 1).checked_mul(period)?)?;
+    start.checked_add_signed(next)
 }
 
 #[cfg(test)]
@@ -250,6 +252,21 @@ mod tests {
         assert_eq!(table.next(start, Some(start), later), Some(at("2026-11-23T10:15:00Z")));
         let much_later = at("2026-11-24T10:07:00Z");
         assert_eq!(table.next(start, Some(start), much_later), Some(at("2026-11-24T10:15:00Z")));
+    }
+
+    #[test]
+    fn a_period_goes_on_where_the_clock_was_set_to_before_its_start_or_to_a_lifetime_later() {
+        let table = Timetable::Every(Duration::from_secs(900));
+        let start = at("2026-11-23T10:00:00Z");
+        let set_back = at("2026-11-21T09:52:00Z");
+        assert_eq!(table.next(start, Some(start), set_back), Some(at("2026-11-21T10:00:00Z")));
+        assert_eq!(
+            table.next(start, Some(start), at("2026-11-21T10:00:00Z")),
+            Some(at("2026-11-21T10:15:00Z"))
+        );
+        let table = Timetable::Every(SHORTEST_PERIOD);
+        let later = at("2096-11-23T10:00:00Z");
+        assert_eq!(table.next(start, Some(start), later), Some(later + chrono::Duration::seconds(1)));
     }
 
     #[test]

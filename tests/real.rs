@@ -58,6 +58,9 @@ mod boot;
 #[path = "real/certificates.rs"]
 mod certificates;
 #[cfg(test)]
+#[path = "real/clock.rs"]
+mod clock;
+#[cfg(test)]
 #[path = "real/conformance.rs"]
 mod conformance;
 #[cfg(test)]

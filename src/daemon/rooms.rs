@@ -295,9 +295,6 @@ fn plan<T>(
 
 /// The devices that are left alone at this moment.
 pub(super) fn held_off(snapshot: &Snapshot, rules: &holdoff::Rules, now: Timestamp) -> HashSet<DeviceId> {
-    let dead = snapshot
-        .devices
-        .iter()
-        .filter(|state| holdoff::until(&state.known, rules).is_some_and(|until| until > now));
+    let dead = snapshot.devices.iter().filter(|state| holdoff::holds(&state.known, rules, now));
     dead.map(|state| state.device.id.clone()).collect()
 }

@@ -41,12 +41,17 @@ impl FlapRules {
     /// Nothing is ever flapping.
     pub const OFF: Self = Self { changes: 0, window: TimeDelta::zero() };
 
+    /// Times of before a clock was set are within no window: what is ahead of now by more than one is as far as what is past.
+    fn is_within(&self, time: Timestamp, at: Timestamp) -> bool {
+        (at - time).abs() < self.window
+    }
+
     /// The turn that an axis takes with this visit.
     pub(super) fn turn(&self, flap: &Flap, changed: bool, at: Timestamp) -> Turn {
         match (flap.since, changed) {
             (Some(_), true) => Turn::Hold,
             (Some(_), false) => {
-                let calm = flap.recent.last().is_none_or(|last| at - *last >= self.window);
+                let calm = flap.recent.last().is_none_or(|last| !self.is_within(*last, at));
                 if calm || self.changes == 0 { Turn::Ends } else { Turn::Hold }
             }
             (None, true) if self.limit_reached(flap, at) => Turn::Begins,
@@ -55,7 +60,7 @@ impl FlapRules {
     }
 
     fn limit_reached(&self, flap: &Flap, at: Timestamp) -> bool {
-        let before = flap.recent.iter().filter(|time| at - **time < self.window).count();
+        let before = flap.recent.iter().filter(|time| self.is_within(**time, at)).count();
         self.changes > 0 && before + 1 >= usize::try_from(self.changes).unwrap_or(usize::MAX)
     }
 
@@ -64,7 +69,7 @@ impl FlapRules {
         let mut next = flap.clone();
         let turn = self.turn(flap, changed, at);
         if changed && self.changes > 0 {
-            next.recent.retain(|time| at - *time < self.window);
+            next.recent.retain(|time| self.is_within(*time, at));
             next.recent.push(at);
             let kept = next.recent.len().saturating_sub(usize::try_from(self.changes).unwrap_or(usize::MAX));
             next.recent.drain(..kept);

@@ -63,11 +63,11 @@ impl Dispatch {
         limits
     }
 
-    /// Opens a credential's breaker as it was before a restart: nobody tries before that time.
-    pub fn reopen(&mut self, credential: &CredentialId, until: Duration) {
+    /// Opens a credential's breaker as it was before a restart: nobody tries for that long.
+    pub fn reopen(&mut self, credential: &CredentialId, left: Duration, now: Duration) {
         let gate = self.groups.gate(credential, &self.rules);
         if let Some(breaker) = self.groups.get(gate).and_then(super::groups::Group::breaker) {
-            breaker.reopen(until);
+            breaker.reopen(left, now);
         }
     }
 }

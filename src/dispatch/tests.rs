@@ -193,7 +193,7 @@ fn an_open_breaker_outlives_a_restart_and_a_change_of_the_rules() {
     let rules = Rules { workers: 4, breaker, ..Rules::default() };
     let mut dispatch = Dispatch::new(rules.clone());
     let one = device("one", "s", "x", &[]);
-    dispatch.reopen(&one.credential, seconds(100));
+    dispatch.reopen(&one.credential, seconds(100), Duration::ZERO);
     dispatch.set_rules(Rules { workers: 8, ..rules });
     dispatch.open(usual("all"), vec![wish(&one, Duration::ZERO)]);
     assert!(matches!(dispatch.next(seconds(99)), Next::Held(..)));
@@ -202,4 +202,17 @@ fn an_open_breaker_outlives_a_restart_and_a_change_of_the_rules() {
     let turn = dispatch.tell(ticket, Verdict::Accepted, seconds(101));
     assert_eq!(turn, Some((one.credential.clone(), Turn::Closed)));
     assert!(!dispatch.gates()[0].open);
+}
+
+/// A wall clock that was set back makes the rest of a pause look like days.
+#[test]
+fn a_breaker_is_never_reopened_for_longer_than_its_pause() {
+    let breaker = breaker::Rules { failures: 5, window: seconds(60), pause: seconds(300) };
+    let mut dispatch = Dispatch::new(Rules { workers: 4, breaker, ..Rules::default() });
+    let one = device("one", "s", "x", &[]);
+    dispatch.reopen(&one.credential, seconds(2 * 86_400), seconds(10));
+    dispatch.open(usual("all"), vec![wish(&one, Duration::ZERO)]);
+    assert!(matches!(dispatch.next(seconds(309)), Next::Held(..)));
+    dispatch.open(usual("all"), vec![wish(&one, Duration::ZERO)]);
+    assert!(matches!(dispatch.next(seconds(310)), Next::Visit(..)));
 }

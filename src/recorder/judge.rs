@@ -86,7 +86,8 @@ impl Desk {
         let mut judged = Judged { clock_set: self.wall.look(moment), ..Judged::default() };
         let (mut batch, mut touched) = (Batch::default(), Vec::new());
         let before = self.totals.clone();
-        if self.policies_due().is_some_and(|due| due <= now) {
+        // When policies are due was reckoned by the clock of before.
+        if judged.clock_set.is_some() || self.policies_due().is_some_and(|due| due <= now) {
             self.judge_fleet(now, Occasion::Time, &mut batch);
             judged.at_once = true;
         }

@@ -48,9 +48,10 @@ fn devices(connection: &Connection) -> rusqlite::Result<HashMap<DeviceId, Known>
 }
 
 fn last_sweeps(connection: &Connection) -> rusqlite::Result<Vec<SweepRecord>> {
-    // SQLite gives the other columns of the row that holds the maximum.
+    // SQLite gives the other columns of the row that holds the maximum. The newest is the one that was written last: by its
+    // times, runs of before a clock was set back would be the newest for as long.
     let newest =
-        "SELECT id, name, reason, max(started) AS started, ended, devices, answered, failed, complete
+        "SELECT id, name, reason, started, ended, devices, answered, failed, complete, max(rowid)
         FROM sweep GROUP BY name ORDER BY name";
     connection.prepare(newest)?.query_map([], sweep)?.collect()
 }
@@ -72,7 +73,7 @@ pub(super) fn sweep(row: &Row<'_>) -> rusqlite::Result<SweepRecord> {
 
 fn last_complete(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Timestamp>> {
     connection
-        .prepare("SELECT name, max(ended) AS ended FROM sweep WHERE complete GROUP BY name")?
+        .prepare("SELECT name, ended, max(rowid) FROM sweep WHERE complete GROUP BY name")?
         .query_map([], |row| Ok((row.get("name")?, time(row, "ended")?)))?
         .collect()
 }

@@ -112,8 +112,8 @@ impl Engine {
 
     /// Opens a credential's breaker as it was before a restart; nobody tries for that long.
     pub fn reopen(&self, credential: &CredentialId, pause: Duration) {
-        let until = self.now() + pause;
-        self.with(|desk| desk.dispatch.reopen(credential, until));
+        let now = self.now();
+        self.with(|desk| desk.dispatch.reopen(credential, pause, now));
     }
 
     /// What it is doing.

@@ -443,6 +443,23 @@ mod flapping {
         assert_eq!((changes.len(), known.unreachable, known.flaps), (6, true, None));
     }
 
+    /// Its changes lie two days ahead then, and for two days it would be told of nothing.
+    #[test]
+    fn a_clock_that_is_set_back_keeps_no_device_flapping_for_days() {
+        let ahead = 2 * 24 * 3600 / 300;
+        let mut seen: Vec<_> = (ahead..ahead + 21)
+            .map(|turn| match turn % 2 {
+                0 => answered("a", turn * 300, "1.5"),
+                _ => failed("a", turn * 300, FailureKind::Timeout),
+            })
+            .collect();
+        assert!(told(&seen).0.flaps().reach.since.is_some());
+        seen.push(answered("a", 300, "1.5"));
+        let (known, changes) = told(&seen);
+        assert_eq!(lines(&changes).last(), Some(&(ChangeKind::Recovered, "up", 5)));
+        assert_eq!(known.flaps, None);
+    }
+
     #[test]
     fn versions_to_and_fro_are_one_event_and_the_end_says_what_it_runs() {
         let visit = |turn: i64| answered("a", turn * 300, if turn % 2 == 0 { "1.5" } else { "1.7" });

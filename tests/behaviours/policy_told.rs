@@ -202,6 +202,26 @@ async fn a_changed_policy_gives_its_grace_and_then_tells() {
     place.stop().await;
 }
 
+/// When the next policy begins was reckoned by the clock of before.
+#[tokio::test]
+async fn a_policy_begins_by_the_clock_that_was_set_back() {
+    let mut place = Place::new();
+    let (hour, days) = (Duration::from_secs(3_600), Duration::from_secs(2 * 86_400));
+    let begins = at(3_600).to_rfc3339();
+    let later = format!("[[policy]]\nname = 'q'\nminimum = '99.1.1'\nvalid_from = {begins}\n");
+    place.clock.advance(days);
+    place.start(&format!("{APPROVED}{later}")).await;
+    place.visit(answered("a", 2 * 86_400, "17.9.4")).await;
+    assert_eq!(place.standing("q").unwrap().complies, Some(false));
+    place.clock.set(at(0));
+    place.flush().await;
+    assert!(place.standing("q").is_none(), "not yet");
+    place.clock.advance(hour);
+    place.flush().await;
+    assert_eq!(place.standing("q").unwrap().complies, Some(false));
+    place.stop().await;
+}
+
 #[tokio::test]
 async fn a_ban_has_no_grace() {
     let mut place = Place::new();

@@ -96,6 +96,20 @@ fn everything_comes_back_after_a_restart() {
     assert_eq!((cut.ended, cut.complete), (Some(at(50)), false), "cut off: it ended with the last visit");
 }
 
+/// Else a restart would show, and alerts would go by, a run of before the step for as long as the clock was ahead.
+#[test]
+fn after_a_clock_was_set_back_the_last_run_is_the_one_that_came_last() {
+    let (_folder, path) = place();
+    let (mut store, _) = Store::open(&path).unwrap();
+    for number in [5_000, 3] {
+        store.commit(&Batch { sweeps: vec![sweep_ended(number, 1)], ..Batch::default() }).unwrap();
+    }
+    drop(store);
+    let (_store, loaded) = Store::open(&path).unwrap();
+    assert_eq!(loaded.last_complete["all"], at(4));
+    assert_eq!(loaded.last_sweeps, [sweep_ended(3, 1)]);
+}
+
 #[test]
 fn members_patches_and_the_next_boot_come_back_and_go_when_the_device_no_longer_tells() {
     let (_folder, path) = place();

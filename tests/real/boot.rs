@@ -5,7 +5,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
+use chrono::SecondsFormat;
+use serde_json::Value;
+use versweep::change::ChangeKind;
+use versweep::event::Severity;
+use versweep::sink::message_id;
+
 use crate::packages;
+use crate::receivers::store_with_all;
+use crate::visits::at;
 
 const PASSWORD: &str = "planted-Pa55word-okapi";
 
@@ -38,6 +46,16 @@ until_true restarted && echo "watchdog restarted it"
 systemctl stop versweep; echo "stop $(state Result)"
 echo "log $(journalctl -u versweep VERSWEEP_GRACEFUL=true -o cat --no-pager)"
 journalctl -u versweep -o export --no-pager | grep -c "$(cat /etc/versweep/credentials/netops)" | sed 's/^/secret in journal /'
+
+# A store whose daemon was stopped before the journal was told: an event of every kind.
+cp /opt/all.db /var/lib/private/versweep/versweep.db
+systemctl start versweep
+events() { journalctl -u versweep VERSWEEP_TIME="$(cat /opt/time)" --no-pager "$@"; }
+all_told() { journalctl --sync; [ "$(events -o json | wc -l)" -ge "$(cat /opt/kinds)" ]; }
+until_true all_told
+systemctl stop versweep; echo "told $(state Result)"
+events -o json >/opt/told.json
+events --catalog >/opt/told.text
 echo 'nonsense = 1' >>versweep.toml
 systemctl start versweep 2>/dev/null; echo "bad config $? $(state ExecMainStatus) $(state NRestarts)"
 sed -i '$d' versweep.toml
@@ -141,6 +159,63 @@ fn boot(root: &Root) -> String {
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&booted.stdout)))
 }
 
+/// Puts a store with an event of every kind into the root, with their time and number.
+fn give_events(root: &Root) {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, path, _) = store_with_all(&folder, "journal");
+    // The last connection that closes leaves one whole file.
+    drop(store);
+    fs::copy(path, root.path("opt/all.db")).unwrap();
+    root.write("opt/time", &at(2).to_rfc3339_opts(SecondsFormat::Millis, true), 0o644);
+    root.write("opt/kinds", &ChangeKind::ALL.len().to_string(), 0o644);
+}
+
+/// Holds what the booted journal gives back against what was told: fields and identifiers as JSON, and the text of the
+/// catalog that the package has installed, with the fields in their places.
+fn check_journal(root: &Root) {
+    let told = fs::read_to_string(root.path("opt/told.json")).unwrap();
+    let entries: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let text = fs::read_to_string(root.path("opt/told.text")).unwrap();
+    let catalog = include_str!("../../systemd/versweep.catalog");
+    assert_eq!(entries.len(), ChangeKind::ALL.len(), "{told}");
+    for (entry, kind) in entries.iter().zip(ChangeKind::ALL) {
+        let field = |name: &str| entry[name].as_str().unwrap_or_else(|| panic!("{name} of {entry}"));
+        let wanted = [
+            ("MESSAGE_ID", message_id(kind)),
+            ("SYSLOG_IDENTIFIER", "versweep"),
+            ("_SYSTEMD_UNIT", "versweep.service"),
+            ("VERSWEEP_KIND", kind.as_str()),
+            ("VERSWEEP_DEVICE", "core1.ams"),
+            ("VERSWEEP_BEFORE", "17.9.4"),
+            ("VERSWEEP_WHY", "é \"quoted\""),
+            ("VERSWEEP_CONFIRMED", "true"),
+            ("VERSWEEP_PLATFORM", "cisco_xe"),
+            ("VERSWEEP_MODEL", "C9300-48P"),
+            ("VERSWEEP_SITE", "Zürich"),
+        ];
+        for (name, value) in wanted {
+            assert_eq!(field(name), value, "{name} of {kind}");
+        }
+        assert!(field("VERSWEEP_AFTER").starts_with("17.12.3"), "{kind}");
+        assert!(field("VERSWEEP_EVENT_ID").ends_with(&format!(":{kind}:core1.ams")), "{kind}");
+        let priority = match Severity::of(kind) {
+            Severity::Warning => "4",
+            Severity::Notice => "5",
+            Severity::Info => "6",
+        };
+        assert_eq!(field("PRIORITY"), priority, "{kind}");
+
+        let (_, behind) = catalog.split_once(&format!("-- {}\nSubject: ", message_id(kind))).unwrap();
+        let subject = behind.lines().next().unwrap().replace("@VERSWEEP_DEVICE@", "core1.ams");
+        assert!(text.contains(&format!("Subject: {subject}\n")), "{subject}:\n{text}");
+    }
+    assert!(text.contains("It ran 17.9.4 and runs 17.12.3"), "{text}");
+    // By the letter, as people search for it.
+    let unreachable = entries.iter().find(|entry| entry["VERSWEEP_KIND"] == "unreachable").unwrap();
+    assert_eq!(unreachable["MESSAGE_ID"], "2fd964e4ba7f4441a3e1677313a60a5e");
+    assert_eq!(unreachable["PRIORITY"], "4");
+}
+
 #[test]
 #[ignore = "needs systemd-nspawn, cargo-deb and root: run by make test"]
 fn the_package_installs_and_systemd_starts_reloads_watches_and_stops_it() {
@@ -155,6 +230,7 @@ fn the_package_installs_and_systemd_starts_reloads_watches_and_stops_it() {
         0o644,
     );
     root.write("opt/password", PASSWORD, 0o600);
+    give_events(&root);
 
     let said = boot(&root);
     let expected = [
@@ -170,6 +246,7 @@ fn the_package_installs_and_systemd_starts_reloads_watches_and_stops_it() {
         "stop success",
         "log stopped",
         "secret in journal 0",
+        "told success",
         // Exit code 64 is not tried again.
         "bad config 1 64 0",
         "drop-ins active 4294967296 10.0.0.0/8",
@@ -180,4 +257,5 @@ fn the_package_installs_and_systemd_starts_reloads_watches_and_stops_it() {
         "purged 0 inactive 0 files left",
     ];
     assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+    check_journal(&root);
 }

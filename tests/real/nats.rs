@@ -73,7 +73,7 @@ fn setup(address: SocketAddr, password: &str, subject: &str) -> Setup {
 #[ignore = "needs nats-server and Python libraries: run by make test"]
 async fn every_event_is_in_the_stream_once_the_server_is_back() {
     let (folder, streams) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let (_store, path, sequence) = store_with_all(&folder);
+    let (_store, path, sequence) = store_with_all(&folder, "test");
     let server = Server::start(&streams, free_address());
     let (address, url) = (server.address, server.url());
     assert_eq!(Script::start("nats_stream.py", &["create", &url]).rest(), [""; 0]);
@@ -110,7 +110,7 @@ async fn who_may_not_publish_is_told_so_and_loses_nothing() {
     let server = Server::start(&streams, free_address());
     for (password, subject) in [("wrong", "versweep.{kind}"), (PASSWORD, "elsewhere.{kind}")] {
         let folder = TempDir::new().unwrap();
-        let (_store, path, sequence) = store_with_all(&folder);
+        let (_store, path, sequence) = store_with_all(&folder, "test");
         let (_news, seen) = watch::channel(sequence);
         let setup = setup(server.address, password, subject);
         let mut courier = courier::start(setup, &path, seen, Arc::new(SystemClock)).unwrap();

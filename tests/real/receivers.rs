@@ -51,11 +51,11 @@ impl Drop for PythonReceiver {
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OTHER: &str = "whsec_dGhpcyBpcyBhbm90aGVyIGtleSBvZiAzMiBieXQ=";
 
-/// A store with an event of every kind.
-pub(crate) fn store_with_all(folder: &TempDir) -> (Store, std::path::PathBuf, i64) {
+/// A store with an event of every kind, which a sink of that name has before it.
+pub(crate) fn store_with_all(folder: &TempDir, sink: &str) -> (Store, std::path::PathBuf, i64) {
     let path = folder.path().join("versweep.db");
     let (mut store, _) = Store::open(&path).unwrap();
-    store.set_sinks(&["test"]).unwrap();
+    store.set_sinks(&[sink]).unwrap();
     let observation = answered("core1.ams", 1, "17.9.4");
     let rules = versweep::diff::Rules {
         down_after: 3,
@@ -112,7 +112,7 @@ fn setup(url: &str, secrets: &[&str]) -> Setup {
 #[ignore = "needs Python libraries: run by make test"]
 async fn a_receiver_in_python_verifies_and_reads_every_kind_of_event() {
     let folder = TempDir::new().unwrap();
-    let (_store, path, sequence) = store_with_all(&folder);
+    let (_store, path, sequence) = store_with_all(&folder, "test");
     let mut receiver = PythonReceiver::start(SECRET);
     // While keys are exchanged two sign, and the receiver knows one of them.
     let (news, seen) = watch::channel(sequence);
@@ -137,7 +137,7 @@ async fn a_receiver_in_python_verifies_and_reads_every_kind_of_event() {
 #[ignore = "needs Python libraries: run by make test"]
 async fn a_receiver_in_python_refuses_another_key() {
     let folder = TempDir::new().unwrap();
-    let (_store, path, sequence) = store_with_all(&folder);
+    let (_store, path, sequence) = store_with_all(&folder, "test");
     let mut receiver = PythonReceiver::start(SECRET);
     let (_news, seen) = watch::channel(sequence);
     let mut courier =
