@@ -47,7 +47,9 @@ systemctl stop versweep; echo "stop $(state Result)"
 echo "log $(journalctl -u versweep VERSWEEP_GRACEFUL=true -o cat --no-pager)"
 journalctl -u versweep -o export --no-pager | grep -c "$(cat /etc/versweep/credentials/netops)" | sed 's/^/secret in journal /'
 
-# A store whose daemon was stopped before the journal was told: an event of every kind.
+# A store whose daemon was stopped before the journal was told: an event of every kind. The log of the one before would
+# be played back into it.
+rm -f /var/lib/private/versweep/versweep.db-wal /var/lib/private/versweep/versweep.db-shm
 cp /opt/all.db /var/lib/private/versweep/versweep.db
 systemctl start versweep
 events() { journalctl -u versweep VERSWEEP_TIME="$(cat /opt/time)" --no-pager "$@"; }
@@ -139,7 +141,7 @@ fn boot(root: &Root) -> String {
     root.write("opt/try.sh", SCRIPT, 0o755);
     root.write(
         "etc/systemd/system/try.service",
-        "[Service]\nType=oneshot\nTimeoutStartSec=100\nExecStart=/opt/try.sh\nStandardOutput=file:/opt/said\nStandardError=inherit\n",
+        "[Service]\nType=oneshot\nTimeoutStartSec=160\nExecStart=/opt/try.sh\nStandardOutput=file:/opt/said\nStandardError=inherit\n",
         0o644,
     );
     root.write(
@@ -149,7 +151,7 @@ fn boot(root: &Root) -> String {
     );
     let name = format!("versweep-test-{}", std::process::id());
     let booted = Command::new("timeout")
-        .args(["120", "systemd-nspawn", "-q", "--register=no", "--keep-unit", "--boot", "--private-network"])
+        .args(["180", "systemd-nspawn", "-q", "--register=no", "--keep-unit", "--boot", "--private-network"])
         .args(["-M", &name, "-D"])
         .arg(root.path(""))
         .args(["systemd.firstboot=no", "systemd.unit=try.target", "systemd.mask=systemd-networkd.service"])

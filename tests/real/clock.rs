@@ -148,7 +148,7 @@ fn site() -> Site {
     let by_hand = "[[sweep]]\nname = 'by-hand'\nschedule = 'never'\n";
     // What is a day old may go, and a device that fails is left alone for two seconds.
     let config = site
-        .config("every = '1s'", 8)
+        .config("every = '1s'\nfresh_for = '0s'", 8)
         .replace("path = 'versweep.db'\n", "path = 'versweep.db'\nkeep_history = '1d'\n")
         .replace("[holdoff]\nfirst = '0s'\n", "[holdoff]\nfirst = '2s'\nlongest = '2s'\n");
     site.write("versweep.toml", &(config + by_hand));
