@@ -50,8 +50,7 @@ fn devices(connection: &Connection) -> rusqlite::Result<HashMap<DeviceId, Known>
 fn last_sweeps(connection: &Connection) -> rusqlite::Result<Vec<SweepRecord>> {
     // SQLite gives the other columns of the row that holds the maximum. The newest is the one that was written last: by its
     // times, runs of before a clock was set back would be the newest for as long.
-    let newest =
-        "SELECT id, name, reason, started, ended, devices, answered, failed, complete, max(rowid)
+    let newest = "SELECT id, name, reason, started, ended, devices, answered, failed, complete, max(rowid)
         FROM sweep GROUP BY name ORDER BY name";
     connection.prepare(newest)?.query_map([], sweep)?.collect()
 }
