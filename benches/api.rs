@@ -69,6 +69,7 @@ async fn client(snapshot: Arc<ArcSwap<Snapshot>>) -> Client {
         live: Arc::new(Live::default),
         reload: mpsc::channel(1).0,
         confirm: mpsc::channel(1).0,
+        replay: mpsc::channel(1).0,
         readiness: watch::channel(Readiness::Ready).1,
         clock: Arc::new(SystemClock),
         // A list of devices needs no store.

@@ -38,6 +38,7 @@ mod notify;
 mod policies;
 mod refresh;
 mod reload;
+mod replays;
 mod requests;
 mod rooms;
 mod shelf;
@@ -165,8 +166,7 @@ impl Daemon {
         });
         let (on_demand, asks, book) = OnDemand::new();
         rooms.serve(asks, book);
-        let (reload_requests, reload_asked) = mpsc::channel(1);
-        let (confirmations, confirmed) = mpsc::channel(1);
+        let ((reload, reload_asked), (confirm, confirmed)) = (mpsc::channel(1), mpsc::channel(1));
         let (mut lookouts, arrived) = Lookouts::new(Arc::clone(&world), Arc::clone(&clock));
         let (reloaded, reload_status) =
             watch::channel(ReloadStatus { successful: true, success_at: clock.now() });
@@ -180,8 +180,9 @@ impl Daemon {
             on_demand,
             exporter: Arc::clone(&exporter),
             live: read_live(&world, &engine, couriers.board(), (reload_status, policies), held_off),
-            reload: reload_requests,
-            confirm: confirmations,
+            reload,
+            confirm,
+            replay: replays::counter(world.load().config.store.clone(), sweeps_stop.drain.clone()),
             readiness: readiness_seen,
             clock: Arc::clone(&clock),
             // Another path in a later configuration waits for a restart.

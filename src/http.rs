@@ -6,6 +6,7 @@ mod entrance;
 mod index;
 mod lifecycle;
 mod lobby;
+mod origin;
 mod pages;
 mod problem;
 mod readers;
@@ -69,6 +70,17 @@ pub struct ConfirmRequest {
     pub answer: oneshot::Sender<Result<usize, String>>,
 }
 
+/// A request to have a sink told again what was given up.
+#[derive(Debug)]
+pub struct ReplayRequest {
+    /// The sink's name.
+    pub sink: String,
+    /// One event by its id, or all dead letters.
+    pub id: Option<String>,
+    /// How many events are told again, or why none can be.
+    pub answer: oneshot::Sender<Result<usize, String>>,
+}
+
 /// Reads the present state of the daemon. The sweeps are filled in from the handles.
 pub type ReadLive = Arc<dyn Fn() -> Live + Send + Sync>;
 
@@ -95,6 +107,8 @@ pub struct App {
     pub reload: mpsc::Sender<ReloadRequest>,
     /// Where inventory lists that wait are confirmed; a capacity of 1 is enough.
     pub confirm: mpsc::Sender<ConfirmRequest>,
+    /// Where dead letters are asked for again; a capacity of 1 is enough.
+    pub replay: mpsc::Sender<ReplayRequest>,
     /// How far the daemon has come.
     pub readiness: watch::Receiver<Readiness>,
     /// Wall time, for ages.
@@ -156,8 +170,11 @@ fn router(desk: Arc<Desk>) -> Router {
         .merge(api::acting())
         .route_layer(middleware::from_fn_with_state(app.clone(), lifecycle::once_loaded))
         .route_layer(middleware::from_fn_with_state(app, lifecycle::may_act));
+    let forms =
+        pages::acting().route_layer(middleware::from_fn_with_state(desk.app.clone(), lifecycle::once_loaded));
     reading
         .merge(acting)
+        .merge(forms)
         .merge(pages::assets())
         .route("/-/healthy", get(lifecycle::healthy))
         .route("/-/ready", get(lifecycle::ready))

@@ -3,6 +3,7 @@
 //! are named here only. Format: <https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md>
 
 mod file;
+mod forms;
 mod keeper;
 mod passwords;
 mod tls;
@@ -15,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_util::either::Either;
 
 pub use self::keeper::Keeper;
-pub use self::passwords::{Check, Passwords, Users};
+pub use self::passwords::{Check, Passwords, Users, user_of};
 pub use self::tls::{Stream, Tls};
 use crate::document::Problems;
 

@@ -146,6 +146,9 @@ mod metrics;
 #[path = "behaviours/offers.rs"]
 mod offers;
 #[cfg(test)]
+#[path = "behaviours/page_actions.rs"]
+mod page_actions;
+#[cfg(test)]
 #[path = "behaviours/page_cost.rs"]
 mod page_cost;
 #[cfg(test)]

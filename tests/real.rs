@@ -91,6 +91,9 @@ mod odd_servers;
 #[path = "real/packages.rs"]
 mod packages;
 #[cfg(test)]
+#[path = "real/page_actions.rs"]
+mod page_actions;
+#[cfg(test)]
 #[path = "real/pages.rs"]
 mod pages;
 #[cfg(test)]

@@ -147,6 +147,14 @@ impl OnDemand {
         self.book.find(|request| request.id == id).map(|request| request.status())
     }
 
+    /// The requests that are not done, oldest first: a few.
+    #[must_use]
+    pub fn open(&self) -> Vec<RequestStatus> {
+        self.book.with(|requests| {
+            requests.iter().filter(|request| request.is_open()).map(|request| request.status()).collect()
+        })
+    }
+
     /// All requests that can be asked about, newest first.
     #[must_use]
     pub fn all(&self) -> Vec<RequestStatus> {
@@ -323,10 +331,12 @@ mod tests {
         let (status, seen) = watch::channel(SweepStatus { total: 2, answered: 1, ..SweepStatus::default() });
         slip.begun(Timestamp::UNIX_EPOCH, seen);
         assert_eq!((progress(), counter.all()[0].answered), (Progress::Running, 1));
+        assert_eq!(counter.open(), counter.all());
         status.send_modify(|status| status.answered = 2);
         assert_eq!(counter.all()[0].answered, 2);
         drop(slip);
         assert_eq!((progress(), book.open(&wanted("r1"))), (Progress::Done, None));
+        assert_eq!(counter.open(), []);
         assert!(!counter.all()[0].complete, "a run that was dropped never came to its end");
     }
 

@@ -33,6 +33,8 @@ pub struct Web {
     pub route_prefix: String,
     /// Whether anything can be changed over HTTP.
     pub lifecycle: bool,
+    /// Whether pages have buttons for what may be changed over HTTP.
+    pub actions: bool,
     /// Connections at once, over all listeners.
     pub connections: usize,
     /// Connections at once of one client.
@@ -49,6 +51,7 @@ impl Default for Web {
             external_url: None,
             route_prefix: String::new(),
             lifecycle: true,
+            actions: false,
             connections: CONNECTIONS,
             connections_per_client: CONNECTIONS_PER_CLIENT,
         }
@@ -70,6 +73,14 @@ pub struct ExternalUrl {
     pub text: String,
     /// Its path, without a slash at its end.
     pub path: String,
+}
+
+impl ExternalUrl {
+    /// Scheme, host and port, as a browser writes it in `Origin` but for upper case.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.text.strip_suffix(&self.path).unwrap_or(&self.text)
+    }
 }
 
 impl std::str::FromStr for ExternalUrl {
@@ -128,13 +139,14 @@ pub fn prefix(text: &str) -> Result<String, &'static str> {
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "listen",
     "systemd_socket",
     "web_config",
     "external_url",
     "route_prefix",
     "enable_lifecycle",
+    "actions",
     "max_connections",
     "max_connections_per_client",
 ];
@@ -158,10 +170,14 @@ pub(super) fn web(root: &Section<'_>, around: &Surroundings<'_>, warnings: &mut 
         external_url,
         route_prefix,
         lifecycle: flags.lifecycle.or_else(|| yes("enable_lifecycle")).unwrap_or(default.lifecycle),
+        actions: yes("actions").unwrap_or(default.actions),
         connections,
         connections_per_client: number(&table, "max_connections_per_client", default.connections_per_client),
         ..Web::default()
     };
+    if web.actions && !web.lifecycle {
+        warnings.push("web.actions: pages have no buttons where enable_lifecycle is false".to_owned());
+    }
     let item = table.get("web_config");
     let written = item.as_ref().and_then(|item| non_empty(item)).map(|text| around.folder.join(text));
     if let Some(path) = flags.config_file.clone().or(written) {

@@ -23,6 +23,7 @@ use axum::routing::{MethodRouter, get, post};
 pub(super) use self::devices::{FILTER, filter, sort};
 pub(super) use self::discovery::discovery;
 pub(super) use self::params::{Name, Params, Query};
+pub(super) use self::requests::refusal;
 pub(super) use self::sweeps::newest_run;
 use crate::http::Desk;
 

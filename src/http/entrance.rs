@@ -18,7 +18,7 @@ use super::lobby::{Busy, Seat};
 use super::problem::Refusal;
 use super::{App, guard};
 use crate::config::Web;
-use crate::web_config::{Check, WebConfig};
+use crate::web_config::{Check, WebConfig, user_of};
 
 /// The largest request body, whether its length is told first or not.
 pub(super) const BODY_MAX: usize = 64 * 1024;
@@ -28,12 +28,14 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 const LINKS: [&str; 5] = ["href", "src", "action", "formaction", "data-root"];
 
 /// Who asks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Visitor {
     /// The other end of the connection.
     pub(super) peer: SocketAddr,
     /// Whether a password or a certificate has shown who it is.
     pub(super) is_known: bool,
+    /// The name that the password is of; empty where none was asked for.
+    pub(super) user: Box<str>,
 }
 
 /// The way to all routes.
@@ -92,6 +94,10 @@ impl Entrance {
         };
         let authorization =
             request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let user = match authorization {
+            Some(authorization) if !config.users.is_empty() => user_of(authorization).unwrap_or_default(),
+            _ => String::new(),
+        };
         match self.app.keeper.check(config, authorization).await {
             Check::Admitted => {}
             Check::Unknown => return Err(Refusal::NotKnown.answer(&path)),
@@ -105,7 +111,8 @@ impl Entrance {
             }
             Below::Outside => return Err(Refusal::UnknownPath.answer(&path)),
         }
-        request.extensions_mut().insert(Visitor { peer, is_known: config.knows_its_clients() });
+        let visitor = Visitor { peer, is_known: config.knows_its_clients(), user: user.into() };
+        request.extensions_mut().insert(visitor);
         with_body(request).await
     }
 }

@@ -1,7 +1,7 @@
 //! Health, reload, and sweeps on request.
 
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::activity::{Reason, SweepHandle};
 use crate::http::entrance::Visitor;
+use crate::http::origin::{is_local, is_own_wish};
 use crate::http::problem::Refusal;
 use crate::http::{App, ConfirmRequest, Readiness};
 
@@ -52,34 +53,6 @@ pub(super) async fn may_act(State(app): State<App>, request: Request, next: Next
         _ => Refusal::NotFromHere,
     };
     refusal.answer(request.uri().path())
-}
-
-/// Whether it was made on this host, for nobody else.
-fn is_local(visitor: &Visitor, headers: &HeaderMap) -> bool {
-    const SPEAKING_FOR_OTHERS: [HeaderName; 6] = [
-        header::ORIGIN,
-        header::FORWARDED,
-        header::VIA,
-        HeaderName::from_static("x-forwarded-for"),
-        HeaderName::from_static("x-real-ip"),
-        HeaderName::from_static("sec-fetch-site"),
-    ];
-    visitor.peer.ip().to_canonical().is_loopback()
-        && !SPEAKING_FOR_OTHERS.iter().any(|name| headers.contains_key(name))
-}
-
-/// Whether no other site made a browser ask: a browser adds the password by itself. Newer ones tell by Sec-Fetch-Site, all
-/// of them by Origin.
-fn is_own_wish(headers: &HeaderMap) -> bool {
-    let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    match (text(&HeaderName::from_static("sec-fetch-site")), text(&header::ORIGIN)) {
-        (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, None) => true,
-        (None, Some(origin)) => {
-            let host = origin.split_once("://").map(|(_, host)| host);
-            host.is_some() && host == text(&header::HOST)
-        }
-    }
 }
 
 /// The configuration in force, without comments and without what may be secret.

@@ -2,6 +2,7 @@
 //! script, nothing from elsewhere; without the script everything can be read, it only doesn't move by itself. maud escapes
 //! every text; [`crate::http::view::shown`] bounds it.
 
+mod actions;
 mod advice;
 mod assets;
 mod changes;
@@ -23,7 +24,7 @@ mod table;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::http::Desk;
 
@@ -39,6 +40,11 @@ pub(super) fn reading() -> Router<Arc<Desk>> {
         .route("/drift", get(drift::page))
         .route("/events", get(events::page))
         .route("/live", get(live::stream))
+}
+
+/// Where the buttons of pages lead.
+pub(super) fn acting() -> Router<Arc<Desk>> {
+    Router::new().route("/actions", post(actions::act))
 }
 
 /// What the pages are drawn with; served at any time.

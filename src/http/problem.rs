@@ -39,6 +39,20 @@ pub(super) enum Refusal {
     /// Something that changes state, asked for by another site's page.
     #[error("the browser says that another site's page asks for that")]
     OtherOrigin,
+    /// A form of a page, sent from where nobody gets one.
+    #[error(
+        "buttons are for those who have shown a password or a certificate, and for a browser on this host that calls it \
+         localhost or by a loopback address"
+    )]
+    NoForms,
+    /// A form without the token that this process gave to this user.
+    #[error(
+        "this form is not one that versweep gave you since it was started: go back, load that page again, and try again"
+    )]
+    NoToken,
+    /// A list of the inventory that can't be taken.
+    #[error("{0}")]
+    NotTaken(String),
     /// Something that changes state, where nothing may be changed over HTTP.
     #[error("nothing can be changed over HTTP here: [web] enable_lifecycle = false")]
     ReadOnly,
@@ -122,6 +136,9 @@ impl Refusal {
             Self::OtherOrigin => {
                 (StatusCode::FORBIDDEN, "other-origin", "Another site's page may not do that")
             }
+            Self::NoForms => (StatusCode::FORBIDDEN, "no-forms", "No buttons from there"),
+            Self::NoToken => (StatusCode::FORBIDDEN, "no-token", "This form is out of date"),
+            Self::NotTaken(_) => (StatusCode::CONFLICT, "not-taken", "The list was not taken"),
             Self::ReadOnly => (StatusCode::FORBIDDEN, "read-only", "Nothing can be changed over HTTP"),
             Self::NotKnown => (StatusCode::UNAUTHORIZED, "not-known", "Who is asking?"),
             Self::ManyLogins => (StatusCode::SERVICE_UNAVAILABLE, "many-logins", "Too many logins at once"),
@@ -228,6 +245,9 @@ mod tests {
             Refusal::BodyTooLarge { max: 1 },
             Refusal::NotFromHere,
             Refusal::OtherOrigin,
+            Refusal::NoForms,
+            Refusal::NoToken,
+            Refusal::NotTaken(String::new()),
             Refusal::ReadOnly,
             Refusal::NotKnown,
             Refusal::BodySlow,

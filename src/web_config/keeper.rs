@@ -12,12 +12,14 @@ use rustls::crypto::ring;
 use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 
+use super::forms::Tokens;
 use super::{Check, Passwords, Reading, WebConfig};
 
 /// What is in force, and where it comes from.
 pub struct Keeper {
     held: ArcSwap<Held>,
     passwords: Passwords,
+    tokens: Tokens,
     /// One looks, the others wait for what it finds.
     looking: Mutex<()>,
 }
@@ -100,12 +102,14 @@ impl Keeper {
     /// # Errors
     /// The system has no randomness.
     pub fn new(path: Option<PathBuf>, config: WebConfig) -> Result<Self, &'static str> {
-        let mut key = [0; 64];
+        let (mut key, mut form_key) = ([0; 64], [0; 64]);
         let random = ring::default_provider().secure_random;
-        random.fill(&mut key).map_err(|_| "the system gives no random numbers")?;
+        let filled = random.fill(&mut key).and_then(|()| random.fill(&mut form_key));
+        filled.map_err(|_| "the system gives no random numbers")?;
         Ok(Self {
             held: ArcSwap::from_pointee(Held::new(path, config)),
             passwords: Passwords::new(key),
+            tokens: Tokens::new(form_key),
             looking: Mutex::new(()),
         })
     }
@@ -146,6 +150,19 @@ impl Keeper {
             return Check::Admitted;
         }
         self.passwords.check(&config.users, authorization).await
+    }
+
+    /// What a form of a page carries, so that no other site's page can send one for this user. It holds as long as the
+    /// process.
+    #[must_use]
+    pub fn form_token(&self, user: &str) -> String {
+        self.tokens.token(user)
+    }
+
+    /// Whether a form carries the token that this process gave to this user.
+    #[must_use]
+    pub fn knows_form(&self, user: &str, token: &str) -> bool {
+        self.tokens.is_of(user, token)
     }
 }
 

@@ -182,6 +182,12 @@ impl Passwords {
     }
 }
 
+/// The name in an `Authorization` header: who it is that [`Passwords::check`] let in by it.
+#[must_use]
+pub fn user_of(authorization: &str) -> Option<String> {
+    login(authorization).map(|(name, _)| name)
+}
+
 /// Name and password of `Basic BASE64`.
 fn login(authorization: &str) -> Option<(String, SecretString)> {
     let (scheme, credentials) = authorization.split_once(' ')?;

@@ -109,6 +109,7 @@ fn the_shipped_sample_shows_the_defaults() {
     let limits = |config: &Config| (config.web.connections, config.web.connections_per_client);
     assert_eq!(limits(&sample), limits(&plain));
     assert_eq!(sample.web.lifecycle, plain.web.lifecycle);
+    assert_eq!(sample.web.actions, plain.web.actions);
     assert_eq!(sample.web.route_prefix, plain.web.route_prefix);
     assert_eq!(sample.store, plain.store);
     assert_eq!(sample.keep_history, plain.keep_history);
@@ -142,6 +143,7 @@ fn the_shipped_sample_names_every_key() {
         "external_url",
         "route_prefix",
         "enable_lifecycle",
+        "actions",
         "max_connections",
         "max_connections_per_client",
         "path",
@@ -373,6 +375,14 @@ fn a_limit_that_another_layer_may_cut_is_told() {
     let config = good("[[group]]\nselect = { site = 'ams' }\nconnect_timeout = '40s'");
     let warning = "versweep.toml:1: connect_timeout is cut where a visit's timeout is the default of 30s";
     assert_eq!(config.warnings, [warning]);
+}
+
+#[test]
+fn buttons_that_nobody_would_see_are_told() {
+    assert!(!good("").web.actions, "off unless it is asked for");
+    let config = good("[web]\nactions = true\nenable_lifecycle = false");
+    assert!(config.web.actions);
+    assert_eq!(config.warnings, ["web.actions: pages have no buttons where enable_lifecycle is false"]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use versweep::cli::devices::{self, DevicesArgs};
 use versweep::cli::sweeps::{self, SweepsArgs};
 use versweep::clock::ManualClock;
 use versweep::config::Web;
-use versweep::http::{App, Readiness, ReloadRequest, serve};
+use versweep::http::{App, ConfirmRequest, Readiness, ReloadRequest, ReplayRequest, serve};
 use versweep::known::Snapshot;
 use versweep::metrics::{Exporter, Live};
 use versweep::observation::SweepId;
@@ -39,6 +39,8 @@ pub(crate) struct House {
     pub(crate) news: watch::Sender<i64>,
     pub(crate) asks: Option<mpsc::Receiver<Ask>>,
     pub(crate) book: Book,
+    pub(crate) confirms: mpsc::Receiver<ConfirmRequest>,
+    pub(crate) replays: mpsc::Receiver<ReplayRequest>,
     pub(crate) readiness: watch::Sender<Readiness>,
     status: watch::Sender<SweepStatus>,
     started: mpsc::Receiver<Start>,
@@ -60,6 +62,7 @@ impl House {
         let (status, sweep_status) = watch::channel(SweepStatus::default());
         let (trigger, started) = Trigger::new();
         let (reload, reloads) = mpsc::channel(1);
+        let ((confirm, confirms), (replay, replays)) = (mpsc::channel(1), mpsc::channel(1));
         let (on_demand, asks, book) = OnDemand::new();
         let sweep = SweepHandle { name: "all".into(), status: sweep_status, trigger };
         let folder = kept::store(&snapshot);
@@ -74,7 +77,8 @@ impl House {
             exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
             live: Arc::new(|| Live { sweeps: Vec::new(), ..fleet::live(fleet::noon()) }),
             reload,
-            confirm: mpsc::channel(1).0,
+            confirm,
+            replay,
             readiness: is_ready,
             clock: Arc::new(ManualClock::new(fleet::noon())),
             store: kept::path_in(&folder),
@@ -94,6 +98,8 @@ impl House {
             news,
             asks: Some(asks),
             book,
+            confirms,
+            replays,
             readiness,
             status,
             started,
@@ -148,9 +154,14 @@ pub(crate) async fn send(
     headers: &str,
     body: &[u8],
 ) -> Answer {
-    let mut stream = TcpStream::connect(address).await.unwrap();
     let request =
         format!("{method} {target} HTTP/1.1\r\nHost: versweep\r\nConnection: close\r\n{headers}\r\n");
+    exchange(address, &request, body).await
+}
+
+/// A request as it stands, on a connection of its own that it closes.
+pub(crate) async fn exchange(address: SocketAddr, request: &str, body: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     // A server that refuses may not read all of it.
     let _ = stream.write_all(body).await;

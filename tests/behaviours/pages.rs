@@ -265,7 +265,7 @@ async fn a_session_is_shown_with_what_is_old_about_it() {
 }
 
 /// Writes one more visit of a device into the house's store: an upgrade, with this answer.
-fn upgraded(house: &House, name: &str, before: &str, after: &str, answer: &str) -> i64 {
+pub(crate) fn upgraded(house: &House, name: &str, before: &str, after: &str, answer: &str) -> i64 {
     let device = DeviceId::new(name).unwrap();
     let at = fleet::noon() + Duration::from_secs(1);
     let change = Change {

@@ -25,10 +25,10 @@ use crate::fleet;
 use crate::http::{Answer, House, send};
 
 /// A folder with a web configuration.
-struct Gate(TempDir);
+pub(crate) struct Gate(TempDir);
 
 impl Gate {
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let gate = Self(TempDir::new().unwrap());
         gate.write("web.yml", text);
         gate
@@ -51,7 +51,7 @@ impl Gate {
         self.house_with(Web::default()).await
     }
 
-    async fn house_with(&self, web: Web) -> House {
+    pub(crate) async fn house_with(&self, web: Web) -> House {
         let web = Web { config_file: Some(self.path()), config: self.read().into(), ..web };
         House::with(fleet::snapshot(fleet::noon()), web).await
     }
@@ -62,11 +62,11 @@ fn hash(password: &str) -> String {
     bcrypt::hash_with_salt(password, 4, [7; 16]).unwrap().to_string()
 }
 
-fn users(name: &str, password: &str) -> String {
+pub(crate) fn users(name: &str, password: &str) -> String {
     format!("basic_auth_users:\n  {name}: {}\n", hash(password))
 }
 
-fn basic(name: &str, password: &str) -> String {
+pub(crate) fn basic(name: &str, password: &str) -> String {
     format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("{name}:{password}")))
 }
 

@@ -96,7 +96,7 @@ fn visit(address: SocketAddr, device: &str) {
 
 /// Looks at a page as everybody might have it: narrow and wide, light and dark. It has no serious fault of accessibility,
 /// fits the window, and the console says nothing. What is wrong is given back, so that a test tells all of it at once.
-fn look(browser: &Browser, base: &str, path: &str, name: &str) -> Vec<String> {
+pub(crate) fn look(browser: &Browser, base: &str, path: &str, name: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     let axe = fs::read_to_string("target/pages/node_modules/axe-core/axe.min.js")
         .expect("axe-core: make target/pages/node_modules/.package-lock.json");
@@ -281,6 +281,7 @@ fn house(runtime: &Runtime, folder: &TempDir, snapshot: Arc<ArcSwap<Snapshot>>, 
         live: Arc::new(|| fleet::live(fleet::noon())),
         reload: mpsc::channel(1).0,
         confirm: mpsc::channel(1).0,
+        replay: mpsc::channel(1).0,
         readiness: watch::channel(Readiness::Ready).1,
         clock: Arc::new(ManualClock::new(fleet::noon())),
         store: kept::path_in(folder),
@@ -301,7 +302,7 @@ fn a_hostile_device_is_shown_and_does_nothing() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let folder = kept::store(&hostile_fleet::snapshot());
     let snapshot = Arc::new(ArcSwap::from_pointee(hostile_fleet::snapshot()));
-    let base = house(&runtime, &folder, snapshot, Web::default());
+    let base = house(&runtime, &folder, snapshot, Web { actions: true, ..Web::default() });
     let browser = Browser::open();
     let mut wrong = Vec::new();
     let device = "/devices/%3Cb%3E%22r1%E2%80%AE%27%2F..%2Fx%3C%2Fb%3E";
@@ -337,7 +338,7 @@ fn below_a_prefix_all_pages_stay_below_it() {
     let mut present = fleet::snapshot(fleet::noon());
     let folder = kept::store(&present);
     let snapshot = Arc::new(ArcSwap::from_pointee(present.clone()));
-    let web = Web { route_prefix: "/vs".to_owned(), ..Web::default() };
+    let web = Web { route_prefix: "/vs".to_owned(), actions: true, ..Web::default() };
     let base = house(&runtime, &folder, Arc::clone(&snapshot), web);
     let browser = Browser::open();
     browser.look(1600, false);

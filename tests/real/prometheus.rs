@@ -103,6 +103,7 @@ pub(crate) async fn serve_fleet(
         live: Arc::new(|| Live { sweeps: Vec::new(), ..fleet::live(SystemClock.now()) }),
         reload: mpsc::channel(1).0,
         confirm: mpsc::channel(1).0,
+        replay: mpsc::channel(1).0,
         readiness: watch::channel(Readiness::Ready).1,
         clock: Arc::new(SystemClock),
         // Nothing here asks for what only the store has.

@@ -50,6 +50,9 @@ impl Browser {
             "--disable-sync",
             "--no-first-run",
             "--hide-scrollbars",
+            // A host of the outside, which is this one: to the browser no address that it trusts as its own.
+            "--host-resolver-rules=MAP *.example.net 127.0.0.1",
+            "--disable-features=HttpsUpgrades",
         ]
         .map(str::to_owned)
         .into();

@@ -165,7 +165,8 @@ fn unread(rejected: &BytesRejection) -> Refusal {
     }
 }
 
-fn refusal(refused: activity::Refusal, desk: &Desk) -> Refusal {
+/// The same refusal as the outside is told it.
+pub(in crate::http) fn refusal(refused: activity::Refusal, desk: &Desk) -> Refusal {
     match refused {
         activity::Refusal::UnknownDevice(_) => Refusal::UnknownDevice,
         activity::Refusal::UnknownSweep(_) => unknown_sweep(&desk.app.sweeps.load()),

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
+use super::actions::{self, Asker, OUTCOME};
 use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
 use super::marks::{many, mark, maybe, moment, moment_or, result, state, text, words};
@@ -39,13 +40,14 @@ struct Kept {
 /// All that is known of a device of the inventory.
 pub(super) async fn page(
     State(desk): State<Arc<Desk>>,
+    asker: Asker,
     name: Result<Name, Refusal>,
     query: Result<Query, Refusal>,
 ) -> Result<Response, Refused> {
     let Name(name) = name?;
     let query = query?;
-    let here = Here::new(Here::device(&name).href(), &query);
-    Params::known(query, &["members", "policies", "changes"])?;
+    let here = Here::new(Here::device(&name).href(), &query).without(&OUTCOME);
+    let params = Params::known(query, &["members", "policies", "changes", "asked"])?;
     let snapshot = desk.app.snapshot.load_full();
     let of = snapshot.device(&name).ok_or(Refusal::UnknownDevice)?;
     let (device, failed) = (of.device.id.clone(), of.known.is_up() == Some(false));
@@ -65,6 +67,8 @@ pub(super) async fn page(
     let more = of.known.facts.as_ref().and_then(|facts| facts.reading.facts.more.as_deref());
     let main = html! {
         h1 #name data-live { (shown(&name)) " " (state(of.known.reach())) }
+        (actions::button(&asker, &[("do", "visit"), ("device", &name)], "Visit now", &name))
+        (actions::visit(&desk, &params, &name, frame.now)?)
         @if let Some(failure) = of.known.visit.as_ref().and_then(|visit| visit.failure.as_ref()) {
             (failed_visit(of, failure, kept.failure.as_ref(), frame.now))
         }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use maud::html;
+use maud::{Markup, html};
 
+use super::actions::{self, Asker, OUTCOME};
 use super::changes::turn_pages;
 use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
@@ -114,60 +115,72 @@ fn trouble(sink: &SinkStatus) -> u8 {
     }
 }
 
-const LETTERS_TABLE: Table<Undelivered> = Table {
+/// What a sink doesn't have, for whoever may have it told again.
+struct Lacking {
+    letter: Undelivered,
+    asker: Asker,
+}
+
+const LETTERS_TABLE: Table<Lacking> = Table {
     id: "letters",
     caption: "What the sink doesn't have",
     sort: "letters",
-    key: |letter| letter.event.sequence.to_string(),
+    key: |row| row.letter.event.sequence.to_string(),
     columns: &[
         Column {
             key: "sequence",
             title: "number",
             kind: Kind::Number,
-            order: |a, b| a.event.sequence.cmp(&b.event.sequence),
-            cell: |letter, _| html! { (letter.event.sequence) },
+            order: |a, b| a.letter.event.sequence.cmp(&b.letter.event.sequence),
+            cell: |row, _| html! { (row.letter.event.sequence) },
         },
         Column {
             key: "state",
             title: "state",
             kind: Kind::Text,
-            order: |a, b| a.state.as_str().cmp(b.state.as_str()),
-            cell: |letter, _| match letter.state {
+            order: |a, b| a.letter.state.as_str().cmp(b.letter.state.as_str()),
+            cell: |row, _| match row.letter.state {
                 LetterState::Pending => mark("…", "dim", "pending"),
                 LetterState::Held => mark("▲", "warn", "held"),
-                LetterState::Dead => mark("✕", "bad", "dead"),
+                LetterState::Dead => html! { (mark("✕", "bad", "dead")) " " (tell_again(row)) },
             },
         },
         Column {
             key: "event",
             title: "event",
             kind: Kind::Long,
-            order: |a, b| a.event.change.of.cmp(&b.event.change.of),
-            cell: |letter, _| html! { (shown(&letter.event.message())) },
+            order: |a, b| a.letter.event.change.of.cmp(&b.letter.event.change.of),
+            cell: |row, _| html! { (shown(&row.letter.event.message())) },
         },
         Column {
             key: "tries",
             title: "tries",
             kind: Kind::Number,
-            order: |a, b| a.tries.cmp(&b.tries),
-            cell: |letter, _| html! { (letter.tries) },
+            order: |a, b| a.letter.tries.cmp(&b.letter.tries),
+            cell: |row, _| html! { (row.letter.tries) },
         },
         Column {
             key: "dead",
             title: "given up",
             kind: Kind::NumberAside,
-            order: |a, b| a.dead_at.cmp(&b.dead_at),
-            cell: |letter, now| moment_or(now, letter.dead_at, "–"),
+            order: |a, b| a.letter.dead_at.cmp(&b.letter.dead_at),
+            cell: |row, now| moment_or(now, row.letter.dead_at, "–"),
         },
         Column {
             key: "error",
             title: "last answer",
             kind: Kind::Aside,
-            order: |a, b| a.error.cmp(&b.error),
-            cell: |letter, _| text(&letter.error),
+            order: |a, b| a.letter.error.cmp(&b.letter.error),
+            cell: |row, _| text(&row.letter.error),
         },
     ],
 };
+
+fn tell_again(row: &Lacking) -> Markup {
+    let (id, number) = (row.letter.event.id(), row.letter.event.sequence.to_string());
+    let fields = [("do", "replay"), ("sink", row.letter.sink.as_str()), ("id", id.as_str())];
+    actions::button(&row.asker, &fields, "Tell again", &number)
+}
 
 const EVENTS: Table<Event, EventSort> = Table {
     id: "events",
@@ -223,11 +236,12 @@ const EVENTS: Table<Event, EventSort> = Table {
 /// The sinks, what one of them doesn't have, and the latest events.
 pub(super) async fn page(
     State(desk): State<Arc<Desk>>,
+    asker: Asker,
     query: Result<Query, Refusal>,
 ) -> Result<Response, Refused> {
     let query = query?;
-    let here = Here::new("/events", &query);
-    let params = Params::known(query, &["sink", "sinks", "letters", "sort", "after", "page"])?;
+    let here = Here::new("/events", &query).without(&OUTCOME);
+    let params = Params::known(query, &["sink", "sinks", "letters", "sort", "after", "page", "notice"])?;
     let sink = params.one("sink")?.map(str::to_owned);
     let (sort, direction) = EVENTS.order(&here)?.unwrap_or((EventSort::Sequence, Direction::Descending));
     let turn = Turn { sort, direction, behind: params.read("after", "the number of an event")? };
@@ -238,7 +252,10 @@ pub(super) async fn page(
         let letters = asked.map(|sink| reader.undelivered(&sink, LETTERS)).transpose()?;
         Ok((events, letters.unwrap_or_default()))
     });
-    let (mut events, mut letters) = read.await?;
+    let (mut events, letters) = read.await?;
+    let some_are_dead = letters.iter().any(|letter| letter.state == LetterState::Dead);
+    let mut letters: Vec<Lacking> =
+        letters.into_iter().map(|letter| Lacking { letter, asker: asker.clone() }).collect();
     let more = events.len() > ROWS;
     events.truncate(ROWS);
     let last = events.last().filter(|_| more).map(|event| event.sequence.to_string());
@@ -249,6 +266,7 @@ pub(super) async fn page(
     SINKS.sort(&mut sinks, &here)?;
     let main = html! {
         h1 { "Events" }
+        (actions::notice(&params)?)
         section { h2 { "Sinks" }
             @if sinks.is_empty() { p.note { "No sink is configured: docs/events.md shows how to add one." } }
             @else { (SINKS.draw(&sinks, &here, frame.now)) }
@@ -259,6 +277,9 @@ pub(super) async fn page(
                 @else {
                     (pages.draw("letter-pages", &here, "undelivered events"))
                     (LETTERS_TABLE.draw(&letters[pages.range()], &here, frame.now))
+                    @if some_are_dead {
+                        (actions::button(&asker, &[("do", "replay"), ("sink", sink)], "Tell all dead letters again", sink))
+                    }
                     p.note { "Told again by " code { "versweep events replay --sink " (text(sink)) } "." }
                 }
             }

@@ -137,6 +137,8 @@ fn answer(status: StatusCode, title: &str, body: &Markup) -> Response {
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, CSP),
         (header::CACHE_CONTROL, "no-store"),
+        // For our own forms: see `sent_by_our_page`. Nobody else is told an address.
+        (header::REFERRER_POLICY, "same-origin"),
     ];
     for (name, value) in headers {
         response.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use tokio::time::Instant;
 
+use crate::activity::RequestStatus;
 use crate::http::Desk;
 use crate::http::problem::Refusal;
 use crate::http::streams::Held;
@@ -28,16 +29,20 @@ struct Seen {
     /// Kept alive, so that no other snapshot takes its address.
     snapshot: Arc<Snapshot>,
     sweeps: Vec<SweepStatus>,
+    /// Visits that somebody asked for: a page tells how far its own have come.
+    requests: Vec<RequestStatus>,
 }
 
 impl Seen {
     fn now(desk: &Desk) -> Self {
         let sweeps = desk.app.sweeps.load().iter().map(|sweep| sweep.status.borrow().clone()).collect();
-        Self { snapshot: desk.app.snapshot.load_full(), sweeps }
+        Self { snapshot: desk.app.snapshot.load_full(), sweeps, requests: desk.app.on_demand.open() }
     }
 
     fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.snapshot, &other.snapshot) && self.sweeps == other.sweeps
+        Arc::ptr_eq(&self.snapshot, &other.snapshot)
+            && self.sweeps == other.sweeps
+            && self.requests == other.requests
     }
 }
 

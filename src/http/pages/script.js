@@ -45,7 +45,7 @@
   };
 
   // What tells an element from others of its kind, to give the focus back to.
-  const name = (element) => element.id || element.getAttribute('href') || '';
+  const name = (element) => element.id || element.getAttribute('href') || element.ariaLabel || '';
   const put = (old, fresh) => {
     const held = old.contains(document.activeElement) && document.activeElement !== old ? document.activeElement : null;
     const chosen = getSelection();

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
+use super::actions::{self, Asker, OUTCOME};
 use super::changes::turn_pages;
 use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
@@ -32,15 +33,17 @@ struct Row {
     name: Arc<str>,
     status: SweepStatus,
     last: Option<SweepRecord>,
+    asker: Asker,
 }
 
 impl Row {
-    fn of(handle: &SweepHandle, snapshot: &Snapshot) -> Self {
+    fn of(handle: &SweepHandle, snapshot: &Snapshot, asker: &Asker) -> Self {
         let ended = snapshot.last_sweeps.iter().filter(|run| run.name == *handle.name && run.ended.is_some());
         Self {
             name: Arc::clone(&handle.name),
             status: handle.status.borrow().clone(),
             last: ended.max_by_key(|run| run.started).or(newest_run(snapshot, &handle.name)).cloned(),
+            asker: asker.clone(),
         }
     }
 
@@ -74,7 +77,7 @@ const SWEEPS: Table<Row> = Table {
             title: "now",
             kind: Kind::Text,
             order: |a, b| a.status.running.is_some().cmp(&b.status.running.is_some()),
-            cell: |row, _| progress(row),
+            cell: |row, _| html! { (progress(row)) " " (sweep_now(row)) },
         },
         Column {
             key: "busy",
@@ -117,6 +120,14 @@ fn progress(row: &Row) -> Markup {
     }
 }
 
+fn sweep_now(row: &Row) -> Markup {
+    html! {
+        @if row.status.running.is_none() {
+            (actions::button(&row.asker, &[("do", "sweep"), ("sweep", &row.name)], "Sweep now", &row.name))
+        }
+    }
+}
+
 fn last_run(run: Option<&SweepRecord>, now: Timestamp) -> Markup {
     html! {
         @match run {
@@ -132,7 +143,9 @@ fn last_run(run: Option<&SweepRecord>, now: Timestamp) -> Markup {
 
 /// The sweeps in a line each, for a corner of another page.
 pub(super) fn few(desk: &Desk, snapshot: &Snapshot, now: Timestamp) -> Markup {
-    let rows: Vec<Row> = desk.app.sweeps.load().iter().map(|handle| Row::of(handle, snapshot)).collect();
+    let nobody = Asker::default();
+    let rows: Vec<Row> =
+        desk.app.sweeps.load().iter().map(|handle| Row::of(handle, snapshot, &nobody)).collect();
     html! {
         ul.lines #sweeping data-live {
             @for row in &rows {
@@ -225,11 +238,12 @@ fn took(run: &SweepRecord) -> Option<chrono::TimeDelta> {
 /// All sweeps, and the runs of one or of all.
 pub(super) async fn page(
     State(desk): State<Arc<Desk>>,
+    asker: Asker,
     query: Result<Query, Refusal>,
 ) -> Result<Response, Refused> {
     let query = query?;
-    let here = Here::new("/sweeps", &query);
-    let params = Params::known(query, &["sweep", "sort", "runs", "sources", "after"])?;
+    let here = Here::new("/sweeps", &query).without(&OUTCOME);
+    let params = Params::known(query, &["sweep", "sort", "runs", "sources", "after", "notice"])?;
     let sweep = params.one("sweep")?.map(str::to_owned);
     let (sort, direction) = RUNS.order(&here)?.unwrap_or((RunSort::Started, Direction::Descending));
     let turn = Turn { sort, direction, behind: params.read::<SweepId>("after", "the id of a run")? };
@@ -243,13 +257,15 @@ pub(super) async fn page(
     let frame = Frame::new(&desk, "Sweeps", Tab::Sweeps, 1).await?;
     let index = desk.indexes.now().await?;
     let mut rows: Vec<Row> =
-        desk.app.sweeps.load().iter().map(|handle| Row::of(handle, &index.snapshot)).collect();
+        desk.app.sweeps.load().iter().map(|handle| Row::of(handle, &index.snapshot, &asker)).collect();
     SWEEPS.sort(&mut rows, &here)?;
     let live = (desk.app.live)();
-    let mut sources = live.sources.clone();
+    let mut sources: Vec<Source> =
+        live.sources.iter().map(|status| Source { status: status.clone(), asker: asker.clone() }).collect();
     SOURCES.sort(&mut sources, &here)?;
     let main = html! {
         h1 { "Sweeps" }
+        (actions::notice(&params)?)
         (SWEEPS.draw(&rows, &here, frame.now))
         div.halves {
             section { h2 { "Workers and limits" } (limits(&live, &index.snapshot, frame.now)) }
@@ -298,56 +314,64 @@ fn limits(live: &Live, snapshot: &Snapshot, now: Timestamp) -> Markup {
     }
 }
 
-const SOURCES: Table<SourceStatus> = Table {
+/// One source of the inventory, for whoever may take a list of it.
+struct Source {
+    status: SourceStatus,
+    asker: Asker,
+}
+
+const SOURCES: Table<Source> = Table {
     id: "sources",
     caption: "Inventory sources",
     sort: "sources",
-    key: |source| source.source.clone(),
+    key: |source| source.status.source.clone(),
     columns: &[
         Column {
             key: "source",
             title: "source",
             kind: Kind::Text,
-            order: |a, b| compare(&a.source, &b.source),
-            cell: |source, _| text(&source.source),
+            order: |a, b| compare(&a.status.source, &b.status.source),
+            cell: |source, _| text(&source.status.source),
         },
         Column {
             key: "devices",
             title: "devices",
             kind: Kind::Number,
-            order: |a, b| a.devices.cmp(&b.devices),
-            cell: |source, _| html! { (count(source.devices)) },
+            order: |a, b| a.status.devices.cmp(&b.status.devices),
+            cell: |source, _| html! { (count(source.status.devices)) },
         },
         Column {
             key: "dropped",
             title: "not used",
             kind: Kind::NumberAside,
-            order: |a, b| a.dropped.cmp(&b.dropped),
-            cell: |source, _| html! { (count(source.dropped)) },
+            order: |a, b| a.status.dropped.cmp(&b.status.dropped),
+            cell: |source, _| html! { (count(source.status.dropped)) },
         },
         Column {
             key: "looked",
             title: "looked at",
             kind: Kind::Number,
-            order: |a, b| a.looked.cmp(&b.looked),
-            cell: |source, now| moment_or(now, source.looked, "never"),
+            order: |a, b| a.status.looked.cmp(&b.status.looked),
+            cell: |source, now| moment_or(now, source.status.looked, "never"),
         },
         Column {
             key: "state",
             title: "state",
             kind: Kind::Text,
-            order: |a, b| a.failure.cmp(&b.failure),
+            order: |a, b| a.status.failure.cmp(&b.status.failure),
             cell: |source, _| source_state(source),
         },
     ],
 };
 
-fn source_state(source: &SourceStatus) -> Markup {
+fn source_state(Source { status: source, asker }: &Source) -> Markup {
     html! {
         @match (&source.pending, source.failure) {
             (Some(list), _) => {
                 (mark("▲", "warn", "a shorter list waits")) ": " (count(list.devices)) " devices. "
                 code { "versweep inventory --confirm " (text(&source.source)) " --list " (text(&list.token)) }
+                @let fields = [("do", "take"), ("source", source.source.as_str()), ("list", list.token.as_str())];
+                " " (actions::button(asker, &fields, "Take this list", &source.source))
             }
             (None, Some(failure)) => (mark("▲", "warn", &words(failure.as_str()))),
             (None, None) => (mark("✓", "good", "good")),
