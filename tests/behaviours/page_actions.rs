@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use versweep::activity::{Ask, Busy, Refusal, Wanted};
@@ -218,7 +218,7 @@ async fn a_visit_is_asked_for_and_followed() {
     assert!(waits.contains("</span>waits for its turn</span>"), "{waits}");
     assert!(waits.contains(&format!("href=\"{back}\">Look again</a>")), "{waits}");
     // Neither a link of that page nor another device's page tells of it.
-    assert!(waits.contains("href=\"/devices/core1.ams?changes=-"), "{waits}");
+    assert!(waits.contains("href=\"/devices/core1.ams?members=name\""), "{waits}");
     let elsewhere = person.get(&back.replace("core1", "core2")).await;
     assert!(!elsewhere.contains("id=\"notice\""), "{elsewhere}");
 
@@ -244,13 +244,28 @@ async fn a_page_hears_of_its_visit() {
     let house = house().await;
     let wanted = Wanted::Device(DeviceId::new("core1.ams").unwrap());
     let slip = house.book.enter(SweepId::starting(fleet::noon()), wanted, fleet::noon()).unwrap();
+    let drawn = house.get("/devices/core1.ams").await.body;
+    let drawn = between(&drawn, "data-seen=\"", "\"")[0];
+    let mut first = live(&house).await;
+    wait_for(&mut first, "event: alive").await;
+    // As long as nothing has come since it was drawn, the page need not ask again.
+    assert_eq!(first.next_line().await.unwrap().unwrap(), format!("data:{drawn}"));
+    drop(slip);
+    wait_for(&mut first, "event: news").await;
+    // A visit that is over before the page listens was never heard of.
+    let mut second = live(&house).await;
+    wait_for(&mut second, "event: alive").await;
+    assert_ne!(second.next_line().await.unwrap().unwrap(), format!("data:{drawn}"));
+}
+
+async fn live(house: &House) -> Lines<BufReader<TcpStream>> {
     let mut stream = TcpStream::connect(house.address).await.unwrap();
     stream.write_all(b"GET /live HTTP/1.1\r\nHost: versweep\r\n\r\n").await.unwrap();
-    let mut lines = BufReader::new(stream).lines();
-    let mut wait_for = async |words: &str| while lines.next_line().await.unwrap().unwrap() != words {};
-    wait_for("event: alive").await;
-    drop(slip);
-    wait_for("event: news").await;
+    BufReader::new(stream).lines()
+}
+
+async fn wait_for(lines: &mut Lines<BufReader<TcpStream>>, words: &str) {
+    while lines.next_line().await.unwrap().unwrap() != words {}
 }
 
 #[tokio::test]

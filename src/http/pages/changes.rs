@@ -116,12 +116,12 @@ pub(super) async fn page(
     let (sort, direction) = CHANGES.order(&here)?.unwrap_or((ChangeSort::Number, Direction::Descending));
     let turn = Turn { sort, direction, behind: params.read("after", "the number of a change")? };
     let begins = turn.behind.is_none();
+    let frame = Frame::new(&desk, "Changes", Tab::Changes, 5).await?;
     let read = desk.readers.read(move |reader| reader.changes_sorted(&filter, turn, ROWS + 1));
     let mut rows = read.await?;
     let more = rows.len() > ROWS;
     rows.truncate(ROWS);
     let last = rows.last().filter(|_| more).map(|row| row.stored.number.to_string());
-    let frame = Frame::new(&desk, "Changes", Tab::Changes, 5).await?;
     let inside = html! {
         (form::search(&here, "device", "device", "its whole name"))
         (form::choice(&here, "kind", "kind", ChangeKind::ALL.map(ChangeKind::as_str)))

@@ -48,6 +48,7 @@ pub(super) async fn page(
     let query = query?;
     let here = Here::new(Here::device(&name).href(), &query).without(&OUTCOME);
     let params = Params::known(query, &["members", "policies", "changes", "asked"])?;
+    let frame = Frame::new(&desk, shown(&name), Tab::Devices, 5).await?;
     let snapshot = desk.app.snapshot.load_full();
     let of = snapshot.device(&name).ok_or(Refusal::UnknownDevice)?;
     let (device, failed) = (of.device.id.clone(), of.known.is_up() == Some(false));
@@ -63,7 +64,6 @@ pub(super) async fn page(
         })
     });
     let kept = read.await?;
-    let frame = Frame::new(&desk, shown(&name), Tab::Devices, 5).await?;
     let more = of.known.facts.as_ref().and_then(|facts| facts.reading.facts.more.as_deref());
     let main = html! {
         h1 #name data-live { (shown(&name)) " " (state(of.known.reach())) }

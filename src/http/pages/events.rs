@@ -246,6 +246,7 @@ pub(super) async fn page(
     let (sort, direction) = EVENTS.order(&here)?.unwrap_or((EventSort::Sequence, Direction::Descending));
     let turn = Turn { sort, direction, behind: params.read("after", "the number of an event")? };
     let begins = turn.behind.is_none();
+    let frame = Frame::new(&desk, "Events", Tab::Events, 5).await?;
     let asked = sink.clone();
     let read = desk.readers.read(move |reader| {
         let events = reader.events_sorted(turn, ROWS + 1)?;
@@ -261,7 +262,6 @@ pub(super) async fn page(
     let last = events.last().filter(|_| more).map(|event| event.sequence.to_string());
     LETTERS_TABLE.sort(&mut letters, &here)?;
     let pages = Pages::read(&params, LETTER_ROWS, letters.len())?;
-    let frame = Frame::new(&desk, "Events", Tab::Events, 5).await?;
     let mut sinks = (desk.app.live)().sinks;
     SINKS.sort(&mut sinks, &here)?;
     let main = html! {

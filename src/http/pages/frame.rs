@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
+use super::live::Seen;
 use super::marks::{many, moment};
 use crate::clock::Timestamp;
 use crate::http::problem::Refusal;
@@ -52,6 +53,7 @@ pub(super) struct Frame {
     /// The instant that it shows.
     pub(super) now: Timestamp,
     fresh: Fresh,
+    seen: String,
 }
 
 /// How fresh the data is.
@@ -62,17 +64,19 @@ struct Fresh {
 }
 
 impl Frame {
-    /// A page about the fleet as it is now.
+    /// A page about the fleet as it is now: what it shows is to be read after this, so that nothing that comes meanwhile is
+    /// missed.
     pub(super) async fn new(
         desk: &Desk,
         title: impl Into<String>,
         tab: Tab,
         every: u32,
     ) -> Result<Self, Refusal> {
+        let seen = Seen::now(desk).word();
         let index = desk.indexes.now().await?;
         let stopping = *desk.app.readiness.borrow() == Readiness::Stopping;
         let fresh = Fresh { newest: index.newest_visit(), devices: index.len(), stopping };
-        Ok(Self { title: title.into(), tab, every, now: desk.app.clock.now(), fresh })
+        Ok(Self { title: title.into(), tab, every, now: desk.app.clock.now(), fresh, seen })
     }
 
     /// The page with its content.
@@ -88,7 +92,7 @@ impl Frame {
             }
         };
         let now = self.now.timestamp_millis();
-        let body = html! { body data-every=(self.every) data-now=(now) { (top(Some(self.tab), &status)) (content(main)) (foot()) } };
+        let body = html! { body data-every=(self.every) data-now=(now) data-seen=(self.seen) { (top(Some(self.tab), &status)) (content(main)) (foot()) } };
         answer(StatusCode::OK, &self.title, &body)
     }
 }

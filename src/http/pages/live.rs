@@ -13,6 +13,7 @@ use futures_util::stream;
 use tokio::time::Instant;
 
 use crate::activity::RequestStatus;
+use crate::hash::fnv1a;
 use crate::http::Desk;
 use crate::http::problem::Refusal;
 use crate::http::streams::Held;
@@ -25,7 +26,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_secs(15);
 
 /// What a page shows, as far as it changes by itself.
-struct Seen {
+pub(super) struct Seen {
     /// Kept alive, so that no other snapshot takes its address.
     snapshot: Arc<Snapshot>,
     sweeps: Vec<SweepStatus>,
@@ -34,9 +35,16 @@ struct Seen {
 }
 
 impl Seen {
-    fn now(desk: &Desk) -> Self {
+    pub(super) fn now(desk: &Desk) -> Self {
         let sweeps = desk.app.sweeps.load().iter().map(|sweep| sweep.status.borrow().clone()).collect();
         Self { snapshot: desk.app.snapshot.load_full(), sweeps, requests: desk.app.on_demand.open() }
+    }
+
+    /// The same in a word. A page carries that of before it was drawn, and the stream begins with its own: by that the page
+    /// knows whether it has missed something in between, such as the end of a short sweep.
+    pub(super) fn word(&self) -> String {
+        let text = format!("{:p} {:?} {:?}", Arc::as_ptr(&self.snapshot), self.sweeps, self.requests);
+        format!("{:016x}", fnv1a(text.as_bytes()))
     }
 
     fn is(&self, other: &Self) -> bool {
@@ -74,8 +82,10 @@ impl Looker {
     /// What comes next; nothing once the server stops.
     async fn next(&mut self) -> Option<Bytes> {
         let Some(seen) = &self.seen else {
-            self.seen = Some(Seen::now(&self.desk));
-            return Some(Bytes::from_static(b"retry: 2000\nevent: alive\ndata:\n\n"));
+            let seen = Seen::now(&self.desk);
+            let first = format!("retry: 2000\nevent: alive\ndata:{}\n\n", seen.word());
+            self.seen = Some(seen);
+            return Some(Bytes::from(first));
         };
         let quiet_at = Instant::now() + QUIET;
         loop {

@@ -80,6 +80,7 @@
       if (!answer.ok && answer.status !== 404) throw new Error(answer.statusText);
       const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
       if (page.body.dataset.now) ahead = Number(page.body.dataset.now) - Date.now();
+      body.dataset.seen = page.body.dataset.seen ?? '';
       loaded = Date.now();
       // What was empty until now, or a failure that is over, comes and goes as a whole.
       const [here, there] = [document, page].map((one) => one.getElementById('main'));
@@ -112,6 +113,10 @@
     stream = new EventSource(`${document.documentElement.dataset.root}live`);
     stream.addEventListener('open', () => {
       if (lost) want();
+    });
+    // At its beginning the stream tells what there is: something may have come since the page was drawn.
+    stream.addEventListener('alive', (event) => {
+      if (event.data && event.data !== body.dataset.seen) want();
     });
     stream.addEventListener('news', want);
     stream.addEventListener('error', () => {

@@ -248,13 +248,13 @@ pub(super) async fn page(
     let (sort, direction) = RUNS.order(&here)?.unwrap_or((RunSort::Started, Direction::Descending));
     let turn = Turn { sort, direction, behind: params.read::<SweepId>("after", "the id of a run")? };
     let begins = turn.behind.is_none();
+    let frame = Frame::new(&desk, "Sweeps", Tab::Sweeps, 1).await?;
     let wanted = sweep.clone();
     let read = desk.readers.read(move |reader| reader.runs_sorted(wanted.as_deref(), turn, ROWS + 1));
     let mut runs = read.await?;
     let more = runs.len() > ROWS;
     runs.truncate(ROWS);
     let last = runs.last().filter(|_| more).map(|run| run.id.to_string());
-    let frame = Frame::new(&desk, "Sweeps", Tab::Sweeps, 1).await?;
     let index = desk.indexes.now().await?;
     let mut rows: Vec<Row> =
         desk.app.sweeps.load().iter().map(|handle| Row::of(handle, &index.snapshot, &asker)).collect();
