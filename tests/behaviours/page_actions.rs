@@ -321,7 +321,7 @@ async fn dead_letters_are_told_again() {
     drop(store);
     upgraded(&house, "core2.ams", "7.9.2", "7.10.1", "new\n");
     let sequence = kept::last_sequence(&house.folder);
-    let held = Held::first(sequence, DeviceId::new("core2.ams").unwrap());
+    let held = Held::first(sequence, DeviceId::new("core2.ams").unwrap().into());
     let letter = Letter { held, error: "the server answered 422".to_owned(), dead: true };
     let settled = Settled {
         passed: sequence,

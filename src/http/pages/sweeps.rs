@@ -10,7 +10,7 @@ use super::actions::{self, Asker, OUTCOME};
 use super::changes::turn_pages;
 use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
-use super::marks::{bar, count, mark, moment, moment_or, none, share, text, words};
+use super::marks::{bar, count, many, mark, moment, moment_or, none, share, text, words};
 use super::table::{Column, Kind, Table};
 use crate::activity::SweepHandle;
 use crate::clock::Timestamp;
@@ -368,7 +368,7 @@ fn source_state(Source { status: source, asker }: &Source) -> Markup {
     html! {
         @match (&source.pending, source.failure) {
             (Some(list), _) => {
-                (mark("▲", "warn", "a shorter list waits")) ": " (count(list.devices)) " devices. "
+                (mark("▲", "warn", "a shorter list waits")) ": " (many(list.devices, "devices")) ". "
                 code { "versweep inventory --confirm " (text(&source.source)) " --list " (text(&list.token)) }
                 @let fields = [("do", "take"), ("source", source.source.as_str()), ("list", list.token.as_str())];
                 " " (actions::button(asker, &fields, "Take this list", &source.source))
