@@ -47,6 +47,7 @@ pub struct Profile {
     pub errand: Arc<Errand>,
     /// The TOML that it was compiled from, to print, copy and adapt.
     pub source: Arc<str>,
+    pub(crate) cpe_version: Option<Regex>,
     pub(crate) hints: Hints,
     pub(crate) recognise: Recognise,
     pub(crate) whole: Vec<Marker>,
@@ -60,6 +61,7 @@ impl Profile {
     #[must_use]
     pub fn cpe_of(&self, version: &Version) -> Option<String> {
         let product = self.cpe.as_ref()?;
+        let listed = self.listed_version(version.as_str())?;
         let escape = |c: char| match c {
             'a'..='z' | '0'..='9' | '.' | '-' | '_' => c.to_string(),
             // CPE names are in lower case; everything that isn't a word character is quoted.
@@ -70,10 +72,10 @@ impl Profile {
         let quoted = |text: &str| text.chars().map(escape).collect::<String>();
         // Two vendors are listed with what comes behind the release as an update: `21.4:r3-s3`, `10.2.7:h8`.
         // Junos Evolved is listed as a product of its own, without the suffix.
-        let evolved = version.as_str().strip_suffix("-EVO").filter(|_| self.scheme == Scheme::Junos);
+        let evolved = listed.strip_suffix("-EVO").filter(|_| self.scheme == Scheme::Junos);
         let product = if evolved.is_some() { format!("{product}_os_evolved") } else { product.clone() };
         // No list has the letter that some devices print before the number.
-        let number = evolved.unwrap_or(version.as_str());
+        let number = evolved.unwrap_or(listed);
         let number = number
             .strip_prefix('v')
             .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
@@ -88,6 +90,13 @@ impl Profile {
             if self.scheme == Scheme::Junos { update.split('.').next().unwrap_or("*") } else { update };
         let update = if update == "*" { "*".to_owned() } else { quoted(update) };
         Some(format!("cpe:2.3:o:{product}:{}:{update}:*:*:*:*:*:*", quoted(release)))
+    }
+
+    /// What of the version is in the CPE dictionary; nothing where that has versions of another form only.
+    fn listed_version<'a>(&self, version: &'a str) -> Option<&'a str> {
+        let Some(pattern) = &self.cpe_version else { return Some(version) };
+        let found = pattern.captures(version)?;
+        found.get(1).or(found.get(0)).map(|part| part.as_str())
     }
 
     /// The version as a package URL, of the type for everything that has no registry.

@@ -61,6 +61,7 @@ pub(super) const FILES: &[(&str, &str)] = profiles![
     "fiberstore_fsos",
     "fortinet",
     "fortinet_fortimanager",
+    "fortinet_fortiswitch",
     "frr",
     "fsas_sir",
     "garderos_grs",

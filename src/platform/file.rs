@@ -16,6 +16,7 @@ pub(super) struct ProfileFile {
     #[serde(default)]
     pub(super) aliases: Vec<String>,
     pub(super) cpe: Option<Spanned<String>>,
+    pub(super) cpe_version: Option<Spanned<String>>,
     pub(super) commands: Spanned<Vec<String>>,
     pub(super) ordering: Scheme,
     #[serde(default)]

@@ -96,6 +96,53 @@ send = "n"
     }
 }
 
+/// What is listed of one system isn't true of another: two profiles share a product only for a reason that stands here.
+#[test]
+fn no_two_platforms_share_a_product_of_the_cpe_dictionary() {
+    const SHARED: [&str; 0] = [];
+    let platforms = Platforms::builtin();
+    let mut owners = std::collections::BTreeMap::new();
+    for profile in platforms.iter() {
+        let Some(cpe) = &profile.cpe else { continue };
+        let before = owners.insert(cpe.clone(), profile.key.clone());
+        assert!(before.is_none() || SHARED.contains(&cpe.as_str()), "{cpe}: {before:?} and {}", profile.key);
+    }
+    assert!(owners.len() > 10, "{owners:?}");
+}
+
+/// The dictionary's own spelling of a version, or no name at all.
+#[test]
+fn a_cpe_has_the_version_that_is_listed_or_there_is_none() {
+    let platforms = Platforms::builtin();
+    let listed = |key: &str, version: &str| {
+        let cpe = platforms.find(key).unwrap().cpe_of(&crate::version::Version::new(version))?;
+        Some(cpe.split(':').skip(3).take(3).collect::<Vec<_>>().join(":"))
+    };
+    let expect = [
+        // Its releases are FortiSwitchOS', and the dictionary has two names for that.
+        ("fortinet_fortiswitch", "7.2.5", None),
+        ("fortinet", "7.2.5", Some("fortinet:fortios:7.2.5")),
+        ("fortinet", "5.0,build0318", None),
+        ("cisco_xe", "17.9.4a", Some("cisco:ios_xe:17.9.4a")),
+        ("cisco_xe", "17.6.3a.0.1", Some("cisco:ios_xe:17.6.3a")),
+        // The IOS inside an IOS XE 3.16: that one is listed as 3.16.4bS.
+        ("cisco_xe", "15.5(3)S4b", None),
+        ("cumulus_linux", "5.8.0", Some("nvidia:cumulus_linux:5.8.0")),
+        ("cumulus_linux", "3.7.12", None),
+        ("watchguard_fireware", "12.10.3.B694994", Some("watchguard:fireware:12.10.3")),
+        ("sonicwall", "6.5.4.13-105n", Some("sonicwall:sonicos:6.5.4.13-105n")),
+        ("sonicwall", "7.1.1-7058-R6187", Some("sonicwall:sonicos:7.1.1-7058")),
+        ("sonicwall", "7.0.1-R579", None),
+        ("juniper_screenos", "6.3.0r17.0", Some("juniper:screenos:6.3.0r17")),
+        ("vyos", "VC6.6R1", None),
+        ("vyos", "1.3.2", Some("vyos:vyos:1.3.2")),
+        ("aruba_os", "8.10.0.6", None),
+    ];
+    for (key, version, name) in expect {
+        assert_eq!(listed(key, version).as_deref(), name, "{key} {version}");
+    }
+}
+
 /// What is sent to a device without being asked for changes nothing there, and agrees to nothing but to go on or to leave.
 #[test]
 fn no_builtin_profile_says_anything_harmful() {
@@ -164,7 +211,7 @@ fn each_error_names_file_line_key_and_what_is_allowed() {
     expect(
         "vendor",
         "vendr",
-        "mine.toml:5: unknown field `vendr`, expected one of `key`, `revision`, `name`, `vendor`, `os`, `aliases`, `cpe`, `commands`, `ordering`, `channel`, `shell`, `hints`, `recognise`, `whole`, `errors`, `pattern`, `example`",
+        "mine.toml:5: unknown field `vendr`, expected one of `key`, `revision`, `name`, `vendor`, `os`, `aliases`, `cpe`, `cpe_version`, `commands`, `ordering`, `channel`, `shell`, `hints`, `recognise`, `whole`, `errors`, `pattern`, `example`",
     );
     expect(
         "version = \"3.1.4\"",
