@@ -298,7 +298,12 @@ pub(crate) fn open_store(
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<(RecorderHandle, Couriers)> {
     let config = &world.config;
-    let (mut store, loaded) = Store::open(&config.store)?;
+    let (mut store, mut loaded) = Store::open(&config.store)?;
+    // A clock that was set back since makes no pause longer: as the engine has it.
+    let longest = clock.now() + config.breaker.pause;
+    for open in &mut loaded.breakers {
+        open.until = open.until.min(longest);
+    }
     let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
     store.set_sinks(&names)?;
     let recorder = Recorder::start(store, loaded, world.judgement(), Arc::clone(clock));

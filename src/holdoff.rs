@@ -18,21 +18,14 @@ pub struct Rules {
     pub longest: Duration,
 }
 
-/// Until when a device is not visited by a schedule; `None` when it may be. One answer ends it.
-#[must_use]
-pub fn until(known: &Known, rules: &Rules) -> Option<Timestamp> {
-    let (at, hold) = hold(known, rules)?;
-    at.checked_add_signed(hold)
-}
-
-/// Whether a schedule leaves the device alone at this instant. A last visit that lies farther ahead than the hold-off is
+/// Whether a schedule leaves the device alone at this instant. One answer ends it. A last visit that lies farther ahead than the hold-off is
 /// long, because the wall clock was set back, holds nothing.
 #[must_use]
 pub fn holds(known: &Known, rules: &Rules, now: Timestamp) -> bool {
     hold(known, rules).is_some_and(|(at, hold)| (now - at).abs() < hold)
 }
 
-/// From when and for how long.
+/// From when a device is left alone, and for how long; `None` when it may be visited.
 fn hold(known: &Known, rules: &Rules) -> Option<(Timestamp, TimeDelta)> {
     let visit = known.visit.as_ref()?;
     let failure = visit.failure.as_ref()?;
@@ -83,7 +76,7 @@ mod tests {
     }
 
     fn seconds(known: &Known) -> Option<i64> {
-        until(known, &RULES).map(|until| until.timestamp())
+        hold(known, &RULES).map(|(_, hold)| hold.num_seconds())
     }
 
     #[test]
@@ -112,6 +105,6 @@ mod tests {
     #[test]
     fn zero_switches_it_off() {
         let off = Rules { first: Duration::ZERO, ..RULES };
-        assert_eq!(until(&failing(FailureKind::Auth, 5), &off), None);
+        assert_eq!(hold(&failing(FailureKind::Auth, 5), &off), None);
     }
 }

@@ -2,8 +2,8 @@
 //! result. Commit first, publish second, wake the sinks third: nobody sees what a crash could take back.
 //!
 //! All that waits in the channel becomes one batch and one transaction; where notes come faster than [`COMMIT_EVERY`], they
-//! gather for as long. While the disk refuses, the same batch is tried
-//! again, the channel fills, and the sweep slows down: nothing is lost, memory doesn't grow.
+//! gather for as long. While the disk refuses, the same batch is tried again, the channel fills, and the sweep slows down:
+//! nothing is lost, memory doesn't grow.
 
 mod fleet;
 mod judge;

@@ -23,7 +23,8 @@ const LATE: chrono::Duration = chrono::Duration::seconds(5);
 /// How late an alarm may be before it is asked whether the wall clock was set back.
 const SILENT: Duration = Duration::from_secs(2);
 
-/// A wall clock that shows so much less than it should was set back, not slewed.
+/// A wall clock that shows so much less than it should, beside a tenth of the time that went by, was set back. What is less
+/// may have been slewed: chrony slows a clock by up to a twelfth.
 const SET_BACK: chrono::Duration = chrono::Duration::seconds(1);
 
 /// The alarm clock shared by all sweeps.
@@ -68,17 +69,17 @@ impl Alarms {
                 alarm.rang();
                 return Ok(());
             }
-            if lost(&SystemClock, set, began) > SET_BACK {
+            if was_set_back(&SystemClock, set, began) {
                 return Ok(());
             }
         }
     }
 }
 
-/// By how much a wall clock was set back since it showed `then`; negative where it was set forward.
-fn lost(clock: &dyn Clock, then: Timestamp, began: Instant) -> chrono::Duration {
+/// Whether a wall clock was set back since it showed `then`.
+fn was_set_back(clock: &dyn Clock, then: Timestamp, began: Instant) -> bool {
     let elapsed = chrono::Duration::from_std(began.elapsed()).unwrap_or_default();
-    then + elapsed - clock.now()
+    then + elapsed - clock.now() > SET_BACK + elapsed / 10
 }
 
 /// An alarm that is set; one that is dropped before it rings is taken out of the clock.
@@ -155,8 +156,8 @@ pub async fn keep(
     stop: CancellationToken,
 ) -> Result<(), ScheduleError> {
     let start = clock.now();
-    let mut last = None;
-    while let Some(next) = scheduled.timetable.next(start, last, clock.now()) {
+    let (mut last, mut done) = (None, None);
+    while let Some(next) = upcoming(&scheduled.timetable, start, last, done, clock.now()) {
         scheduled.status.send_modify(|status| status.next = Some(next));
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
@@ -173,7 +174,7 @@ pub async fn keep(
             warn!(sweep = %scheduled.name, due = %next, late_seconds = (now - next).num_seconds(),
                 "a sweep was due in the past; what went by since is one run");
         }
-        last = Some(next);
+        (last, done) = (Some(next), Some(next));
         let Some(why) = scheduled.start(now) else { continue };
         let skipped = Note::SweepSkipped { sweep: scheduled.name.to_string(), at: now, why };
         if !stop.is_cancelled() && notes.send(skipped).await.is_err() {
@@ -181,6 +182,18 @@ pub async fn keep(
         }
     }
     Ok(())
+}
+
+/// The next instant. One that was reached is not due again because the clock was set back to before it.
+fn upcoming(
+    timetable: &Timetable,
+    start: Timestamp,
+    last: Option<Timestamp>,
+    done: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let next = timetable.next(start, last, now)?;
+    if done == Some(next) { timetable.next(start, last, next) } else { Some(next) }
 }
 
 enum Reached {
@@ -201,7 +214,7 @@ async fn wait_until(next: Timestamp, alarms: &Alarms, clock: &dyn Clock) -> Resu
         }
         let began = Instant::now();
         alarms.ring_after(left.min(LONGEST)).await?;
-        if lost(clock, before, began) > chrono::Duration::seconds(2) {
+        if was_set_back(clock, before, began) {
             return Ok(Reached::ClockSetBack);
         }
     }
@@ -211,6 +224,19 @@ async fn wait_until(next: Timestamp, alarms: &Alarms, clock: &dyn Clock) -> Resu
 mod tests {
     use super::*;
     use crate::timetable::Window;
+
+    /// A correction by three seconds once ran the nightly sweep twice.
+    #[test]
+    fn what_was_due_is_not_due_again_after_a_small_step_back() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
+        let [start, night, next_night] =
+            ["2026-11-25T00:00:00Z", "2026-11-26T00:00:00Z", "2026-11-27T00:00:00Z"].map(at);
+        let daily = Timetable::Every(Duration::from_secs(86_400));
+        let after = |now| upcoming(&daily, start, Some(night), Some(night), at(now));
+        assert_eq!(after("2026-11-25T23:59:58Z"), Some(next_night));
+        assert_eq!(after("2026-11-26T00:00:01Z"), Some(next_night));
+        assert_eq!(after("2026-11-24T12:00:00Z"), Some(start), "over a whole period: it is another night");
+    }
 
     #[test]
     fn a_tick_in_a_blackout_starts_nothing() {

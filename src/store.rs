@@ -86,7 +86,8 @@ pub struct Loaded {
     pub breakers: Vec<OpenBreaker>,
     /// The newest sequence in the outbox; 0 when nothing ever happened.
     pub last_sequence: i64,
-    /// The inventory sources of which was told last that they can't be used, with the reason.
+    /// The inventory sources of which was told last that they can't be used, with the reasons: in the order in which they were
+    /// told, a space between.
     pub failing_sources: BTreeMap<Arc<str>, String>,
     /// The policies that were last in force.
     pub policies: Vec<PolicyInfo>,

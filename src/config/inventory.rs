@@ -107,6 +107,11 @@ fn source<'d>(
         Some(item) => non_empty(item)?.to_owned(),
         None => own.name,
     };
+    // It stands in logs, in events and their ids, and in headers of messages.
+    if name.chars().any(char::is_control) {
+        named.as_ref().unwrap_or(&own.item).refuse_hidden("has a control character", "a text without any");
+        return None;
+    }
     let duration = |key: &str, range: &RangeInclusive<Duration>, default| {
         table.get(key).and_then(|item| item.duration(range)).unwrap_or(default)
     };

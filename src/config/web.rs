@@ -76,10 +76,16 @@ pub struct ExternalUrl {
 }
 
 impl ExternalUrl {
-    /// Scheme, host and port, as a browser writes it in `Origin` but for upper case.
+    /// Scheme, host and port, as a browser writes it in `Origin` but for upper case: without the scheme's own port.
     #[must_use]
     pub fn origin(&self) -> &str {
-        self.text.strip_suffix(&self.path).unwrap_or(&self.text)
+        let origin = self.text.strip_suffix(&self.path).unwrap_or(&self.text);
+        let port = if origin.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")) {
+            ":443"
+        } else {
+            ":80"
+        };
+        origin.strip_suffix(port).unwrap_or(origin)
     }
 }
 

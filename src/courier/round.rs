@@ -373,5 +373,5 @@ impl Courier {
 /// The letter of an event that waits behind another one of its device.
 fn behind(sequence: i64, of: Whose) -> Letter {
     let held = Held::first(sequence, of);
-    Letter { held, error: "waits behind another event of its device".to_owned(), dead: false }
+    Letter { held, error: "waits behind another event of the same device or source".to_owned(), dead: false }
 }

@@ -46,9 +46,16 @@ pub(super) fn may_have_forms(visitor: &Visitor, headers: &HeaderMap) -> bool {
 /// Whether a page of ours sent a form. A browser always says with one where it comes from, so that silence is refused. By
 /// Origin alone it may also be `external_url`'s, because not every proxy passes the Host on.
 ///
+/// Where nobody shows who they are, the page's Origin has to be a name of this host as well. A proxy here that rewrites the
+/// Host and doesn't say whom it speaks for looks like a browser on this host, and only the Origin tells.
+///
 /// Pages have `Referrer-Policy: same-origin` for this: with `no-referrer` a browser that says nothing by Sec-Fetch-Site,
 /// as over plain HTTP to another host, would send `Origin: null` with our own forms, as with those of a sandboxed frame.
-pub(super) fn sent_by_our_page(headers: &HeaderMap, url: Option<&ExternalUrl>) -> bool {
+pub(super) fn sent_by_our_page(visitor: &Visitor, headers: &HeaderMap, url: Option<&ExternalUrl>) -> bool {
+    let here = || text(headers, &header::ORIGIN).and_then(host_of).is_some_and(is_this_host);
+    if !visitor.is_known && !here() {
+        return false;
+    }
     match (text(headers, &SITE), text(headers, &header::ORIGIN)) {
         (Some(site), _) => site == "same-origin",
         (None, Some(origin)) => {
@@ -64,8 +71,13 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 /// Whether an origin is the host that was asked.
 fn is_ours(origin: &str, headers: &HeaderMap) -> bool {
-    let host = origin.split_once("://").map(|(_, host)| host);
+    let host = host_of(origin);
     host.is_some() && host == text(headers, &header::HOST)
+}
+
+/// Host and port of an origin.
+fn host_of(origin: &str) -> Option<&str> {
+    origin.split_once("://").map(|(_, host)| host)
 }
 
 fn is_of_this_host(visitor: &Visitor, headers: &HeaderMap) -> bool {
@@ -74,8 +86,12 @@ fn is_of_this_host(visitor: &Visitor, headers: &HeaderMap) -> bool {
 }
 
 fn names_this_host(headers: &HeaderMap) -> bool {
-    let host = text(headers, &header::HOST).and_then(|host| host.parse::<Authority>().ok());
-    host.is_some_and(|host| {
+    text(headers, &header::HOST).is_some_and(is_this_host)
+}
+
+/// Whether a host, perhaps with a port, is a name that only this host has for itself.
+fn is_this_host(host: &str) -> bool {
+    host.parse::<Authority>().is_ok_and(|host| {
         let name = host.host().trim_start_matches('[').trim_end_matches(']');
         name.eq_ignore_ascii_case("localhost")
             || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
@@ -140,7 +156,20 @@ mod tests {
             for (name, value) in said.into_iter().filter_map(|(name, value)| Some((name, value?))) {
                 sent.insert(name, HeaderValue::from_static(value));
             }
-            assert_eq!(sent_by_our_page(&sent, Some(&url)), ours, "{site:?} {origin:?}");
+            assert_eq!(sent_by_our_page(&visitor(true), &sent, Some(&url)), ours, "{site:?} {origin:?}");
+            assert!(!sent_by_our_page(&visitor(false), &sent, Some(&url)), "{site:?} {origin:?}");
         }
+        for (origin, ours) in
+            [("http://localhost:9948", true), ("https://net.example.net", false), ("null", false)]
+        {
+            // A proxy on this host that is called by the second of these.
+            let sent =
+                headers(&[("host", "localhost:9948"), ("sec-fetch-site", "same-origin"), ("origin", origin)]);
+            assert_eq!(sent_by_our_page(&visitor(false), &sent, Some(&url)), ours, "{origin}");
+        }
+    }
+
+    fn visitor(is_known: bool) -> Visitor {
+        Visitor { peer: ([127, 0, 0, 1], 40_000).into(), is_known, user: "".into() }
     }
 }

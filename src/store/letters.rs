@@ -241,6 +241,15 @@ impl MailRoom {
         self.told("read", names())
     }
 
+    /// Whether a sink of that name is in use.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn serves(&self, sink: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM sink WHERE name = ?1 AND active)";
+        self.told("read", self.connection.query_row(sql, [sink], |row| row.get(0)))
+    }
+
     /// What a sink doesn't have, by sequence, at most `limit` of each state.
     ///
     /// # Errors
@@ -314,6 +323,11 @@ fn tell_again(connection: &mut Connection, sink: &str, again: &Again) -> rusqlit
         SELECT ?1, sequence, change.device, 0, 0, 'asked for again' FROM outbox JOIN change ON change.id = outbox.change
         WHERE sequence <= (SELECT delivered FROM sink WHERE name = ?1)";
     const CONFLICT: &str = "ON CONFLICT (sink, sequence) DO UPDATE SET dead_at = NULL, tries = 0, waited = 0";
+    // The outbox is looked through before the recorder has to wait.
+    let sequences = match again {
+        Again::Ids(ids) => sequences_of(connection, ids)?,
+        Again::Dead | Again::Between(..) => Vec::new(),
+    };
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let told = match again {
         Again::Dead => transaction.execute(AFRESH, [sink])?,
@@ -321,10 +335,10 @@ fn tell_again(connection: &mut Connection, sink: &str, again: &Again) -> rusqlit
             let sql = format!("{INSERT} AND at >= ?2 AND at < ?3 {CONFLICT}");
             transaction.execute(&sql, params![sink, micros(*from), micros(*to)])?
         }
-        Again::Ids(ids) => {
+        Again::Ids(_) => {
             let sql = format!("{INSERT} AND sequence = ?2 {CONFLICT}");
             let mut told = 0;
-            for sequence in sequences_of(&transaction, ids)? {
+            for sequence in sequences {
                 told += transaction.execute(&sql, params![sink, sequence])?;
             }
             told

@@ -8,7 +8,8 @@ use crate::clock::Timestamp;
 /// The most rows that one call deletes from one table: a few milliseconds between two batches.
 const ROWS: usize = 2_000;
 
-/// Open history ranges, device states and the newest run of each sweep are never deleted.
+/// Open history ranges, device states and the newest run of each sweep are never deleted: the one that was written last, for
+/// the wall clock may have been set back since the others.
 const OLD: [&str; 3] = [
     // Takes the outbox row and the text along. A change that a sink has still before it stays.
     "DELETE FROM change WHERE id IN (SELECT change.id FROM change LEFT JOIN outbox ON outbox.change = change.id
@@ -17,7 +18,7 @@ const OLD: [&str; 3] = [
             WHERE letter.sequence = outbox.sequence) LIMIT ?2)",
     "DELETE FROM history WHERE id IN (SELECT id FROM history WHERE last_seen < ?1 LIMIT ?2)",
     "DELETE FROM sweep WHERE id IN (SELECT id FROM sweep AS old WHERE ended < ?1
-        AND EXISTS (SELECT 1 FROM sweep AS newer WHERE newer.name = old.name AND newer.started > old.started
+        AND EXISTS (SELECT 1 FROM sweep AS newer WHERE newer.name = old.name AND newer.rowid > old.rowid
             AND newer.complete >= old.complete) LIMIT ?2)",
 ];
 

@@ -476,8 +476,22 @@ async fn buttons_lie_below_the_prefix() {
         external_url: Some("https://net.example.net/tools/vs/".parse().unwrap()),
         ..Web::default()
     };
-    let mut house = House::with(fleet::snapshot(fleet::noon()), web).await;
-    let person = Person::at(house.address);
+    // Nobody shows who they are, and the proxy doesn't say whom it speaks for: the page's name does.
+    let mut open = House::with(fleet::snapshot(fleet::noon()), web.clone()).await;
+    let stranger = Person::at(open.address);
+    let mut form = stranger.form("/vs/devices/core1.ams", "visit").await;
+    form.action = "/vs/actions".to_owned();
+    for from in [
+        "Origin: https://net.example.net\r\n",
+        "Sec-Fetch-Site: same-origin\r\nOrigin: https://net.example.net\r\n",
+    ] {
+        assert_eq!(stranger.post(&form, from).await.status, 403, "{from}");
+    }
+    nothing_was_asked_for(&mut open);
+
+    let gate = Gate::new(&users("ops", "planted"));
+    let mut house = gate.house_with(web).await;
+    let person = Person::at(house.address).saying(&basic("ops", "planted"));
     let mut form = person.form("/vs/devices/core1.ams", "visit").await;
     assert_eq!(form.action, "/tools/vs/actions");
     assert_eq!(person.press(&form).await.status, 404, "the proxy makes it /vs");

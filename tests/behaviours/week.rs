@@ -355,7 +355,7 @@ impl Week {
         let now = self.prober.clock.now();
         let before = self.book(|book| book.snapshot());
         let part: Vec<_> = before.devices.iter().step_by(sweep.one_of).collect();
-        let is_held = |state: &DeviceState| holdoff::until(&state.known, &HOLDOFF).is_some_and(|u| u > now);
+        let is_held = |state: &DeviceState| holdoff::holds(&state.known, &HOLDOFF, now);
         let chosen = part.iter().filter(|state| !is_held(state));
         let devices: Vec<_> = chosen.map(|state| Arc::clone(&state.device)).collect();
         let left_alone = part.len() - devices.len();

@@ -112,7 +112,7 @@ impl Recording {
         let now = SystemClock.now();
         let is_held = |device: &Device| {
             let state = self.before.device(device.id.as_str());
-            state.and_then(|state| holdoff::until(&state.known, &HOLDOFF)).is_some_and(|until| until > now)
+            state.is_some_and(|state| holdoff::holds(&state.known, &HOLDOFF, now))
         };
         visitor.devices.iter().filter(|device| !is_held(device)).cloned().collect()
     }

@@ -166,8 +166,8 @@ impl Week {
         }
         self.counts.started += 1;
         let held = |device: &Device| {
-            let until = self.known.get(&device.id).and_then(|known| holdoff::until(known, &HOLDOFF));
-            until.is_some_and(|until| until > wall(self.now))
+            let known = self.known.get(&device.id);
+            known.is_some_and(|known| holdoff::holds(known, &HOLDOFF, wall(self.now)))
         };
         let part: Vec<_> = self.fleet.iter().step_by(sweep.one_of).collect();
         let chosen: Vec<_> =

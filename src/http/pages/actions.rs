@@ -151,7 +151,7 @@ struct Sent {
 pub(super) async fn act(State(desk): State<Arc<Desk>>, request: Request) -> Result<Response, Refused> {
     let web = desk.app.web.load_full();
     let visitor = permitted(&web, request.extensions().get(), request.headers())?.clone();
-    if !origin::sent_by_our_page(request.headers(), web.external_url.as_ref()) {
+    if !origin::sent_by_our_page(&visitor, request.headers(), web.external_url.as_ref()) {
         return Err(Refusal::OtherOrigin.into());
     }
     let form: Result<Form<Sent>, FormRejection> = Form::from_request(request, &()).await;
@@ -160,8 +160,9 @@ pub(super) async fn act(State(desk): State<Arc<Desk>>, request: Request) -> Resu
         return Err(Refusal::NoToken.into());
     }
     let what = shown(&format!("{action:?}"));
-    let back = done(&desk, action).await?;
+    // Before it is done: whoever asked may go away, and what is asked for is done all the same.
     info!(user = %visitor.user, peer = %visitor.peer, "asked for on a page: {what}");
+    let back = done(&desk, action).await?;
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, back.href())]).into_response())
 }
 

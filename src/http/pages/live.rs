@@ -43,7 +43,10 @@ impl Seen {
     /// The same in a word. A page carries that of before it was drawn, and the stream begins with its own: by that the page
     /// knows whether it has missed something in between, such as the end of a short sweep.
     pub(super) fn word(&self) -> String {
-        let text = format!("{:p} {:?} {:?}", Arc::as_ptr(&self.snapshot), self.sweeps, self.requests);
+        let snapshot = &self.snapshot;
+        // A page keeps no snapshot alive, so that a later one may have the same address: then its counts are others.
+        let (address, counts) = (Arc::as_ptr(snapshot), (snapshot.totals.visits, &snapshot.totals.changes));
+        let text = format!("{address:p} {counts:?} {:?} {:?}", self.sweeps, self.requests);
         format!("{:016x}", fnv1a(text.as_bytes()))
     }
 
