@@ -1,9 +1,9 @@
 //! The single writer: it alone holds what is known, judges each observation against it, commits, and only then shows the
 //! result. Commit first, publish second, wake the sinks third: nobody sees what a crash could take back.
 //!
-//! All that waits in the channel becomes one batch and one transaction; where notes come faster than [`COMMIT_EVERY`], they
-//! gather for as long. While the disk refuses, the same batch is tried again, the channel fills, and the sweep slows down:
-//! nothing is lost, memory doesn't grow.
+//! All that waits in the channel becomes one batch and one transaction; where notes come fast, they gather for a moment.
+//! While the disk refuses, the same batch is tried again, the channel fills, and the sweep slows down: nothing is lost,
+//! memory doesn't grow.
 
 mod fleet;
 mod judge;
