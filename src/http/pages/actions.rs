@@ -1,7 +1,7 @@
 //! What a page may ask for: a visit, a sweep, that a shorter inventory is taken, that a sink is told its dead letters again.
 //! Off unless `[web] actions` says otherwise. Each is a plain form with one button, which works without the script, and
 //! carries a token that only a page of this process had for this user. Nothing is done here: it is asked for where the API
-//! and `/-/` ask, and the daemon does it.
+//! and `/-/` ask, and the daemon does it; only letters have a way of their own.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -135,7 +135,7 @@ enum Action {
     Sweep { sweep: String },
     /// The list of a source that waits, by the token of that list.
     Take { source: String, list: String },
-    /// A sink's dead letters, or the one with this id.
+    /// A sink's dead letters; or the event with this id, delivered or not.
     Replay { sink: String, id: Option<String> },
 }
 
