@@ -118,7 +118,7 @@ impl Known {
 }
 
 /// How the last visits left a device: the label `state` of `versweep_devices`, the API's `state`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reach {
     /// The last visit was answered.
     Up,

@@ -8,6 +8,7 @@ mod cut;
 mod daemon;
 mod device;
 mod family;
+mod lines;
 mod page;
 mod policy;
 mod queue;
@@ -17,6 +18,7 @@ pub use page::Encoding;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use prometheus::TextEncoder;
 use prometheus::core::Collector as _;
 use prometheus::process_collector::ProcessCollector;
 use tokio::sync::OnceCell;
@@ -197,9 +199,7 @@ impl Exporter {
     fn own_part(&self, snapshot: &Snapshot, live: &Live) -> Result<Part, RenderError> {
         let mut out = PartWriter::new();
         daemon::render(snapshot, live, &mut out)?;
-        for family in self.process.collect() {
-            family::write(&family, &mut out)?;
-        }
+        out.write(TextEncoder::new().encode_to_string(&self.process.collect())?.as_bytes())?;
         Ok(out.finish()?)
     }
 }

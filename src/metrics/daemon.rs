@@ -1,21 +1,22 @@
 //! The daemon's own part: counters that outlive a restart, and what it is doing at this moment.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io;
 
 use crate::change::ChangeKind;
 use crate::clock::Timestamp;
 use crate::failure::{FailureKind, Stage};
 use crate::known::{Snapshot, SweepRecord};
 use crate::metrics::family::{self, Family, counter, flag, gauge, number, seconds, seconds_or_zero};
-use crate::metrics::{Live, RenderError, policy, queue};
+use crate::metrics::page::PartWriter;
+use crate::metrics::{Live, policy, queue};
 use crate::status::{Histogram, SinkStatus, SourceStatus, SweepForecast, SweepStatus, Totals};
 
 /// The stages that have a histogram; parsing takes no time worth one.
 const TIMED_STAGES: [Stage; 4] = [Stage::Connect, Stage::Kex, Stage::Auth, Stage::Command];
 
 /// Writes every family of the daemon's part.
-pub(super) fn render(snapshot: &Snapshot, live: &Live, out: &mut impl Write) -> Result<(), RenderError> {
+pub(super) fn render(snapshot: &Snapshot, live: &Live, out: &mut PartWriter) -> io::Result<()> {
     let visits = visit_families(&snapshot.totals);
     let sweeps = Sweeps::new(snapshot, live);
     let families = visits
@@ -28,7 +29,7 @@ pub(super) fn render(snapshot: &Snapshot, live: &Live, out: &mut impl Write) -> 
         .chain(inventory_families(live))
         .chain(policy::fetched(live))
         .chain(self_families(live));
-    for family in families {
+    for mut family in families {
         family.write(out)?;
     }
     Ok(())

@@ -1,10 +1,11 @@
 //! The device part: what is known of each device, and how many devices there are of a kind.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::known::{DeviceState, Reach, Snapshot};
-use crate::metrics::family::{self, Family, InPieces, flag, number, seconds, seconds_or_zero};
+use crate::metrics::family::{self, Family, flag, number, seconds, seconds_or_zero};
+use crate::metrics::lines::Label;
 use crate::metrics::page::{Part, PartWriter};
 use crate::metrics::{Cut, RenderError, policy};
 use crate::text::tamed;
@@ -13,8 +14,8 @@ use crate::text::tamed;
 /// broken answer.
 const LABEL_VALUE_MAX: usize = 128;
 
-/// So many devices are taken at a time, through all families with a series per device: what is known of them is read from
-/// memory once, and a large fleet's samples are never there all at once.
+/// So many devices are drawn before their lines are deflated: what is deflated at once is far more than a line, and a large
+/// fleet's lines are never there all at once.
 const PIECE: usize = 256;
 
 /// Label names of `versweep_device_info` that are not free for inventory labels.
@@ -53,185 +54,201 @@ impl View {
         self.each(&[device])
     }
 
-    /// The families with a series per device. Each is deflated on its own, for their texts grow side by side.
+    /// The families with series per device. Each is deflated on its own, for their texts grow side by side.
     fn each(&self, devices: &[&DeviceState]) -> Result<Part, RenderError> {
-        let mut families: Vec<_> = self.families(&[]).map(|_| InPieces::new(PartWriter::new())).collect();
+        let begun =
+            |each: &'static EachDevice| (each, (each.family)(each.name, each.help), PartWriter::new());
+        let mut families: Vec<_> = EACH_DEVICE.iter().map(begun).collect();
         for piece in devices.chunks(PIECE) {
-            for (piece, family) in self.families(piece).zip(&mut families) {
-                family.write(piece)?;
+            for state in piece {
+                let device = Label::new("device", state.device.id.as_str());
+                for (each, family, _) in &mut families {
+                    each.draw(self, state, &device, family);
+                }
+            }
+            for (_, family, out) in &mut families {
+                family.write(out)?;
             }
         }
         let mut part = Part::default();
-        for family in families {
-            part.append(&family.into_inner().finish()?);
+        for (_, _, out) in families {
+            part.append(&out.finish()?);
         }
         Ok(part)
     }
 
-    /// The families of these devices, always as many and in this order.
-    fn families(&self, devices: &[&DeviceState]) -> impl Iterator<Item = Family> {
-        let infos = [self.info(devices), version_info(devices), failure_info(devices)];
-        let values = EACH_DEVICE.iter().map(|each| each.of(devices));
-        infos.into_iter().chain(values).chain([policy::compliant(devices)])
-    }
-
-    fn info(&self, devices: &[&DeviceState]) -> Family {
-        let mut family = family::gauge(
-            "versweep_device_info",
-            "The device as the inventory has it; always 1. It does not depend on the last visit.",
-        );
-        for state in devices {
-            let device = &state.device;
-            let of = |label: &str| value(device.labels.get(label).unwrap_or(""));
-            let (address, site, role) = (value(&device.endpoint.host), of("site"), of("role"));
-            let more: Vec<_> =
-                self.info_labels.iter().map(|(label, name)| (name.as_str(), of(label))).collect();
-            let mut labels = vec![
-                ("device", device.id.as_str()),
-                ("address", &address),
-                ("platform", device.platform.as_str()),
-                ("site", &site),
-                ("role", &role),
-            ];
-            labels.extend(more.iter().map(|(name, value)| (*name, value.as_ref())));
-            family.sample(&labels, 1.0);
-        }
-        family
+    fn info(&self, state: &DeviceState, label: &Label, family: &mut Family) {
+        let device = &state.device;
+        let of = |label: &str| value(device.labels.get(label).unwrap_or(""));
+        let line = family.line().known(label).label("address", &value(&device.endpoint.host));
+        let line = line.label("platform", device.platform.as_str());
+        let line = line.label("site", &of("site")).label("role", &of("role"));
+        let more = self.info_labels.iter();
+        more.fold(line, |line, (label, name)| line.label(name, &of(label))).value(1.0);
     }
 }
 
-/// A family with one unlabelled value per device.
+/// A family with series per device.
 struct EachDevice {
     name: &'static str,
     help: &'static str,
-    family: fn(&str, &str) -> Family,
-    /// The value; `None` leaves the device out.
-    value: fn(&DeviceState) -> Option<f64>,
+    family: fn(&'static str, &str) -> Family,
+    series: Series,
+}
+
+/// The series that a device has in a family.
+enum Series {
+    /// One without further labels; `None` leaves the device out.
+    Value(fn(&DeviceState) -> Option<f64>),
+    /// Any number of them, with further labels behind the device's.
+    Labelled(fn(&DeviceState, &Label, &mut Family)),
+    /// One with the labels from the inventory that the view has.
+    Inventory,
 }
 
 impl EachDevice {
-    fn of(&self, devices: &[&DeviceState]) -> Family {
-        let mut family = (self.family)(self.name, self.help);
-        for state in devices {
-            if let Some(value) = (self.value)(state) {
-                family.sample(&[("device", state.device.id.as_str())], value);
+    fn draw(&self, view: &View, state: &DeviceState, device: &Label, family: &mut Family) {
+        match self.series {
+            Series::Value(value) => {
+                if let Some(value) = value(state) {
+                    family.line().known(device).value(value);
+                }
             }
+            Series::Labelled(draw) => draw(state, device, family),
+            Series::Inventory => view.info(state, device, family),
         }
-        family
     }
 }
 
-const EACH_DEVICE: [EachDevice; 9] = [
+/// In the order of the page.
+const EACH_DEVICE: [EachDevice; 13] = [
+    EachDevice {
+        name: "versweep_device_info",
+        help: "The device as the inventory has it; always 1. It does not depend on the last visit.",
+        family: family::gauge,
+        series: Series::Inventory,
+    },
+    EachDevice {
+        name: "versweep_device_version_info",
+        help: "The last known version, always 1: from the last visit, or from the last one that was answered.",
+        family: family::gauge,
+        series: Series::Labelled(version_info),
+    },
+    EachDevice {
+        name: "versweep_device_failure_info",
+        help: "Why the last visit failed, always 1; absent while the device is up.",
+        family: family::gauge,
+        series: Series::Labelled(failure_info),
+    },
     EachDevice {
         name: "versweep_device_up",
         help: "Whether the last visit was answered; absent before the first visit.",
         family: family::gauge,
-        value: |state| state.known.is_up().map(flag),
+        series: Series::Value(|state| state.known.is_up().map(flag)),
     },
     EachDevice {
         name: "versweep_device_last_visit_timestamp_seconds",
         help: "When the last visit ended; absent before the first visit.",
         family: family::gauge,
-        value: |state| state.known.visit.as_ref().map(|visit| seconds(visit.at)),
+        series: Series::Value(|state| state.known.visit.as_ref().map(|visit| seconds(visit.at))),
     },
     EachDevice {
         name: "versweep_device_last_success_timestamp_seconds",
         help: "When the last visit that was answered ended, 0 if none was; absent before the first visit.",
         family: family::gauge,
-        value: |state| {
+        series: Series::Value(|state| {
             let seen = state.known.facts.as_ref().map(|facts| facts.seen_at);
             (seen.is_some() || state.known.visit.is_some()).then(|| seconds_or_zero(seen))
-        },
+        }),
     },
     EachDevice {
         name: "versweep_device_version_last_change_timestamp_seconds",
         help: "When a visit last found another version than the one before, the last visit included; 0 = never.",
         family: family::gauge,
-        value: |state| Some(seconds_or_zero(state.known.last_version_change)),
+        series: Series::Value(|state| Some(seconds_or_zero(state.known.last_version_change))),
     },
     EachDevice {
         name: "versweep_device_version_changes_total",
         help: "How often a visit found another version, up to the last visit; kept across restarts.",
         family: family::counter,
-        value: |state| Some(number(state.known.version_changes)),
+        series: Series::Value(|state| Some(number(state.known.version_changes))),
     },
     EachDevice {
         name: "versweep_device_boot_timestamp_seconds",
         help: "When the device booted, by the last visit that was answered; absent where it does not say.",
         family: family::gauge,
-        value: |state| state.known.facts.as_ref()?.boot_time.map(seconds),
+        series: Series::Value(|state| state.known.facts.as_ref()?.boot_time.map(seconds)),
     },
     EachDevice {
         name: "versweep_device_members_consistent",
         help: "Whether all members ran one version, by the last visit that was answered; absent where none tells its own.",
         family: family::gauge,
-        value: |state| state.known.facts.as_ref()?.reading.facts.members_consistent().map(flag),
+        series: Series::Value(|state| {
+            state.known.facts.as_ref()?.reading.facts.members_consistent().map(flag)
+        }),
     },
     EachDevice {
         name: "versweep_device_visit_duration_seconds",
         help: "How long the last visit took; absent before the first visit.",
         family: family::gauge,
-        value: |state| state.known.visit.as_ref().map(|visit| visit.took.as_secs_f64()),
+        series: Series::Value(|state| state.known.visit.as_ref().map(|visit| visit.took.as_secs_f64())),
     },
     EachDevice {
         name: "versweep_device_consecutive_failures",
         help: "Failed visits in a row, the last visit included; 0 when it was answered.",
         family: family::gauge,
-        value: |state| Some(number(state.known.consecutive_failures)),
+        series: Series::Value(|state| Some(number(state.known.consecutive_failures))),
+    },
+    EachDevice {
+        name: "versweep_device_compliant",
+        help: "Whether what the last visit that was answered found complies with the policy; absent where nobody can say.",
+        family: family::gauge,
+        series: Series::Labelled(policy::compliant),
     },
 ];
 
-fn version_info(devices: &[&DeviceState]) -> Family {
-    let mut family = family::gauge(
-        "versweep_device_version_info",
-        "The last known version, always 1: from the last visit, or from the last one that was answered.",
-    );
-    for state in devices {
-        if let Some([platform, model, version]) = running(state) {
-            let device = state.device.id.as_str();
-            let labels =
-                [("device", device), ("platform", &platform), ("model", &model), ("version", &version)];
-            family.sample(&labels, 1.0);
-        }
+fn version_info(state: &DeviceState, device: &Label, family: &mut Family) {
+    if let Some([platform, model, version]) = running(state).map(|raw| raw.map(value)) {
+        let line = family.line().known(device).label("platform", &platform);
+        line.label("model", &model).label("version", &version).value(1.0);
     }
-    family
 }
 
-fn failure_info(devices: &[&DeviceState]) -> Family {
-    let mut family = family::gauge(
-        "versweep_device_failure_info",
-        "Why the last visit failed, always 1; absent while the device is up.",
-    );
-    for state in devices {
-        if let Some(failure) = state.known.visit.as_ref().and_then(|visit| visit.failure.as_ref()) {
-            family.sample(&[("device", state.device.id.as_str()), ("reason", failure.kind.as_str())], 1.0);
-        }
+fn failure_info(state: &DeviceState, device: &Label, family: &mut Family) {
+    if let Some(failure) = state.known.visit.as_ref().and_then(|visit| visit.failure.as_ref()) {
+        family.line().known(device).label("reason", failure.kind.as_str()).value(1.0);
     }
-    family
 }
 
 fn counts(devices: &[&DeviceState]) -> Family {
-    let mut counts: BTreeMap<&str, BTreeMap<Reach, u64>> = BTreeMap::new();
+    let mut counts: HashMap<(&str, Reach), u64> = HashMap::new();
     for state in devices {
-        *counts.entry(platform(state)).or_default().entry(state.known.reach()).or_default() += 1;
+        *counts.entry((platform(state), state.known.reach())).or_default() += 1;
     }
+    let platforms: BTreeSet<&str> = counts.keys().map(|(platform, _)| *platform).collect();
     let mut family = family::gauge(
         "versweep_devices",
         "Devices by the state their last visit left them in: up, failing (not yet unreachable), unreachable, unvisited.",
     );
-    for (platform, by_reach) in &counts {
+    for platform in platforms {
         for reach in Reach::ALL {
-            let count = by_reach.get(&reach).copied().unwrap_or(0);
+            let count = counts.get(&(platform, reach)).copied().unwrap_or(0);
             family.sample(&[("platform", platform), ("state", reach.as_str())], number(count));
         }
     }
     family
 }
 
+/// Counted twice: a fleet has many devices and few versions, so only these are sorted and made fit to be label values.
+/// Two that become one by that are one series: if it stood twice, Prometheus would refuse the whole page.
 fn versions(devices: &[&DeviceState]) -> Family {
-    let mut counts: BTreeMap<[Cow<'_, str>; 3], u64> = BTreeMap::new();
+    let mut raw: HashMap<[&str; 3], u64> = HashMap::new();
     for running in devices.iter().filter_map(|state| running(state)) {
-        *counts.entry(running).or_default() += 1;
+        *raw.entry(running).or_default() += 1;
+    }
+    let mut counts: BTreeMap<[Cow<'_, str>; 3], u64> = BTreeMap::new();
+    for (running, count) in raw {
+        *counts.entry(running.map(value)).or_default() += count;
     }
     let mut family = family::gauge(
         "versweep_device_versions",
@@ -244,12 +261,11 @@ fn versions(devices: &[&DeviceState]) -> Family {
     family
 }
 
-/// Platform, model and version as last known, fit to be label values before anything is counted by them: two series
-/// that become one on the way out would make Prometheus refuse the whole page.
-fn running(state: &DeviceState) -> Option<[Cow<'_, str>; 3]> {
+/// Platform, model and version as last known.
+fn running(state: &DeviceState) -> Option<[&str; 3]> {
     let reading = &state.known.facts.as_ref()?.reading;
     let model = reading.facts.model.as_deref().unwrap_or("");
-    Some([value(reading.platform.as_str()), value(model), value(reading.facts.version.as_str())])
+    Some([reading.platform.as_str(), model, reading.facts.version.as_str()])
 }
 
 /// The platform that read the device, or the configured one where nothing has been read yet.

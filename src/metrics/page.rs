@@ -1,7 +1,7 @@
 //! The page's bytes. A part is deflated while it is written and kept so: 50,000 devices are some 60 MB as text and a
 //! tenth of that deflated. Each part ends on a byte boundary, so a gzip body is parts laid end to end.
 
-use std::io::{self, BufWriter, Read as _, Write};
+use std::io::{self, Read as _, Write as _};
 
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
@@ -11,8 +11,6 @@ use flate2::{Compression, Crc};
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 3];
 /// An empty last block (RFC 1951, 3.2.3): final bit, fixed codes, end of block.
 const LAST_BLOCK: [u8; 2] = [3, 0];
-/// The encoder writes a sample in ten small pieces; they are gathered before they are deflated.
-const GATHERED: usize = 64 * 1024;
 
 /// How the body is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,48 +56,27 @@ impl Part {
     }
 }
 
-/// Writes a part.
-pub(super) struct PartWriter(BufWriter<Deflater>);
-
-struct Deflater {
+/// Writes a part. It gathers nothing: what is handed over should be larger than a line.
+pub(super) struct PartWriter {
     encoder: DeflateEncoder<Vec<u8>>,
     crc: Crc,
 }
 
 impl PartWriter {
     pub(super) fn new() -> Self {
-        let encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-        Self(BufWriter::with_capacity(GATHERED, Deflater { encoder, crc: Crc::new() }))
+        Self { encoder: DeflateEncoder::new(Vec::new(), Compression::fast()), crc: Crc::new() }
     }
 
-    pub(super) fn finish(self) -> io::Result<Part> {
-        let mut deflater = self.0.into_inner().map_err(io::IntoInnerError::into_error)?;
-        deflater.encoder.flush()?;
+    pub(super) fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        self.crc.update(text);
+        self.encoder.write_all(text)
+    }
+
+    pub(super) fn finish(mut self) -> io::Result<Part> {
+        self.encoder.flush()?;
         // Taken out, so that the encoder's own end goes nowhere.
-        let deflated = std::mem::take(deflater.encoder.get_mut());
-        Ok(Part { deflated, crc: deflater.crc })
-    }
-}
-
-impl Write for PartWriter {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.write(text)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-impl Write for Deflater {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        let taken = self.encoder.write(text)?;
-        self.crc.update(&text[..taken]);
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        let deflated = std::mem::take(self.encoder.get_mut());
+        Ok(Part { deflated, crc: self.crc })
     }
 }
 
@@ -136,7 +113,7 @@ mod tests {
 
     fn part(text: &str) -> Part {
         let mut out = PartWriter::new();
-        out.write_all(text.as_bytes()).unwrap();
+        out.write(text.as_bytes()).unwrap();
         out.finish().unwrap()
     }
 

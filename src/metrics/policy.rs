@@ -5,22 +5,15 @@ use std::collections::BTreeMap;
 use crate::known::{DeviceState, PolicyResult, Snapshot};
 use crate::metrics::Live;
 use crate::metrics::family::{self, Family, flag, number, seconds};
+use crate::metrics::lines::Label;
 
-/// One series for each device and policy that covers it, where anybody can say.
-pub(super) fn compliant(devices: &[&DeviceState]) -> Family {
-    let mut family = family::gauge(
-        "versweep_device_compliant",
-        "Whether what the last visit that was answered found complies with the policy; absent where nobody can say.",
-    );
-    for state in devices {
-        for standing in &state.known.standings {
-            if let Some(complies) = standing.complies {
-                let labels = [("device", state.device.id.as_str()), ("policy", &standing.policy.name)];
-                family.sample(&labels, flag(complies));
-            }
+/// One series for each policy that covers the device, where anybody can say.
+pub(super) fn compliant(state: &DeviceState, device: &Label, family: &mut Family) {
+    for standing in &state.known.standings {
+        if let Some(complies) = standing.complies {
+            family.line().known(device).label("policy", &standing.policy.name).value(flag(complies));
         }
     }
-    family
 }
 
 /// Devices by policy and result, each policy with all results.
