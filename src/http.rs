@@ -6,6 +6,7 @@ mod entrance;
 mod index;
 mod lifecycle;
 mod lobby;
+mod orders;
 mod origin;
 mod pages;
 mod problem;
@@ -16,6 +17,7 @@ mod streams;
 mod tag;
 mod view;
 
+pub use orders::{ConfirmRequest, ReloadRequest, ReplayRequest};
 pub use server::serve;
 
 use std::path::PathBuf;
@@ -29,7 +31,7 @@ use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::{OnDemand, SweepHandle};
@@ -54,31 +56,6 @@ pub enum Readiness {
     Ready,
     /// A stop is under way: `/-/ready` says no, reading goes on so that the final scrape sees the truth.
     Stopping,
-}
-
-/// A request to reload the configuration, answered with what was wrong when it was not taken.
-pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
-
-/// A request to take an inventory list that waits for it.
-#[derive(Debug)]
-pub struct ConfirmRequest {
-    /// The source's name.
-    pub source: String,
-    /// Which of its lists, by the token that was shown.
-    pub list: String,
-    /// How many devices there are then, or why there is nothing to take.
-    pub answer: oneshot::Sender<Result<usize, String>>,
-}
-
-/// A request to have a sink told again what was given up.
-#[derive(Debug)]
-pub struct ReplayRequest {
-    /// The sink's name.
-    pub sink: String,
-    /// One event by its id, or all dead letters.
-    pub id: Option<String>,
-    /// How many events are told again, or why none can be.
-    pub answer: oneshot::Sender<Result<usize, String>>,
 }
 
 /// Reads the present state of the daemon. The sweeps are filled in from the handles.

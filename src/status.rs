@@ -191,6 +191,12 @@ impl RefreshFailure {
             Self::Shrunk => "shrunk",
         }
     }
+
+    /// The reason of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
 }
 
 /// The last time that something was fetched from a server.

@@ -44,7 +44,7 @@ use crate::clock::Timestamp;
 use crate::device::{DeviceId, Labels, PlatformKey};
 use crate::known::{Known, OpenBreaker, PolicyInfo, PolicyStanding, SweepRecord};
 use crate::observation::RawText;
-use crate::status::Totals;
+use crate::status::{RefreshFailure, Totals};
 
 /// How many of the latest changes a start loads and a snapshot shows: as many as `/api/v1/changes` may be asked for, so
 /// that a campaign over a whole fleet doesn't push each other device's last change out. They take some 2 MB.
@@ -69,6 +69,9 @@ pub fn size_on_disk(path: &Path) -> Option<u64> {
     Some(std::fs::metadata(path).ok()?.len() + log)
 }
 
+/// Inventory sources that can't be used, by name, each with the reasons that were told: in that order, none twice.
+pub type FailingSources = BTreeMap<Arc<str>, Vec<RefreshFailure>>;
+
 /// What the database held when it was opened.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -86,9 +89,8 @@ pub struct Loaded {
     pub breakers: Vec<OpenBreaker>,
     /// The newest sequence in the outbox; 0 when nothing ever happened.
     pub last_sequence: i64,
-    /// The inventory sources of which was told last that they can't be used, with the reasons: in the order in which they were
-    /// told, a space between.
-    pub failing_sources: BTreeMap<Arc<str>, String>,
+    /// The inventory sources of which was told last that they can't be used.
+    pub failing_sources: FailingSources,
     /// The policies that were last in force.
     pub policies: Vec<PolicyInfo>,
 }
@@ -138,8 +140,8 @@ pub struct Batch {
     pub sweeps: Vec<SweepRecord>,
     /// All breakers that are open after it, where one turned.
     pub breakers: Option<Vec<OpenBreaker>>,
-    /// All inventory sources that can't be used after it, with the reasons, where that was told of one or is no longer true.
-    pub failing_sources: Option<BTreeMap<Arc<str>, String>>,
+    /// All inventory sources that can't be used after it, where that was told of one or is no longer true.
+    pub failing_sources: Option<FailingSources>,
     /// Devices that stand otherwise by their policies though nobody visited them.
     pub standings: Vec<(DeviceId, Vec<PolicyStanding>)>,
     /// The policies, where they are others than before.

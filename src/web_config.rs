@@ -1,7 +1,8 @@
 //! Who may come in over HTTP, and how: TLS, client certificates, passwords and headers, in the format of the Prometheus
-//! project's exporter-toolkit, so that one file serves all exporters of a host. The server's side of `rustls` and `bcrypt`
-//! are named here only. Format: <https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md>
+//! project's exporter-toolkit, so that one file serves all exporters of a host. The server's side of `rustls`, `bcrypt`
+//! and `der` are named here only. Format: <https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md>
 
+mod certificates;
 mod file;
 mod forms;
 mod keeper;
@@ -16,8 +17,8 @@ use tokio::net::TcpStream;
 use tokio_util::either::Either;
 
 pub use self::keeper::Keeper;
-pub use self::passwords::{Check, Passwords, Users, user_of};
-pub use self::tls::{Stream, Tls};
+pub use self::passwords::{Check, Passwords, Users};
+pub use self::tls::{Greeted, Stream, Tls};
 use crate::document::Problems;
 
 /// What one file says. The default is that of no file: plain HTTP, and nobody is asked who they are.
@@ -73,10 +74,10 @@ impl WebConfig {
     ///
     /// # Errors
     /// Whatever the client got wrong.
-    pub async fn greet(&self, stream: TcpStream) -> std::io::Result<Stream> {
+    pub async fn greet(&self, stream: TcpStream) -> std::io::Result<Greeted> {
         match &self.tls {
             Some(tls) => tls.greet(stream).await,
-            None => Ok(Either::Left(stream)),
+            None => Ok(Greeted { stream: Either::Left(stream), certificate: None }),
         }
     }
 

@@ -149,6 +149,9 @@ mod offers;
 #[path = "behaviours/page_actions.rs"]
 mod page_actions;
 #[cfg(test)]
+#[path = "behaviours/page_certificates.rs"]
+mod page_certificates;
+#[cfg(test)]
 #[path = "behaviours/page_cost.rs"]
 mod page_cost;
 #[cfg(test)]

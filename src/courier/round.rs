@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::pace::Pace;
 use super::{Courier, GIVE_UP, Next, SINK_PACE, TICK};
 use crate::change::Whose;
+use crate::device::DeviceId;
 use crate::event::{Event, Fold, Post, fold};
 use crate::observation::SweepId;
 use crate::sink::Stop;
@@ -243,11 +244,14 @@ impl Courier {
         let pause = LETTER_PACE.pause(tries, fastrand::f64());
         let waited = letter.waited + pause;
         let dead = waited >= GIVE_UP;
-        let (sink, device) = (&self.setup.name, letter.of.to_string());
+        // One of the two is absent, and is no field of the line then.
+        let sink = &self.setup.name;
+        let (device, source) = (letter.of.device().map(DeviceId::as_str), letter.of.source());
         if dead {
             tracing::error!(
                 sink,
                 device,
+                source,
                 tries,
                 "an event is given up after a day, `versweep events` shows it: {error}"
             );
@@ -255,7 +259,8 @@ impl Courier {
             tracing::warn!(
                 sink,
                 device,
-                "an event was refused, those of this device wait behind it: {error}"
+                source,
+                "an event was refused, those of this device or source wait behind it: {error}"
             );
         }
         let held = Held { tries, waited, ..letter.clone() };

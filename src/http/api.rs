@@ -23,8 +23,8 @@ use axum::routing::{MethodRouter, get, post};
 pub(super) use self::devices::{FILTER, filter, sort};
 pub(super) use self::discovery::discovery;
 pub(super) use self::params::{Name, Params, Query};
-pub(super) use self::requests::refusal;
-pub(super) use self::sweeps::newest_run;
+pub(super) use self::requests::asked_for;
+pub(super) use self::sweeps::{newest_run, unknown_sweep};
 use crate::http::Desk;
 
 /// One thing that the API does.

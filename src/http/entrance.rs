@@ -18,7 +18,7 @@ use super::lobby::{Busy, Seat};
 use super::problem::Refusal;
 use super::{App, guard};
 use crate::config::Web;
-use crate::web_config::{Check, WebConfig, user_of};
+use crate::web_config::{Check, WebConfig};
 
 /// The largest request body, whether its length is told first or not.
 pub(super) const BODY_MAX: usize = 64 * 1024;
@@ -34,8 +34,17 @@ pub(super) struct Visitor {
     pub(super) peer: SocketAddr,
     /// Whether a password or a certificate has shown who it is.
     pub(super) is_known: bool,
-    /// The name that the password is of; empty where none was asked for.
-    pub(super) user: Box<str>,
+    /// The name that the password is of; where none was asked for what the certificate calls it, empty without one.
+    pub(super) user: Arc<str>,
+}
+
+/// The other end of a connection, as it was taken up.
+pub(super) struct Caller {
+    pub(super) peer: SocketAddr,
+    /// What the certificate that it has shown calls it.
+    pub(super) certificate: Option<Arc<str>>,
+    /// By which rules it was taken up.
+    pub(super) greeted: Arc<WebConfig>,
 }
 
 /// The way to all routes.
@@ -49,18 +58,16 @@ impl Entrance {
         Self { app, routes: TowerToHyperService::new(routes) }
     }
 
-    /// Answers one request on a connection that was taken up by `greeted`. Its seat gives way to others until the request
-    /// has been let in, whole.
+    /// Answers one request on a connection. Its seat gives way to others until the request has been let in, whole.
     pub(super) async fn answer(
         &self,
         request: Request<Incoming>,
-        peer: SocketAddr,
-        greeted: &WebConfig,
+        caller: &Caller,
         seat: &Arc<Seat>,
     ) -> (Response, Busy) {
         let (config, web) = (self.app.keeper.now().await, self.app.web.load_full());
-        let admitted = if config.greets_like(greeted) {
-            self.admit(request, peer, &config, &web).await
+        let admitted = if config.greets_like(&caller.greeted) {
+            self.admit(request, caller, &config, &web).await
         } else {
             Err(Refusal::OldConnection.answer(request.uri().path()))
         };
@@ -83,7 +90,7 @@ impl Entrance {
     async fn admit(
         &self,
         mut request: Request<Incoming>,
-        peer: SocketAddr,
+        caller: &Caller,
         config: &WebConfig,
         web: &Web,
     ) -> Result<Request<Body>, Response> {
@@ -94,15 +101,12 @@ impl Entrance {
         };
         let authorization =
             request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let user = match authorization {
-            Some(authorization) if !config.users.is_empty() => user_of(authorization).unwrap_or_default(),
-            _ => String::new(),
-        };
-        match self.app.keeper.check(config, authorization).await {
-            Check::Admitted => {}
+        let user = match self.app.keeper.check(config, authorization).await {
+            Check::Admitted(Some(user)) => user.into(),
+            Check::Admitted(None) => caller.certificate.clone().unwrap_or_default(),
             Check::Unknown => return Err(Refusal::NotKnown.answer(&path)),
             Check::Busy => return Err(Refusal::ManyLogins.answer(&path)),
-        }
+        };
         match below {
             Below::Inside(uri) => *request.uri_mut() = uri,
             Below::AtTheGate => {
@@ -111,7 +115,7 @@ impl Entrance {
             }
             Below::Outside => return Err(Refusal::UnknownPath.answer(&path)),
         }
-        let visitor = Visitor { peer, is_known: config.knows_its_clients(), user: user.into() };
+        let visitor = Visitor { peer: caller.peer, is_known: config.knows_its_clients(), user };
         request.extensions_mut().insert(visitor);
         with_body(request).await
     }

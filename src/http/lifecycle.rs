@@ -5,13 +5,13 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use tokio::sync::oneshot;
 
 use crate::activity::{Reason, SweepHandle};
+use crate::http::api::unknown_sweep;
 use crate::http::entrance::Visitor;
 use crate::http::origin::{is_local, is_own_wish};
 use crate::http::problem::Refusal;
-use crate::http::{App, ConfirmRequest, Readiness};
+use crate::http::{App, Readiness};
 
 type Answer = (StatusCode, String);
 
@@ -61,20 +61,13 @@ pub(super) async fn config(State(app): State<App>) -> Response {
 }
 
 /// Reloads the configuration; the old one stays when the new one has an error, and the answer names it.
-pub(super) async fn reload(State(app): State<App>) -> Answer {
-    let (sender, answer) = oneshot::channel();
-    if app.reload.try_send(sender).is_err() {
-        return (
-            StatusCode::CONFLICT,
-            "a reload is under way, or versweep is stopping; try again\n".to_owned(),
-        );
-    }
-    match answer.await {
-        Ok(Ok(())) => (StatusCode::OK, "the configuration is reloaded\n".to_owned()),
-        Ok(Err(error)) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\nthe old configuration stays in force\n"))
+pub(super) async fn reload(State(app): State<App>) -> Result<Answer, Response> {
+    match app.reloaded().await.map_err(|refusal| refusal.answer("/-/reload"))? {
+        Ok(()) => Ok((StatusCode::OK, "the configuration is reloaded\n".to_owned())),
+        Err(error) => {
+            let told = format!("{error}\nthe old configuration stays in force\n");
+            Ok((StatusCode::INTERNAL_SERVER_ERROR, told))
         }
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "versweep is stopping\n".to_owned()),
     }
 }
 
@@ -88,20 +81,13 @@ pub(super) struct WhichSource {
 
 /// Takes the list of a source that waits because it is so much shorter than the one in force: 200 when it is taken, 409
 /// when none waits, another one does, or it can't be taken.
-pub(super) async fn confirm(State(app): State<App>, Query(which): Query<WhichSource>) -> Answer {
-    let (sender, answer) = oneshot::channel();
-    let request = ConfirmRequest { source: which.source, list: which.list, answer: sender };
-    if app.confirm.try_send(request).is_err() {
-        return (
-            StatusCode::CONFLICT,
-            "a confirmation is under way, or versweep is stopping; try again\n".to_owned(),
-        );
-    }
-    match answer.await {
-        Ok(Ok(devices)) => (StatusCode::OK, format!("taken; the inventory has {devices} devices\n")),
-        Ok(Err(error)) => (StatusCode::CONFLICT, format!("{error}\n")),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "versweep is stopping\n".to_owned()),
-    }
+pub(super) async fn confirm(
+    State(app): State<App>,
+    Query(which): Query<WhichSource>,
+) -> Result<Answer, Response> {
+    let devices = app.confirmed(which.source, which.list).await;
+    let devices = devices.map_err(|refusal| refusal.answer("/-/inventory/confirm"))?;
+    Ok((StatusCode::OK, format!("taken; the inventory has {devices} devices\n")))
 }
 
 /// The query of `POST /-/sweep`.
@@ -113,13 +99,12 @@ pub(super) struct Which {
 
 /// Starts the sweep of that name, or every one when none is named: 202 when at least one starts, 409 when all are
 /// running already, 404 when there is none of that name.
-pub(super) async fn sweep(State(app): State<App>, Query(which): Query<Which>) -> Answer {
+pub(super) async fn sweep(State(app): State<App>, Query(which): Query<Which>) -> Result<Answer, Response> {
     let sweeps = app.sweeps.load();
     let wanted = |sweep: &&SweepHandle| which.sweep.as_deref().is_none_or(|name| *name == *sweep.name);
     let wanted: Vec<&SweepHandle> = sweeps.iter().filter(wanted).collect();
     if wanted.is_empty() {
-        let names: Vec<&str> = sweeps.iter().map(|sweep| &*sweep.name).collect();
-        return (StatusCode::NOT_FOUND, format!("no such sweep; there are: {}\n", names.join(", ")));
+        return Err(unknown_sweep(&sweeps).answer("/-/sweep"));
     }
     let mut started = false;
     let mut report = String::new();
@@ -129,5 +114,5 @@ pub(super) async fn sweep(State(app): State<App>, Query(which): Query<Which>) ->
         let what = outcome.map_or_else(|busy| busy.to_string(), |()| "started".to_owned());
         report.push_str(&format!("{}: {what}\n", sweep.name));
     }
-    (if started { StatusCode::ACCEPTED } else { StatusCode::CONFLICT }, report)
+    Ok((if started { StatusCode::ACCEPTED } else { StatusCode::CONFLICT }, report))
 }

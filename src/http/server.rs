@@ -18,9 +18,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::entrance::Entrance;
+use crate::http::entrance::{Caller, Entrance};
 use crate::http::lobby::{Busy, Limits, Lobby, Seat};
 use crate::http::{App, Desk, router};
+use crate::web_config::Greeted;
 
 /// From the connection to its first whole request, the TLS handshake with it.
 const FIRST_HEAD: Duration = Duration::from_secs(10);
@@ -144,18 +145,19 @@ async fn talk(
     (watcher, spoken): (Watcher, &CancellationToken),
 ) {
     let config = entrance.app.keeper.now().await;
-    let stream = match config.greet(stream).await {
-        Ok(stream) => stream,
+    let Greeted { stream, certificate } = match config.greet(stream).await {
+        Ok(greeted) => greeted,
         Err(error) => {
             tracing::debug!(%error, %peer, "an http connection was not taken up");
             return;
         }
     };
+    let caller = Arc::new(Caller { peer, certificate, greeted: config });
     let service = service_fn(move |request: Request<Incoming>| {
         spoken.cancel();
-        let (entrance, config, seat) = (Arc::clone(entrance), Arc::clone(&config), Arc::clone(seat));
+        let (entrance, caller, seat) = (Arc::clone(entrance), Arc::clone(&caller), Arc::clone(seat));
         async move {
-            let (answer, busy) = entrance.answer(request, peer, &config, &seat).await;
+            let (answer, busy) = entrance.answer(request, &caller, &seat).await;
             Ok::<_, Infallible>(answer.map(|body| Held { body, _busy: busy }))
         }
     });

@@ -1,28 +1,29 @@
 //! Sources of the inventory that can't be used, as changes: told once, and once when they are good again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::activity::{SourceNews, SourceState};
 use crate::change::{Change, ChangeKind, Whose};
 use crate::clock::Timestamp;
+use crate::store::FailingSources;
 
 /// What a source is that can be used, in a change.
 const GOOD: &str = "good";
 
-/// What was told last of the sources that can't be used: the reasons, in the order in which they were told. Each is told once
-/// until the source is good again, so that a server which fails now in one way and now in another is not told at every look.
+/// What was told last of the sources that can't be used. Each reason is told once until the source is good again, so that a
+/// server which fails now in one way and now in another is not told at every look.
 pub(super) struct Sources {
-    failing: BTreeMap<Arc<str>, String>,
+    failing: FailingSources,
 }
 
 impl Sources {
-    pub(super) fn new(failing: BTreeMap<Arc<str>, String>) -> Self {
+    pub(super) fn new(failing: FailingSources) -> Self {
         Self { failing }
     }
 
     /// What was told, for the store.
-    pub(super) fn failing(&self) -> &BTreeMap<Arc<str>, String> {
+    pub(super) fn failing(&self) -> &FailingSources {
         &self.failing
     }
 
@@ -37,17 +38,13 @@ impl Sources {
     /// Takes how a source is, and gives the change, where it is to be told.
     pub(super) fn take(&mut self, news: SourceNews, at: Timestamp) -> Option<Change> {
         let SourceNews { source, state } = news;
-        let told = self.failing.get(&source);
-        let last = told.and_then(|told| told.rsplit(' ').next()).unwrap_or(GOOD).to_owned();
+        let told = self.failing.get(&source).map_or(&[][..], Vec::as_slice);
+        let last = told.last().map_or(GOOD, |reason| reason.as_str()).to_owned();
         let (kind, after, why) = match state {
+            SourceState::Failing { reason, .. } if told.contains(&reason) => return None,
             SourceState::Failing { reason, why } => {
-                let reason = reason.as_str();
-                if told.is_some_and(|told| told.split(' ').any(|one| one == reason)) {
-                    return None;
-                }
-                let all = told.map_or_else(|| reason.to_owned(), |told| format!("{told} {reason}"));
-                self.failing.insert(Arc::clone(&source), all);
-                (ChangeKind::SourceFailed, reason, why)
+                self.failing.entry(Arc::clone(&source)).or_default().push(reason);
+                (ChangeKind::SourceFailed, reason.as_str(), why)
             }
             SourceState::Good { why } => {
                 self.failing.remove(&source)?;

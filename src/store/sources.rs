@@ -1,19 +1,28 @@
 //! Sources of the inventory: which of them can't be used, as was told last, and their rows among the devices'.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use rusqlite::{Connection, params};
 
-pub(super) fn load(connection: &Connection) -> rusqlite::Result<BTreeMap<Arc<str>, String>> {
+use super::FailingSources;
+use crate::status::RefreshFailure;
+
+pub(super) fn load(connection: &Connection) -> rusqlite::Result<FailingSources> {
     let mut all = connection.prepare("SELECT name, failing FROM source")?;
-    all.query_map([], |row| Ok((row.get::<_, String>(0)?.into(), row.get(1)?)))?.collect()
+    all.query_map([], |row| {
+        let (name, reasons): (String, String) = (row.get(0)?, row.get(1)?);
+        // A reason of another version is left out: it may be told once more, and the source is still known to fail.
+        let reasons = reasons.split(' ').filter_map(RefreshFailure::from_name).collect();
+        Ok((name.into(), reasons))
+    })?
+    .collect()
 }
 
-pub(super) fn replace(connection: &Connection, failing: &BTreeMap<Arc<str>, String>) -> rusqlite::Result<()> {
+pub(super) fn replace(connection: &Connection, failing: &FailingSources) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM source", [])?;
     let mut add = connection.prepare_cached("INSERT INTO source (name, failing) VALUES (?1, ?2)")?;
-    failing.iter().try_for_each(|(name, reason)| add.execute(params![&**name, reason]).map(|_| ()))
+    failing.iter().try_for_each(|(name, reasons)| {
+        let reasons: Vec<&str> = reasons.iter().map(|reason| reason.as_str()).collect();
+        add.execute(params![&**name, reasons.join(" ")]).map(|_| ())
+    })
 }
 
 /// Makes the row that what is told of a source stands by.

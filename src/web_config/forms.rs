@@ -16,7 +16,8 @@ impl Tokens {
         Self { key }
     }
 
-    /// The token of that user's forms. Who has no name shares it with all others without one.
+    /// The token of that user's forms. Whoever has shown neither a password nor a certificate shares it with all others who have
+    /// not.
     pub(super) fn token(&self, user: &str) -> String {
         URL_SAFE_NO_PAD.encode(self.mac(user).finalize().into_bytes())
     }

@@ -43,10 +43,10 @@ pub struct Users {
 }
 
 /// What becomes of a login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Check {
-    /// It may come in.
-    Admitted,
+    /// It may come in, by the password of the one with this name; no name where no password is asked for.
+    Admitted(Option<Box<str>>),
     /// It is nobody's.
     Unknown,
     /// Too many others are being checked to say.
@@ -136,23 +136,24 @@ impl Passwords {
         };
         let mark = self.mark(&name, &hash, &password);
         if is_user && self.knows(&mark) {
-            return Check::Admitted;
+            return Check::Admitted(Some(name.into()));
         }
         let Ok(_waiting) = self.waiting.try_acquire() else { return Check::Busy };
         let Ok(permit) = Arc::clone(&self.checks).acquire_owned().await else { return Check::Busy };
         // Ten scrapes at once by one new scraper: the first one's check serves all.
         if is_user && self.knows(&mark) {
-            return Check::Admitted;
+            return Check::Admitted(Some(name.into()));
         }
         let check = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             bcrypt::verify(password.expose_secret(), &hash).unwrap_or(false)
         });
         let fits = check.await.unwrap_or(false);
-        if fits && is_user {
-            self.remember(mark);
+        if !fits || !is_user {
+            return Check::Unknown;
         }
-        if fits && is_user { Check::Admitted } else { Check::Unknown }
+        self.remember(mark);
+        Check::Admitted(Some(name.into()))
     }
 
     /// What a login is known again by. The hash is part of it: with a new password the old mark means nothing.
@@ -182,12 +183,6 @@ impl Passwords {
     }
 }
 
-/// The name in an `Authorization` header: who it is that [`Passwords::check`] let in by it.
-#[must_use]
-pub fn user_of(authorization: &str) -> Option<String> {
-    login(authorization).map(|(name, _)| name)
-}
-
 /// Name and password of `Basic BASE64`.
 fn login(authorization: &str) -> Option<(String, SecretString)> {
     let (scheme, credentials) = authorization.split_once(' ')?;
@@ -215,7 +210,8 @@ mod tests {
         let passwords = Passwords::new([7; 64]);
         let login = |password: &str| format!("Basic {}", STANDARD.encode(format!("ops:{password}")));
         let (right, wrong) = (login("right"), login("wrong"));
-        assert_eq!(passwords.check(&users, Some(&right)).await, Check::Admitted);
+        let ops = Check::Admitted(Some("ops".into()));
+        assert_eq!(passwords.check(&users, Some(&right)).await, ops);
 
         let all = u32::try_from(CHECKS_MAX).unwrap();
         let held = Arc::clone(&passwords.checks).acquire_many_owned(all).await.unwrap();
@@ -225,7 +221,7 @@ mod tests {
             assert!(futures_util::poll!(check).is_pending());
         }
         assert_eq!(passwords.check(&users, Some(&wrong)).await, Check::Busy);
-        assert_eq!(passwords.check(&users, Some(&right)).await, Check::Admitted);
+        assert_eq!(passwords.check(&users, Some(&right)).await, ops);
         drop(held);
         for check in waiting {
             assert_eq!(check.await, Check::Unknown);

@@ -22,10 +22,19 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use webpki::EndEntityCert;
 
+use super::certificates;
 use super::file::{Notes, TlsTable, read_bounded};
 
-/// A connection that was taken up, secured or not.
+/// What is read and written on a connection, secured or not.
 pub type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+/// A connection that was taken up, and what is known of the other end.
+pub struct Greeted {
+    /// What goes on on it.
+    pub stream: Stream,
+    /// What the certificate calls the client that it has shown and that was verified; it begins with `cert:`.
+    pub certificate: Option<Arc<str>>,
+}
 
 /// What a client that speaks plain HTTP is told; Go's servers say it in these words.
 const PLAIN: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
@@ -86,7 +95,7 @@ impl Tls {
     ///
     /// # Errors
     /// Whatever the client got wrong.
-    pub(super) async fn greet(&self, mut stream: TcpStream) -> io::Result<Stream> {
+    pub(super) async fn greet(&self, mut stream: TcpStream) -> io::Result<Greeted> {
         let mut first = [0];
         // A handshake begins with a record of type 22 (RFC 8446, 5.1); a method of HTTP with a letter.
         if stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
@@ -98,14 +107,15 @@ impl Tls {
             return Err(io::Error::other("plain HTTP where TLS is spoken"));
         }
         let stream = TlsAcceptor::from(Arc::clone(&self.config)).accept(stream).await?;
-        if !self.allows(stream.get_ref().1.peer_certificates()) {
+        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        if shown.is_some_and(|certificate| !self.allows(certificate)) {
             return Err(io::Error::other("a certificate without one of client_allowed_sans"));
         }
-        Ok(Either::Right(Box::new(stream)))
+        let certificate = shown.map(|certificate| certificates::name_of(certificate).into());
+        Ok(Greeted { stream: Either::Right(Box::new(stream)), certificate })
     }
 
-    fn allows(&self, certificates: Option<&[CertificateDer<'static>]>) -> bool {
-        let Some(own) = certificates.and_then(|all| all.first()) else { return true };
+    fn allows(&self, own: &CertificateDer<'static>) -> bool {
         if self.allowed.is_empty() {
             return true;
         }

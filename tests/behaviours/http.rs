@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use clap::Parser as _;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -161,7 +161,15 @@ pub(crate) async fn send(
 
 /// A request as it stands, on a connection of its own that it closes.
 pub(crate) async fn exchange(address: SocketAddr, request: &str, body: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    exchange_on(TcpStream::connect(address).await.unwrap(), request, body).await
+}
+
+/// The same on a connection that is there.
+pub(crate) async fn exchange_on(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: &str,
+    body: &[u8],
+) -> Answer {
     stream.write_all(request.as_bytes()).await.unwrap();
     // A server that refuses may not read all of it.
     let _ = stream.write_all(body).await;
@@ -243,6 +251,8 @@ async fn a_reload_answers_with_what_was_wrong() {
         assert_eq!(answer.status, status);
         assert!(answer.body.contains(words), "{}", answer.body);
     }
+    house.reloads.close();
+    assert_eq!(house.ask("POST", "/-/reload", "").await.status, 503, "nobody takes it any more");
 }
 
 #[tokio::test]

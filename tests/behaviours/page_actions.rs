@@ -16,7 +16,7 @@ use versweep::store::{Held, Letter, Outbox, Settled, Store};
 
 use crate::daemon::eventually;
 use crate::hostile_fleet;
-use crate::http::{Answer, House, exchange};
+use crate::http::{Answer, House, exchange, send};
 use crate::pages::{between, upgraded};
 use crate::site::Site;
 use crate::source_server::{Reply, SourceServer};
@@ -88,7 +88,7 @@ impl Person {
 
 /// A form as a browser reads it.
 #[derive(Clone)]
-struct Form {
+pub(crate) struct Form {
     action: String,
     fields: Vec<(String, String)>,
     words: String,
@@ -101,7 +101,7 @@ impl Form {
         Self { action: "/actions".to_owned(), fields, words: String::new() }
     }
 
-    fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         self.fields.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
@@ -112,7 +112,7 @@ impl Form {
         form
     }
 
-    fn body(&self) -> String {
+    pub(crate) fn body(&self) -> String {
         let pairs: Vec<String> =
             self.fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
         pairs.join("&")
@@ -130,7 +130,7 @@ fn unescaped(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
 }
 
-fn forms(page: &str) -> Vec<Form> {
+pub(crate) fn forms(page: &str) -> Vec<Form> {
     let form = |text: &str| {
         let fields = between(text, "<input type=\"hidden\" name=\"", "\">");
         let fields = fields.iter().map(|field| field.split_once("\" value=\"").unwrap());
@@ -310,16 +310,37 @@ async fn a_shorter_list_is_taken() {
         let page = if status == 303 { person.get(leads_to(&answer)).await } else { answer.body };
         assert!(page.contains(words), "{page}");
     }
+    // One at a time; and none once the daemon takes nothing more.
+    let wanted = "/-/inventory/confirm?source=netbox&list=1-0a0b";
+    let first = tokio::spawn(send(house.address, "POST", wanted, "", b""));
+    let request = house.confirms.recv().await.unwrap();
+    let second = tokio::spawn(send(house.address, "POST", wanted, "", b""));
+    while house.confirms.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    for busy in [person.press(&form).await, house.ask("POST", wanted, "").await] {
+        assert!(
+            busy.status == 409 && busy.body.contains("a confirmation is under way: try again"),
+            "{busy:?}"
+        );
+    }
+    request.answer.send(Ok(1)).unwrap();
+    assert_eq!(first.await.unwrap().status, 200);
+    house.confirms.close();
+    drop(house.confirms.recv().await);
+    assert_eq!(second.await.unwrap().status, 503);
+    for stopping in [person.press(&form).await, house.ask("POST", wanted, "").await] {
+        assert!(stopping.status == 503 && stopping.body.contains("versweep is stopping"), "{stopping:?}");
+    }
 }
 
-#[tokio::test]
-async fn dead_letters_are_told_again() {
-    let mut house = house().await;
+/// A dead letter of that sink's; its number.
+fn dead_letter(house: &House, sink: &str) -> i64 {
     let path = kept::path_in(&house.folder);
     let (mut store, _) = Store::open(&path).unwrap();
-    store.set_sinks(&["tickets"]).unwrap();
+    store.set_sinks(&[sink]).unwrap();
     drop(store);
-    upgraded(&house, "core2.ams", "7.9.2", "7.10.1", "new\n");
+    upgraded(house, "core2.ams", "7.9.2", "7.10.1", "new\n");
     let sequence = kept::last_sequence(&house.folder);
     let held = Held::first(sequence, DeviceId::new("core2.ams").unwrap().into());
     let letter = Letter { held, error: "the server answered 422".to_owned(), dead: true };
@@ -331,13 +352,32 @@ async fn dead_letters_are_told_again() {
         waited: Duration::ZERO,
         now: fleet::noon(),
     };
-    Outbox::open(&path, "tickets").unwrap().settle(&settled).unwrap();
+    Outbox::open(&path, sink).unwrap().settle(&settled).unwrap();
+    sequence
+}
 
+/// A button would have said that there was nothing to tell again, beside a letter that waits.
+#[tokio::test]
+async fn a_sink_that_is_no_longer_configured_has_letters_and_no_buttons() {
+    let house = house().await;
+    dead_letter(&house, "tickets");
+    let page = Person::at(house.address).get("/events?sink=tickets").await;
+    assert!(page.contains("What tickets doesn't have"), "{page}");
+    assert!(page.contains("</span>no longer configured</span>") && page.contains("answered 422"), "{page}");
+    assert!(forms(&page).is_empty() && !page.contains("events replay"), "{page}");
+    let nobody = Person::at(house.address).get("/events?sink=nobody").await;
+    assert!(nobody.contains("No sink of this name is configured"), "{nobody}");
+}
+
+#[tokio::test]
+async fn dead_letters_are_told_again() {
+    let mut house = house().await;
+    let sequence = dead_letter(&house, "journal");
     let person = Person::at(house.address);
-    let found = forms(&person.get("/events?sink=tickets").await);
+    let found = forms(&person.get("/events?sink=journal").await);
     let [one, all] = &found[..] else { panic!("{} buttons", found.len()) };
     assert_eq!(one.words, format!("Tell again: {sequence}"));
-    assert_eq!(all.words, "Tell all dead letters again: tickets");
+    assert_eq!(all.words, "Tell all dead letters again: journal");
     for (form, told, words) in [
         (one, Ok(1), "The sink is told again"),
         (all, Ok(7), "The sink is told again"),
@@ -345,12 +385,12 @@ async fn dead_letters_are_told_again() {
     ] {
         let serve = async {
             let request = house.replays.recv().await.unwrap();
-            assert_eq!(request.sink, "tickets");
+            assert_eq!(request.sink, "journal");
             assert_eq!(request.id.as_deref().unwrap_or_default(), form.get("id"));
             request.answer.send(told).unwrap();
         };
         let (answer, ()) = tokio::join!(person.press(form), serve);
-        assert!(leads_to(&answer).starts_with("/events?sink=tickets&notice="), "{answer:?}");
+        assert!(leads_to(&answer).starts_with("/events?sink=journal&notice="), "{answer:?}");
         assert!(person.get(leads_to(&answer)).await.contains(words), "{answer:?}");
     }
     let serve = async {
@@ -539,7 +579,7 @@ async fn a_hostile_name_stays_what_it_is() {
 }
 
 /// The usual configuration, with buttons.
-fn with_buttons(site: &Site, when: &str) -> String {
+pub(crate) fn with_buttons(site: &Site, when: &str) -> String {
     site.config(when, 8).replacen("[web]\n", "[web]\nactions = true\n", 1)
 }
 

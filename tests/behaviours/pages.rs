@@ -371,10 +371,10 @@ async fn sinks_are_shown_with_what_they_lack() {
     assert!(page.contains("It has all of them"), "{page}");
     // A sink that has never been told anything has all before it.
     let (mut store, _) = Store::open(&kept::path_in(&house.folder)).unwrap();
-    store.set_sinks(&["tickets"]).unwrap();
+    store.set_sinks(&["journal"]).unwrap();
     drop(store);
     upgraded(&house, "core2.ams", "7.9.2", "7.10.1", "new\n");
-    let behind = self::page(&house, "/events?sink=tickets").await;
+    let behind = self::page(&house, "/events?sink=journal").await;
     assert!(behind.contains("</span>pending</span>") && behind.contains("from 7.9.2 to 7.10.1"), "{behind}");
 }
 

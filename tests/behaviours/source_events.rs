@@ -20,6 +20,7 @@ use versweep::status::RefreshFailure;
 use versweep::store::{Again, ChangeFilter, ChangeSort, EventSort, MailRoom, Outbox, Reader, Store, Turn};
 
 use crate::daemon::{Daemon, eventually, get, sample};
+use crate::receiver::Receiver;
 use crate::site::{Site, versweep};
 use crate::source_server::{Reply, SourceServer};
 use crate::visits::{answered, at, device, id, judgement};
@@ -326,9 +327,14 @@ fn page(count: usize, lacks: &str) -> Reply {
 
 /// A daemon whose only source is that registry, `nb`.
 fn with_registry(server: &SourceServer) -> (Site, Daemon) {
+    with_registry_and(server, "")
+}
+
+/// The same with these tables behind it.
+fn with_registry_and(server: &SourceServer, more: &str) -> (Site, Daemon) {
     let source = format!(
         "[[inventory]]\ntype = 'netbox'\nname = 'nb'\nurl = 'http://{}/'\nallow_private = true\ninterval = '1s'\n\
-         token = {{ file = 'password' }}\n",
+         token = {{ file = 'password' }}\n{more}",
         server.address()
     );
     let site = Site::new(1);
@@ -430,6 +436,24 @@ fn a_source_is_told_of_everywhere_and_is_a_device_nowhere() {
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success() && said.contains(wanted), "{arguments:?}: {said}");
     }
+}
+
+/// The log named it in the field that holds a device's name.
+#[test]
+fn a_refused_event_of_a_source_is_logged_with_the_source() {
+    let receiver = Receiver::start(|_| "400 No".to_owned());
+    let sink = format!(
+        "[[sink]]\ntype = 'webhook'\nname = 'hook'\nurl = '{}'\nallow_private = true\n",
+        receiver.url()
+    );
+    let server = SourceServer::start(move |_| page(10, ""));
+    let (_site, mut daemon) = with_registry_and(&server, &sink);
+    server.answer(|_| Reply::Whole(403, String::new()));
+    let refused =
+        |daemon: &mut Daemon| daemon.log().iter().find(|line| line.contains("an event was refused")).cloned();
+    eventually("it is refused", || refused(&mut daemon).is_some());
+    let line = refused(&mut daemon).unwrap();
+    assert!(line.contains("source=\"nb\"") && !line.contains("device="), "{line}");
 }
 
 /// What stands for the list that waits.

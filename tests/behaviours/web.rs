@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -220,8 +221,8 @@ async fn everything_lies_below_the_prefix() {
 }
 
 /// A TLS client that trusts this authority; with what it shows.
-async fn connected(
-    house: &House,
+pub(crate) async fn connected(
+    address: SocketAddr,
     trusted: &Authority,
     shows: Option<&Signed>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
@@ -240,14 +241,14 @@ async fn connected(
             )
             .unwrap(),
     };
-    let stream = TcpStream::connect(house.address).await?;
+    let stream = TcpStream::connect(address).await?;
     let name = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 /// What such a client is told.
 async fn tls(house: &House, trusted: &Authority, shows: Option<&Signed>) -> std::io::Result<Answer> {
-    let mut stream = connected(house, trusted, shows).await?;
+    let mut stream = connected(house.address, trusted, shows).await?;
     // A request that asks for a change, with the word of a proxy: whether a certificate counts as a password does.
     let request =
         "POST /-/sweep?sweep=none HTTP/1.1\r\nHost: localhost\r\nVia: 1.1 p\r\nConnection: close\r\n\r\n";
@@ -259,7 +260,7 @@ async fn tls(house: &House, trusted: &Authority, shows: Option<&Signed>) -> std:
     Ok(Answer { status, head: text, body: String::new() })
 }
 
-const TLS: &str = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
+pub(crate) const TLS: &str = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
 
 fn serves(gate: &Gate, signed: &Signed) {
     gate.write("server.pem", &signed.certificate);
@@ -474,7 +475,7 @@ async fn where_tls_is_spoken_a_full_house_says_nothing_in_plain_text() {
     let gate = Gate::new(TLS);
     serves(&gate, &ours.sign(&["localhost"]));
     let house = gate.house_with(Web { connections_per_client: 1, ..Web::default() }).await;
-    let mut busy = connected(&house, &ours, None).await.unwrap();
+    let mut busy = connected(house.address, &ours, None).await.unwrap();
     let request = b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
     busy.write_all(request).await.unwrap();
     assert!(busy.read(&mut [0; 64]).await.unwrap() > 0);

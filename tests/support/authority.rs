@@ -23,11 +23,13 @@ impl Authority {
         self.0.pem()
     }
 
-    /// A certificate for these names or addresses, as a server's or as a client's.
+    /// A certificate for these names or addresses, as a server's or as a client's; the first is its common name as well.
     pub(crate) fn sign(&self, names: &[&str]) -> Signed {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let all: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(all).unwrap();
+        params.distinguished_name.push(DnType::CommonName, names[0]);
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
         Signed { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 }

@@ -148,7 +148,7 @@ pub(super) async fn ask(
         return Err(Refusal::NotJson);
     }
     let wanted = Wanted::read(&body.map_err(|rejected| unread(&rejected))?)?;
-    let id = desk.app.on_demand.ask(wanted).await.map_err(|refused| refusal(refused, &desk))?;
+    let id = asked_for(&desk, wanted).await?;
     // It was entered a moment ago.
     let status = desk.app.on_demand.status(id).ok_or(Refusal::UnknownRequest)?;
     let mut response = (StatusCode::ACCEPTED, Json(RequestEntry::of(status))).into_response();
@@ -165,14 +165,14 @@ fn unread(rejected: &BytesRejection) -> Refusal {
     }
 }
 
-/// The same refusal as the outside is told it.
-pub(in crate::http) fn refusal(refused: activity::Refusal, desk: &Desk) -> Refusal {
-    match refused {
+/// Asks for visits: the id by which they can be asked about, or why there won't be any.
+pub(in crate::http) async fn asked_for(desk: &Desk, wanted: activity::Wanted) -> Result<SweepId, Refusal> {
+    desk.app.on_demand.ask(wanted).await.map_err(|refused| match refused {
         activity::Refusal::UnknownDevice(_) => Refusal::UnknownDevice,
         activity::Refusal::UnknownSweep(_) => unknown_sweep(&desk.app.sweeps.load()),
         activity::Refusal::NothingSelected => Refusal::NothingSelected,
         activity::Refusal::Busy(_) => Refusal::Busy(refused.to_string()),
         activity::Refusal::TooMany => Refusal::TooManyRequests { max: activity::OPEN_MAX },
         activity::Refusal::Stopping => Refusal::Stopping,
-    }
+    })
 }

@@ -114,7 +114,7 @@ pub(super) async fn one(
 }
 
 /// The refusal of a sweep's name that the configuration doesn't have.
-pub(super) fn unknown_sweep(handles: &[SweepHandle]) -> Refusal {
+pub(in crate::http) fn unknown_sweep(handles: &[SweepHandle]) -> Refusal {
     let names: Vec<&str> = handles.iter().map(|handle| &*handle.name).collect();
     Refusal::UnknownSweep { there_are: names.join(", ") }
 }

@@ -14,14 +14,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::oneshot;
 use tracing::info;
 
 use super::frame::Refused;
 use super::here::Here;
 use super::marks::{mark, moment_or};
-use crate::activity::{self, Progress, RequestStatus, Wanted};
+use crate::activity::{Progress, RequestStatus, Wanted};
 use crate::clock::Timestamp;
 use crate::config::Web;
 use crate::device::DeviceId;
@@ -29,7 +27,7 @@ use crate::http::api::{self, Params};
 use crate::http::entrance::Visitor;
 use crate::http::problem::Refusal;
 use crate::http::view::shown;
-use crate::http::{ConfirmRequest, Desk, ReplayRequest, origin};
+use crate::http::{Desk, origin};
 use crate::observation::SweepId;
 
 /// The keys of a page's address that tell what came of a button. They go with the next link.
@@ -170,39 +168,25 @@ async fn done(desk: &Desk, action: Action) -> Result<Here, Refusal> {
     match action {
         Action::Visit { device } => {
             let id = DeviceId::new(&device).map_err(|_| Refusal::UnknownDevice)?;
-            let asked = desk.app.on_demand.ask(Wanted::Device(id)).await;
-            let asked = asked.map_err(|refused| api::refusal(refused, desk))?;
+            let asked = api::asked_for(desk, Wanted::Device(id)).await?;
             Ok(Here::device(&device).with("asked", &asked.to_string()))
         }
         Action::Sweep { sweep } => {
-            let code = match desk.app.on_demand.ask(Wanted::Sweep(sweep)).await {
+            let code = match api::asked_for(desk, Wanted::Sweep(sweep)).await {
                 Ok(_) => "sweep",
-                Err(activity::Refusal::Busy(_)) => "running",
-                Err(refused) => return Err(api::refusal(refused, desk)),
+                Err(Refusal::Busy(_)) => "running",
+                Err(refusal) => return Err(refusal),
             };
             Ok(Here::at("/sweeps").with("notice", code))
         }
         Action::Take { source, list } => {
-            let (answer, taken) = oneshot::channel();
-            let request = ConfirmRequest { source, list, answer };
-            desk.app.confirm.try_send(request).map_err(untaken)?;
-            taken.await.map_err(|_| Refusal::Stopping)?.map_err(Refusal::NotTaken)?;
+            desk.app.confirmed(source, list).await?;
             Ok(Here::at("/sweeps").with("notice", "taken"))
         }
         Action::Replay { sink, id } => {
-            let (answer, told) = oneshot::channel();
             let back = Here::at("/events").with("sink", &sink);
-            desk.app.replay.try_send(ReplayRequest { sink, id, answer }).map_err(untaken)?;
-            let told = told.await.map_err(|_| Refusal::Stopping)?.map_err(|_| Refusal::Store)?;
+            let told = desk.app.replayed(sink, id).await?;
             Ok(back.with("notice", if told > 0 { "replay" } else { "nothing" }))
         }
-    }
-}
-
-/// Why the daemon takes no request of that kind now.
-fn untaken<T>(error: TrySendError<T>) -> Refusal {
-    match error {
-        TrySendError::Full(_) => Refusal::Busy("another one is under way: try again".to_owned()),
-        TrySendError::Closed(_) => Refusal::Stopping,
     }
 }

@@ -12,6 +12,7 @@ use super::frame::{Frame, Refused, Tab};
 use super::here::Here;
 use super::marks::{count, kind, mark, moment, moment_or, none, text, whose};
 use super::table::{Column, Kind, Pages, Table};
+use crate::clock::Timestamp;
 use crate::event::{Event, Severity};
 use crate::http::Desk;
 use crate::http::api::{Params, Query};
@@ -233,6 +234,46 @@ const EVENTS: Table<Event, EventSort> = Table {
     ],
 };
 
+/// All that one sink doesn't have.
+struct Lack {
+    sink: String,
+    /// Whether there is a sink of this name: nothing is told to one that is no longer configured, however often it is asked for.
+    is_configured: bool,
+    rows: Vec<Lacking>,
+    asker: Asker,
+}
+
+impl Lack {
+    fn of(sink: String, sinks: &[Sink], letters: Vec<Undelivered>, asker: &Asker) -> Self {
+        let is_configured = sinks.iter().any(|(name, _)| *name == sink);
+        let asker = if is_configured { asker.clone() } else { Asker::default() };
+        let rows = letters.into_iter().map(|letter| Lacking { letter, asker: asker.clone() }).collect();
+        Self { sink, is_configured, rows, asker }
+    }
+
+    fn draw(mut self, params: &Params, here: &Here, now: Timestamp) -> Result<Markup, Refusal> {
+        LETTERS_TABLE.sort(&mut self.rows, here)?;
+        let pages = Pages::read(params, LETTER_ROWS, self.rows.len())?;
+        let some_are_dead = self.rows.iter().any(|row| row.letter.state == LetterState::Dead);
+        let sink = &self.sink;
+        Ok(html! {
+            section { h2 { "What " (text(sink)) " doesn't have · " a href=(here.without(&["sink", "letters", "page"]).href()) { "close" } }
+                @if self.rows.is_empty() {
+                    p.note { @if self.is_configured { "It has all of them." } @else { "No sink of this name is configured." } }
+                } @else {
+                    @if !self.is_configured { p.note { (mark("▲", "warn", "no longer configured")) ": it is told nothing." } }
+                    (pages.draw("letter-pages", here, "undelivered events"))
+                    (LETTERS_TABLE.draw(&self.rows[pages.range()], here, now))
+                    @if some_are_dead {
+                        (actions::button(&self.asker, &[("do", "replay"), ("sink", sink)], "Tell all dead letters again", sink))
+                    }
+                    @if self.is_configured { p.note { "Told again by " code { "versweep events replay --sink " (text(sink)) } "." } }
+                }
+            }
+        })
+    }
+}
+
 /// The sinks, what one of them doesn't have, and the latest events.
 pub(super) async fn page(
     State(desk): State<Arc<Desk>>,
@@ -254,16 +295,13 @@ pub(super) async fn page(
         Ok((events, letters.unwrap_or_default()))
     });
     let (mut events, letters) = read.await?;
-    let some_are_dead = letters.iter().any(|letter| letter.state == LetterState::Dead);
-    let mut letters: Vec<Lacking> =
-        letters.into_iter().map(|letter| Lacking { letter, asker: asker.clone() }).collect();
     let more = events.len() > ROWS;
     events.truncate(ROWS);
     let last = events.last().filter(|_| more).map(|event| event.sequence.to_string());
-    LETTERS_TABLE.sort(&mut letters, &here)?;
-    let pages = Pages::read(&params, LETTER_ROWS, letters.len())?;
     let mut sinks = (desk.app.live)().sinks;
     SINKS.sort(&mut sinks, &here)?;
+    let lacking = sink.map(|sink| Lack::of(sink, &sinks, letters, &asker));
+    let lacking = lacking.map(|lacking| lacking.draw(&params, &here, frame.now)).transpose()?;
     let main = html! {
         h1 { "Events" }
         (actions::notice(&params)?)
@@ -271,19 +309,7 @@ pub(super) async fn page(
             @if sinks.is_empty() { p.note { "No sink is configured: docs/events.md shows how to add one." } }
             @else { (SINKS.draw(&sinks, &here, frame.now)) }
         }
-        @if let Some(sink) = &sink {
-            section { h2 { "What " (text(sink)) " doesn't have · " a href=(here.without(&["sink", "letters", "page"]).href()) { "close" } }
-                @if letters.is_empty() { p.note { "It has all of them." } }
-                @else {
-                    (pages.draw("letter-pages", &here, "undelivered events"))
-                    (LETTERS_TABLE.draw(&letters[pages.range()], &here, frame.now))
-                    @if some_are_dead {
-                        (actions::button(&asker, &[("do", "replay"), ("sink", sink)], "Tell all dead letters again", sink))
-                    }
-                    p.note { "Told again by " code { "versweep events replay --sink " (text(sink)) } "." }
-                }
-            }
-        }
+        @if let Some(lacking) = lacking { (lacking) }
         section { h2 { "Latest events" }
             (turn_pages(&here, !begins, last, "events"))
             @if events.is_empty() { p.note { "Nothing has been told yet." } } @else { (EVENTS.draw_sorted(&events, &here, frame.now, Some("-sequence"))) }
