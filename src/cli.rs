@@ -27,6 +27,7 @@ mod plan;
 mod platforms;
 mod probe;
 mod report;
+mod rows;
 mod run;
 mod schema;
 mod signals;

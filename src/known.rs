@@ -321,4 +321,48 @@ impl Snapshot {
         let place = self.devices.binary_search_by(|state| state.device.id.as_str().cmp(name));
         place.ok().map(|place| &self.devices[place])
     }
+
+    /// The newest run of that sweep: the one that is on, or else the last that ended. What the clock said at their starts
+    /// doesn't tell, for it may have been set back in between.
+    #[must_use]
+    pub fn newest_run(&self, sweep: &str) -> Option<&SweepRecord> {
+        let running = self.last_sweeps.iter().filter(|run| run.name == sweep && run.ended.is_none());
+        running.max_by_key(|run| run.started).or_else(|| self.last_ended(sweep))
+    }
+
+    /// The last run of that sweep that ended.
+    #[must_use]
+    pub fn last_ended(&self, sweep: &str) -> Option<&SweepRecord> {
+        self.last_sweeps.iter().rfind(|run| run.name == sweep && run.ended.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By its start, a run of before the clock was set back stayed the newest until the clock had caught up.
+    #[test]
+    fn the_run_that_is_on_is_the_newest_whatever_the_clock_said() {
+        let at = |seconds| Timestamp::from_timestamp(1_790_000_000 + seconds, 0).unwrap();
+        let run = |name: &str, started, ended: Option<i64>| SweepRecord {
+            id: SweepId::starting(at(started)),
+            name: name.to_owned(),
+            reason: "schedule".to_owned(),
+            started: at(started),
+            ended: ended.map(at),
+            devices: 1,
+            answered: 0,
+            failed: 0,
+            complete: ended.is_some(),
+        };
+        let (ahead, on, other) =
+            (run("all", 5_000, Some(5_001)), run("all", 3, None), run("core", 9, Some(10)));
+        let last_sweeps = vec![on.clone(), ahead.clone(), other.clone()];
+        let snapshot = Snapshot { last_sweeps, ..Snapshot::default() };
+        assert_eq!(snapshot.newest_run("all"), Some(&on));
+        assert_eq!(snapshot.last_ended("all"), Some(&ahead));
+        assert_eq!(snapshot.newest_run("core"), Some(&other));
+        assert_eq!(snapshot.newest_run("none"), None);
+    }
 }

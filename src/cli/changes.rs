@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use clap::Args;
 use serde_json::Value;
 
-use crate::cli::client::{self, AskArgs, Output};
+use crate::cli::client::{self, AskArgs};
+use crate::cli::rows::Rows;
 
 /// Lists the latest changes, newest first.
 #[derive(Debug, Clone, Args)]
@@ -43,17 +44,11 @@ pub async fn list(args: &ChangesArgs, out: &mut impl Write) -> anyhow::Result<()
     query.extend(args.device.as_deref().map(|device| ("device", device)));
     query.extend(args.kind.as_deref().map(|kind| ("kind", kind)));
     let answer = client::get_json(&args.ask.daemon, "/api/v1/changes", &query).await?;
-    let mut table = client::table(&["WHEN", "DEVICE", "CHANGE", "BEFORE", "AFTER"]);
+    let mut rows = Rows::new(out, args.ask.output, &["WHEN", "DEVICE", "CHANGE", "BEFORE", "AFTER"]);
     for change in answer["changes"].as_array().into_iter().flatten() {
-        match args.ask.output {
-            Output::Json => client::line(out, &change.to_string())?,
-            Output::Table => drop(table.add_row(row(change))),
-        }
+        rows.add(change, Value::to_string, |change| row(change).into())?;
     }
-    match args.ask.output {
-        Output::Json => Ok(()),
-        Output::Table => client::line(out, &table.trim_fmt()),
-    }
+    rows.finish()
 }
 
 fn row(change: &Value) -> [String; 5] {

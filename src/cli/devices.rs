@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::export::PastLine;
 use super::past::{Lines, StoreArgs, label, moment, selector, unless_gone};
 use crate::cli::client::{self, AskArgs, Output};
+use crate::cli::rows::Rows;
 use crate::clock::Timestamp;
 
 /// Lists the devices of a running daemon with their versions.
@@ -67,7 +68,7 @@ fn past(args: &Args, at: Timestamp, out: impl Write) -> anyhow::Result<()> {
 /// Those of [`client::get_json`] and [`client::line`].
 pub async fn list(args: &DevicesArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let headings = ["DEVICE", "STATE", "VERSION", "MODEL", "PLATFORM", "ANSWERED", "FAILURE"];
-    let mut table = client::table(&headings);
+    let mut rows = Rows::new(out, args.ask.output, &headings);
     let mut cursor: Option<String> = None;
     loop {
         let mut query = vec![("limit", "1000")];
@@ -76,10 +77,7 @@ pub async fn list(args: &DevicesArgs, out: &mut impl Write) -> anyhow::Result<()
         query.extend(args.state.as_deref().map(|state| ("state", state)));
         let answer = client::get_json(&args.ask.daemon, "/api/v1/devices", &query).await?;
         for device in answer["devices"].as_array().into_iter().flatten() {
-            match args.ask.output {
-                Output::Json => client::line(out, &device.to_string())?,
-                Output::Table => drop(table.add_row(row(device))),
-            }
+            rows.add(device, Value::to_string, |device| row(device).into())?;
         }
         // A cursor that does not move on would never end.
         match answer["next"].as_str() {
@@ -87,10 +85,7 @@ pub async fn list(args: &DevicesArgs, out: &mut impl Write) -> anyhow::Result<()
             _ => break,
         }
     }
-    match args.ask.output {
-        Output::Json => Ok(()),
-        Output::Table => client::line(out, &table.trim_fmt()),
-    }
+    rows.finish()
 }
 
 fn row(device: &Value) -> [String; 7] {

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{ConfigFile, Exit};
 use crate::cli::client::{self, Output};
+use crate::cli::rows::Rows;
 use crate::clock::Timestamp;
 use crate::config::{self, ConfigErrors};
 use crate::device::DeviceId;
@@ -91,22 +92,17 @@ impl Args {
 
 impl List {
     fn run(&self, room: &MailRoom, out: &mut impl Write) -> anyhow::Result<()> {
-        let mut table = client::table(&["SINK", "STATE", "WHEN", "ID", "TRIES", "ERROR"]);
+        let headings = ["SINK", "STATE", "WHEN", "ID", "TRIES", "ERROR"];
+        let mut rows = Rows::new(out, self.output, &headings);
         for sink in sinks(room, self.sink.as_deref())? {
             for found in room.undelivered(&sink, self.limit)? {
                 if self.state.as_deref().is_some_and(|state| state != found.state.as_str()) {
                     continue;
                 }
-                match self.output {
-                    Output::Json => client::line(out, &json(&found).to_string())?,
-                    Output::Table => drop(table.add_row(row(&found))),
-                }
+                rows.add(&found, |found| json(found).to_string(), |found| row(found).into())?;
             }
         }
-        match self.output {
-            Output::Json => Ok(()),
-            Output::Table => client::line(out, &table.trim_fmt()),
-        }
+        rows.finish()
     }
 }
 

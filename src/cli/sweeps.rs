@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use clap::Args;
 use serde_json::Value;
 
-use crate::cli::client::{self, AskArgs, Output};
+use crate::cli::client::{self, AskArgs};
+use crate::cli::rows::Rows;
 
 /// Lists the sweeps of a running daemon with their progress, or the runs that there were.
 #[derive(Debug, Clone, Args)]
@@ -44,22 +45,16 @@ pub async fn run(args: SweepsArgs) -> anyhow::Result<()> {
 /// # Errors
 /// Those of [`client::get_json`] and [`client::line`].
 pub async fn list(args: &SweepsArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let (headings, rows, row) = if args.runs {
+    let (headings, values, row) = if args.runs {
         (&RUN[..], runs(args).await?, of_run as Row)
     } else {
         (&SWEEP[..], sweeps(args).await?, of_sweep as Row)
     };
-    let mut table = client::table(headings);
-    for value in &rows {
-        match args.ask.output {
-            Output::Json => client::line(out, &value.to_string())?,
-            Output::Table => drop(table.add_row(row(value))),
-        }
+    let mut rows = Rows::new(out, args.ask.output, headings);
+    for value in &values {
+        rows.add(value, Value::to_string, |value| row(value).into())?;
     }
-    match args.ask.output {
-        Output::Json => Ok(()),
-        Output::Table => client::line(out, &table.trim_fmt()),
-    }
+    rows.finish()
 }
 
 async fn sweeps(args: &SweepsArgs) -> anyhow::Result<Vec<Value>> {

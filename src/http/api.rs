@@ -20,11 +20,12 @@ use axum::Router;
 use axum::http::Method;
 use axum::routing::{MethodRouter, get, post};
 
+pub(super) use self::changes::{CHOOSING as CHOOSING_CHANGES, chosen as chosen_changes};
 pub(super) use self::devices::{FILTER, filter, sort};
 pub(super) use self::discovery::discovery;
-pub(super) use self::params::{Name, Params, Query};
+pub(super) use self::params::{Name, Params, Query, page_end};
 pub(super) use self::requests::asked_for;
-pub(super) use self::sweeps::{newest_run, unknown_sweep};
+pub(super) use self::sweeps::unknown_sweep;
 use crate::http::Desk;
 
 /// One thing that the API does.

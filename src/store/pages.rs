@@ -4,13 +4,14 @@
 use rusqlite::{OptionalExtension as _, params};
 
 use super::read::limited;
-use super::{Reader, StoreError, load, outbox};
+use super::{Reader, RunSort, StoreError, Turn, load, outbox};
 use crate::event::Event;
 use crate::known::SweepRecord;
 use crate::observation::SweepId;
+use crate::order::Direction;
 
 impl Reader {
-    /// Runs of sweeps, of one or of all, newest first, at most `limit` and [`super::ROWS_MAX`]; only those that started
+    /// Runs of sweeps, of one or of all, newest first, at most `limit` and [`super::ROWS_MAX`]; only those that began
     /// before the one of `before`, where that is given.
     ///
     /// # Errors
@@ -21,15 +22,8 @@ impl Reader {
         before: Option<SweepId>,
         limit: usize,
     ) -> Result<Vec<SweepRecord>, StoreError> {
-        // A run's identity begins with the instant of its start, so that their order is that of the starts.
-        let sql = "SELECT * FROM sweep WHERE (?1 IS NULL OR name = ?1) AND (?2 IS NULL OR id < ?2)
-            ORDER BY id DESC LIMIT ?3";
-        let before = before.map(|id| id.to_string());
-        let read = || {
-            let mut statement = self.connection.prepare_cached(sql)?;
-            statement.query_map(params![sweep, before, limited(limit)], load::sweep)?.collect()
-        };
-        self.told(read())
+        let turn = Turn { sort: RunSort::Began, direction: Direction::Descending, behind: before };
+        self.runs_sorted(sweep, turn, limit)
     }
 
     /// The run of that identity.

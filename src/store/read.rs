@@ -7,11 +7,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::row::{nonsense, optional_time, time, uncount, whose};
-use super::{StoreError, load, open, raw};
+use super::{StoreError, open, raw};
 use crate::change::{Change, ChangeKind};
 use crate::clock::Timestamp;
 use crate::device::{DeviceId, PlatformKey};
-use crate::known::SweepRecord;
 
 /// The most rows that one query gives.
 pub const ROWS_MAX: usize = 10_000;
@@ -109,14 +108,6 @@ impl Reader {
         self.told(read())
     }
 
-    /// Sweeps, newest first, at most `limit` and [`ROWS_MAX`].
-    ///
-    /// # Errors
-    /// When the database can't be read.
-    pub fn sweeps(&self, limit: usize) -> Result<Vec<SweepRecord>, StoreError> {
-        self.told(sweeps(&self.connection, limit))
-    }
-
     /// What the device said when the change was found, where it was kept.
     ///
     /// # Errors
@@ -206,9 +197,4 @@ fn history(connection: &Connection, device: &DeviceId) -> rusqlite::Result<Vec<H
         .collect::<rusqlite::Result<_>>()?;
     ranges.reverse();
     Ok(ranges)
-}
-
-fn sweeps(connection: &Connection, limit: usize) -> rusqlite::Result<Vec<SweepRecord>> {
-    let sql = "SELECT * FROM sweep ORDER BY started DESC, id DESC LIMIT ?1";
-    connection.prepare_cached(sql)?.query_map([limited(limit)], load::sweep)?.collect()
 }

@@ -60,8 +60,9 @@ pub enum EventSort {
 /// What runs of sweeps can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunSort {
-    /// When they began.
-    Started,
+    /// The order in which they began, which is that of their rows. By what the clock said then, a run of before it was set back
+    /// would be the newest for as long as it had been ahead.
+    Began,
     /// The sweep's name.
     Sweep,
     /// What started them.
@@ -151,13 +152,12 @@ impl Sort for EventSort {
 }
 
 impl Sort for RunSort {
-    const SELECT: &'static str = "SELECT sweep.* FROM found JOIN sweep ON sweep.id = number";
-    // It begins with the instant of the start.
-    const ID: &'static str = "sweep.id";
+    const SELECT: &'static str = "SELECT sweep.* FROM found JOIN sweep ON sweep.rowid = number";
+    const ID: &'static str = "sweep.rowid";
 
     fn key(self) -> String {
         match self {
-            Self::Started => Self::ID,
+            Self::Began => Self::ID,
             Self::Sweep => "sweep.name COLLATE natural_order",
             Self::Reason => "sweep.reason",
             Self::Took => "coalesce(sweep.ended - sweep.started, -1)",
@@ -220,6 +220,14 @@ fn valued<S, I: Into<Value>>(turn: Turn<S, I>) -> Turn<S, Value> {
     Turn { sort: turn.sort, direction: turn.direction, behind: turn.behind.map(Into::into) }
 }
 
+/// The row of a run. Where it is no longer kept: between the rows of the runs that lie about it by the time in its identity, so
+/// that whoever turns pages while old runs are deleted goes on where they were.
+fn row_of_run(connection: &Connection, id: SweepId) -> rusqlite::Result<Value> {
+    let sql = "SELECT coalesce((SELECT rowid FROM sweep WHERE id = ?1),
+        (SELECT max(rowid) + 0.5 FROM sweep WHERE id < ?1), 0)";
+    connection.prepare_cached(sql)?.query_row([id.to_string()], |row| row.get(0))
+}
+
 impl Reader {
     /// The changes that the filter means, in that order, at most `limit` and [`super::ROWS_MAX`].
     ///
@@ -259,7 +267,7 @@ impl Reader {
         if let Some(sweep) = sweep {
             clause.push("sweep.name = ?", Value::Text(sweep.to_owned()));
         }
-        let behind = turn.behind.map(|id| Value::Text(id.to_string()));
+        let behind = turn.behind.map(|id| self.told(row_of_run(&self.connection, id))).transpose()?;
         let turn = Turn { sort: turn.sort, direction: turn.direction, behind };
         self.sorted((clause, false), turn, limit, load::sweep)
     }

@@ -45,7 +45,7 @@ fn a_stop_in_the_middle_of_a_sweep_drains_it() {
     assert!(log.contains("graceful=true"), "{log}");
     let sessions = site.fleet().sessions();
     let reader = Reader::open(&site.path("versweep.db")).unwrap();
-    let sweeps = reader.sweeps(9).unwrap();
+    let sweeps = reader.runs(None, None, 9).unwrap();
     assert_eq!((sweeps.len(), sweeps[0].complete, sweeps[0].failed), (1, false, 0), "{sweeps:?}");
     assert_eq!(sweeps[0].answered, sessions.logins, "every visit that was begun was ended and recorded");
     assert!((3..12).contains(&sessions.logins), "{sessions:?}");
@@ -84,7 +84,7 @@ fn the_end_of_the_grace_breaks_visits_off() {
     assert_eq!(daemon.stop().code(), Some(0));
     assert!(daemon.log().iter().any(|line| line.contains("graceful=false")), "{:?}", daemon.log());
     let reader = Reader::open(&site.path("versweep.db")).unwrap();
-    let sweep = &reader.sweeps(9).unwrap()[0];
+    let sweep = &reader.runs(None, None, 9).unwrap()[0];
     assert_eq!(
         (sweep.complete, sweep.answered, sweep.failed),
         (false, 0, 0),
@@ -105,7 +105,7 @@ fn a_sweep_that_leaves_and_comes_back_never_runs_twice_at_once() {
     assert_eq!(request(site.web(), "POST", "/-/sweep").unwrap().status, 409, "and that once");
     eventually("both runs have ended", || sweeps_total(&daemon) >= 2.0);
     assert!(daemon.stop().success());
-    let sweeps = Reader::open(&site.path("versweep.db")).unwrap().sweeps(9).unwrap();
+    let sweeps = Reader::open(&site.path("versweep.db")).unwrap().runs(None, None, 9).unwrap();
     let [second, first] = &sweeps[..] else { panic!("two runs: {sweeps:?}") };
     assert!(Some(second.started) >= first.ended, "{sweeps:?}");
     assert!(first.complete && second.complete, "{sweeps:?}");

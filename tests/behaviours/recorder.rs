@@ -202,7 +202,7 @@ async fn sweeps_are_kept_with_their_counts() {
     let running = &snapshot.last_sweeps[0];
     assert_eq!((running.ended, running.answered, snapshot.totals.skipped["all"]), (None, 1, 1));
     assert_eq!(
-        Reader::open(&path).unwrap().sweeps(9).unwrap()[0].answered,
+        Reader::open(&path).unwrap().runs(None, None, 9).unwrap()[0].answered,
         1,
         "true numbers if it crashed now"
     );
@@ -212,7 +212,7 @@ async fn sweeps_are_kept_with_their_counts() {
     let snapshot = recorder.snapshot.load_full();
     assert_eq!((snapshot.last_complete["all"], snapshot.totals.sweeps["all"]), (at(2), 1));
     stop(recorder).await;
-    let sweeps = Reader::open(&path).unwrap().sweeps(9).unwrap();
+    let sweeps = Reader::open(&path).unwrap().runs(None, None, 9).unwrap();
     assert_eq!(sweeps, [sweep_ended(1, 2)]);
 }
 

@@ -187,7 +187,7 @@ fn a_killed_daemon_starts_again_at_once() {
     site.write("versweep.toml", &site.config("schedule = 'never'", 8));
     let mut daemon = site.daemon();
     assert_eq!(request(site.web(), "POST", "/-/sweep").unwrap().status, 202);
-    let sweeps = || Reader::open(&site.path("versweep.db")).unwrap().sweeps(9).unwrap();
+    let sweeps = || Reader::open(&site.path("versweep.db")).unwrap().runs(None, None, 9).unwrap();
     eventually("a sweep is on", || sweeps().len() == 1);
     let cut_off = sweeps().remove(0);
     assert_eq!(cut_off.ended, None, "the devices never answer");

@@ -10,11 +10,12 @@ use versweep::facts::{Facts, Member, More};
 use versweep::failure::FailureKind;
 use versweep::known::Known;
 use versweep::observation::{Observation, Outcome};
+use versweep::order::Direction;
 use versweep::status::Totals;
-use versweep::store::{Batch, Loaded, Outbox, Reader, Settled, Store, StoreError, Visit};
+use versweep::store::{Batch, Loaded, Outbox, Reader, RunSort, Settled, Store, StoreError, Turn, Visit};
 use versweep::version::Version;
 
-use crate::visits::{answered, answered_with, at, facts, failed, id, sweep_ended, sweep_started};
+use crate::visits::{answered, answered_with, at, facts, failed, id, sweep_ended, sweep_id, sweep_started};
 
 fn place() -> (TempDir, PathBuf) {
     let folder = TempDir::new().unwrap();
@@ -53,7 +54,7 @@ fn rows(path: &Path, table: &str) -> usize {
     let reader = Reader::open(path).unwrap();
     match table {
         "change" => reader.changes(None, 10_000).unwrap().len(),
-        "sweep" => reader.sweeps(10_000).unwrap().len(),
+        "sweep" => reader.runs(None, None, 10_000).unwrap().len(),
         "history" => reader.history(&id("a")).unwrap().len(),
         _ => panic!("no such table"),
     }
@@ -110,6 +111,41 @@ fn after_a_clock_was_set_back_the_last_run_is_the_one_that_came_last() {
     let (_store, loaded) = Store::open(&path).unwrap();
     assert_eq!(loaded.last_complete["all"], at(4));
     assert_eq!(loaded.last_sweeps, [sweep_ended(3, 1)]);
+}
+
+/// The same of the lists of runs: a run of before the step stood first in them, and a page behind it left the later ones out.
+#[test]
+fn after_a_clock_was_set_back_runs_stand_in_the_order_in_which_they_began() {
+    let (_folder, path) = place();
+    let (mut store, _) = Store::open(&path).unwrap();
+    // The clock was ahead for the second and third.
+    let runs = [10, 5_000, 5_100, 20, 30].map(|number| sweep_ended(number, u64::from(number)));
+    for run in &runs {
+        store.commit(&Batch { sweeps: vec![run.clone()], ..Batch::default() }).unwrap();
+    }
+    let reader = Reader::open(&path).unwrap();
+    let newest_first: Vec<_> = runs.iter().rev().cloned().collect();
+    assert_eq!(reader.runs(None, None, 9).unwrap(), newest_first);
+    let walked = |sort, direction| {
+        let (mut walked, mut behind) = (Vec::new(), None);
+        while let [run] = &reader.runs_sorted(Some("all"), Turn { sort, direction, behind }, 1).unwrap()[..] {
+            behind = Some(run.id);
+            walked.push(run.clone());
+        }
+        walked
+    };
+    assert_eq!(walked(RunSort::Began, Direction::Descending), newest_first);
+    assert_eq!(walked(RunSort::Began, Direction::Ascending), runs);
+    assert_eq!(walked(RunSort::Sweep, Direction::Ascending), newest_first, "equal ones, newest first");
+    let by_devices = walked(RunSort::Devices, Direction::Descending);
+    assert_eq!(by_devices.iter().map(|run| run.devices).collect::<Vec<_>>(), [5_100, 5_000, 30, 20, 10]);
+
+    // Behind a run that was deleted in between, the next page goes on where that run was.
+    let behind = |number| reader.runs(None, Some(sweep_id(number)), 9).unwrap();
+    assert_eq!(behind(25), newest_first[1..]);
+    assert_eq!(behind(5), []);
+    let ascending = Turn { sort: RunSort::Began, direction: Direction::Ascending, behind: Some(sweep_id(5)) };
+    assert_eq!(reader.runs_sorted(None, ascending, 9).unwrap(), runs);
 }
 
 #[test]

@@ -26,7 +26,8 @@ pub(crate) fn store(snapshot: &Snapshot) -> TempDir {
         raw: Some("a line\nand \u{1b}[31manother\n".into()),
     };
     let visits = snapshot.devices.iter().filter(|state| state.known.visit.is_some()).map(visit).collect();
-    let sweeps = snapshot.last_sweeps.clone();
+    let mut sweeps = snapshot.last_sweeps.clone();
+    sweeps.sort_by_key(|sweep| sweep.started);
     store.commit(&Batch { visits, sweeps, totals: snapshot.totals.clone(), ..Batch::default() }).unwrap();
     folder
 }

@@ -133,6 +133,13 @@ impl Params {
     }
 }
 
+/// Cuts rows that were read one beyond `limit` to a page; its last row, where there are more behind it.
+pub(in crate::http) fn page_end<T>(rows: &mut Vec<T>, limit: usize) -> Option<&T> {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    rows.last().filter(|_| more)
+}
+
 /// A cursor: opaque to clients, which give it back as it is.
 pub(super) fn cursor(place: &impl Serialize) -> Option<String> {
     // What cursors carry can always be written; without one a client has reached the end.

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::params::{Name, Params, Query, cursor};
+use super::params::{Name, Params, Query, cursor, page_end};
 use crate::activity::SweepHandle;
 use crate::clock::Timestamp;
 use crate::http::Desk;
@@ -52,7 +52,7 @@ impl SweepEntry {
             failed: status.failed,
             next: status.next,
             last_success: snapshot.last_complete.get(&*handle.name).copied(),
-            last: newest_run(snapshot, &handle.name).map(RunEntry::of),
+            last: snapshot.newest_run(&handle.name).map(RunEntry::of),
         }
     }
 }
@@ -86,11 +86,6 @@ impl RunEntry {
             complete: record.complete,
         }
     }
-}
-
-/// The newest run of that sweep, ended or not.
-pub(in crate::http) fn newest_run<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a SweepRecord> {
-    snapshot.last_sweeps.iter().filter(|record| record.name == name).max_by_key(|record| record.started)
 }
 
 /// What each sweep is doing, and its newest run.
@@ -133,9 +128,7 @@ pub(super) async fn runs(State(desk): State<Arc<Desk>>, query: Query) -> Result<
     let (sweep, limit) = (params.one("sweep")?.map(str::to_owned), params.limit()?);
     let before: Option<SweepId> = params.cursor()?;
     let mut runs = desk.readers.read(move |reader| reader.runs(sweep.as_deref(), before, limit + 1)).await?;
-    let more = runs.len() > limit;
-    runs.truncate(limit);
-    let next = runs.last().filter(|_| more).and_then(|last| cursor(&last.id));
+    let next = page_end(&mut runs, limit).and_then(|last| cursor(&last.id));
     Ok(Json(Runs { runs: runs.iter().map(RunEntry::of).collect(), next }))
 }
 

@@ -16,7 +16,7 @@ use crate::change::{Change, ChangeKind};
 use crate::clock::Timestamp;
 use crate::device::DeviceId;
 use crate::http::Desk;
-use crate::http::api::{Name, Params, Query};
+use crate::http::api::{CHOOSING_CHANGES, Name, Params, Query, chosen_changes, page_end};
 use crate::http::index::Direction;
 use crate::http::problem::Refusal;
 use crate::http::view::shown;
@@ -25,8 +25,6 @@ use crate::textdiff;
 
 /// Rows on a page.
 const ROWS: usize = 100;
-
-const FIELDS: [&str; 4] = ["device", "kind", "since", "until"];
 
 /// When it was found; what tells rows apart is their number, which grows with it.
 pub(super) const WHEN: Column<ChangeRow, ChangeSort> = Column {
@@ -99,29 +97,17 @@ pub(super) async fn page(
     State(desk): State<Arc<Desk>>,
     query: Result<Query, Refusal>,
 ) -> Result<Response, Refused> {
-    let query = query?.without_empty(&FIELDS);
+    let query = query?.without_empty(&CHOOSING_CHANGES);
     let here = Here::new("/changes", &query);
-    let params = Params::known(query, &[&FIELDS[..], &["sort", "after"]].concat())?;
-    let kinds = params.among("kind", &ChangeKind::ALL.map(ChangeKind::as_str))?;
-    let name = |text: &str| {
-        DeviceId::new(text).map_err(|error| Refusal::BadQuery(format!("device is no device's name: {error}")))
-    };
-    let filter = ChangeFilter {
-        device: params.one("device")?.map(name).transpose()?,
-        kinds: kinds.iter().filter_map(|kind| ChangeKind::from_name(kind)).collect(),
-        since: params.instant("since")?,
-        until: params.instant("until")?,
-        ..ChangeFilter::default()
-    };
+    let params = Params::known(query, &[&CHOOSING_CHANGES[..], &["sort", "after"]].concat())?;
+    let filter = chosen_changes(&params)?;
     let (sort, direction) = CHANGES.order(&here)?.unwrap_or((ChangeSort::Number, Direction::Descending));
     let turn = Turn { sort, direction, behind: params.read("after", "the number of a change")? };
     let begins = turn.behind.is_none();
     let frame = Frame::new(&desk, "Changes", Tab::Changes, 5).await?;
     let read = desk.readers.read(move |reader| reader.changes_sorted(&filter, turn, ROWS + 1));
     let mut rows = read.await?;
-    let more = rows.len() > ROWS;
-    rows.truncate(ROWS);
-    let last = rows.last().filter(|_| more).map(|row| row.stored.number.to_string());
+    let last = page_end(&mut rows, ROWS).map(|row| row.stored.number.to_string());
     let inside = html! {
         (form::search(&here, "device", "device", "its whole name"))
         (form::choice(&here, "kind", "kind", ChangeKind::ALL.map(ChangeKind::as_str)))
@@ -130,7 +116,7 @@ pub(super) async fn page(
     };
     let main = html! {
         h1 { "Changes" }
-        (form::form(&here, "/changes", &FIELDS, &inside))
+        (form::form(&here, "/changes", &CHOOSING_CHANGES, &inside))
         (form::chosen(&here))
         (turn_pages(&here, !begins, last, "changes"))
         @if rows.is_empty() { p.note { "No change was seen here." } }

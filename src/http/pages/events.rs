@@ -15,7 +15,7 @@ use super::table::{Column, Kind, Pages, Table};
 use crate::clock::Timestamp;
 use crate::event::{Event, Severity};
 use crate::http::Desk;
-use crate::http::api::{Params, Query};
+use crate::http::api::{Params, Query, page_end};
 use crate::http::index::{Direction, compare};
 use crate::http::problem::Refusal;
 use crate::http::view::shown;
@@ -295,9 +295,7 @@ pub(super) async fn page(
         Ok((events, letters.unwrap_or_default()))
     });
     let (mut events, letters) = read.await?;
-    let more = events.len() > ROWS;
-    events.truncate(ROWS);
-    let last = events.last().filter(|_| more).map(|event| event.sequence.to_string());
+    let last = page_end(&mut events, ROWS).map(|event| event.sequence.to_string());
     let mut sinks = (desk.app.live)().sinks;
     SINKS.sort(&mut sinks, &here)?;
     let lacking = sink.map(|sink| Lack::of(sink, &sinks, letters, &asker));

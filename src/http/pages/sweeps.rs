@@ -15,7 +15,7 @@ use super::table::{Column, Kind, Table};
 use crate::activity::SweepHandle;
 use crate::clock::Timestamp;
 use crate::http::Desk;
-use crate::http::api::{Params, Query, newest_run};
+use crate::http::api::{Params, Query, page_end};
 use crate::http::index::{Direction, compare};
 use crate::http::problem::Refusal;
 use crate::http::view::lasted;
@@ -38,11 +38,10 @@ struct Row {
 
 impl Row {
     fn of(handle: &SweepHandle, snapshot: &Snapshot, asker: &Asker) -> Self {
-        let ended = snapshot.last_sweeps.iter().filter(|run| run.name == *handle.name && run.ended.is_some());
         Self {
             name: Arc::clone(&handle.name),
             status: handle.status.borrow().clone(),
-            last: ended.max_by_key(|run| run.started).or(newest_run(snapshot, &handle.name)).cloned(),
+            last: snapshot.last_ended(&handle.name).or(snapshot.newest_run(&handle.name)).cloned(),
             asker: asker.clone(),
         }
     }
@@ -169,7 +168,7 @@ const RUNS: Table<SweepRecord, RunSort> = Table {
             key: "started",
             title: "started",
             kind: Kind::Number,
-            order: RunSort::Started,
+            order: RunSort::Began,
             cell: |run, now| moment(now, run.started),
         },
         Column {
@@ -245,16 +244,14 @@ pub(super) async fn page(
     let here = Here::new("/sweeps", &query).without(&OUTCOME);
     let params = Params::known(query, &["sweep", "sort", "runs", "sources", "after", "notice"])?;
     let sweep = params.one("sweep")?.map(str::to_owned);
-    let (sort, direction) = RUNS.order(&here)?.unwrap_or((RunSort::Started, Direction::Descending));
+    let (sort, direction) = RUNS.order(&here)?.unwrap_or((RunSort::Began, Direction::Descending));
     let turn = Turn { sort, direction, behind: params.read::<SweepId>("after", "the id of a run")? };
     let begins = turn.behind.is_none();
     let frame = Frame::new(&desk, "Sweeps", Tab::Sweeps, 1).await?;
     let wanted = sweep.clone();
     let read = desk.readers.read(move |reader| reader.runs_sorted(wanted.as_deref(), turn, ROWS + 1));
     let mut runs = read.await?;
-    let more = runs.len() > ROWS;
-    runs.truncate(ROWS);
-    let last = runs.last().filter(|_| more).map(|run| run.id.to_string());
+    let last = page_end(&mut runs, ROWS).map(|run| run.id.to_string());
     let index = desk.indexes.now().await?;
     let mut rows: Vec<Row> =
         desk.app.sweeps.load().iter().map(|handle| Row::of(handle, &index.snapshot, &asker)).collect();
