@@ -4,6 +4,7 @@
 mod api;
 mod entrance;
 mod index;
+mod kept;
 mod lifecycle;
 mod lobby;
 mod orders;

@@ -13,12 +13,14 @@ use crate::clock::Timestamp;
 use crate::device::{Device, HostKeyPolicy, Route, SshAlgorithms};
 use crate::facts::{Member, Reading};
 use crate::http::Desk;
+use crate::http::index::Direction;
+use crate::http::kept::Kept;
 use crate::http::problem::Refusal;
 use crate::http::view::shown;
 use crate::known::DeviceState;
 use crate::observation::SshSession;
 use crate::platform::Platforms;
-use crate::store::{ChangeFilter, ChangeRow, HistoryRange, StoredRaw};
+use crate::store::{ChangeSort, HistoryRange, StoredRaw, Turn};
 use crate::text::tamed;
 
 /// The latest changes and versions that are shown of a device; `/api/v1/changes` has the rest.
@@ -167,13 +169,6 @@ impl HistoryEntry {
     }
 }
 
-/// What the store adds to what the snapshot has.
-struct Kept {
-    history: Vec<HistoryRange>,
-    changes: Vec<ChangeRow>,
-    failure: Option<StoredRaw>,
-}
-
 /// All that is known of a device of the inventory.
 pub(super) async fn one(
     State(desk): State<Arc<Desk>>,
@@ -183,18 +178,10 @@ pub(super) async fn one(
     Params::known(query, &[])?;
     let snapshot = desk.app.snapshot.load_full();
     let state = snapshot.device(&name).ok_or(Refusal::UnknownDevice)?;
-    let failed = state.known.is_up() == Some(false);
-    let device = state.device.id.clone();
-    let kept = desk.readers.read(move |reader| {
-        let filter = ChangeFilter { device: Some(device.clone()), ..ChangeFilter::default() };
-        Ok(Kept {
-            history: reader.history(&device)?,
-            changes: reader.changes_where(&filter, None, CHANGES_SHOWN)?,
-            failure: if failed { reader.raw_of_failure(&device)? } else { None },
-        })
-    });
+    let turn = Turn { sort: ChangeSort::Number, direction: Direction::Descending, behind: None };
+    let kept = Kept::read(&desk.readers, state, turn, CHANGES_SHOWN).await?;
     let platforms = (desk.app.platforms)();
-    Ok(Json(DeviceDetail::of(state, &kept.await?, &platforms)))
+    Ok(Json(DeviceDetail::of(state, &kept, &platforms)))
 }
 
 impl DeviceDetail {

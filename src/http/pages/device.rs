@@ -20,22 +20,16 @@ use crate::failure::Failure;
 use crate::http::Desk;
 use crate::http::api::{Name, Params, Query};
 use crate::http::index::{Direction, compare};
+use crate::http::kept::Kept;
 use crate::http::problem::Refusal;
 use crate::http::view::{platform, shown};
 use crate::known::{DeviceState, Known, KnownFacts, PolicyStanding};
 use crate::observation::SshSession;
 use crate::platform::Platforms;
-use crate::store::{ChangeFilter, ChangeRow, ChangeSort, HistoryRange, StoredRaw, Turn};
+use crate::store::{ChangeSort, StoredRaw, Turn};
 
 /// The latest changes that are shown; `/changes` has the rest.
 const CHANGES_SHOWN: usize = 25;
-
-/// What the store adds to what the snapshot has.
-struct Kept {
-    history: Vec<HistoryRange>,
-    changes: Vec<ChangeRow>,
-    failure: Option<StoredRaw>,
-}
 
 /// All that is known of a device of the inventory.
 pub(super) async fn page(
@@ -51,19 +45,10 @@ pub(super) async fn page(
     let frame = Frame::new(&desk, shown(&name), Tab::Devices, 5).await?;
     let snapshot = desk.app.snapshot.load_full();
     let of = snapshot.device(&name).ok_or(Refusal::UnknownDevice)?;
-    let (device, failed) = (of.device.id.clone(), of.known.is_up() == Some(false));
     let (sort, direction) =
         past::CHANGES.order(&here)?.unwrap_or((ChangeSort::Number, Direction::Descending));
     let turn = Turn { sort, direction, behind: None };
-    let read = desk.readers.read(move |reader| {
-        let filter = ChangeFilter { device: Some(device.clone()), ..ChangeFilter::default() };
-        Ok(Kept {
-            history: reader.history(&device)?,
-            changes: reader.changes_sorted(&filter, turn, CHANGES_SHOWN)?,
-            failure: if failed { reader.raw_of_failure(&device)? } else { None },
-        })
-    });
-    let kept = read.await?;
+    let kept = Kept::read(&desk.readers, of, turn, CHANGES_SHOWN).await?;
     let more = of.known.facts.as_ref().and_then(|facts| facts.reading.facts.more.as_deref());
     let main = html! {
         h1 #name data-live { (shown(&name)) " " (state(of.known.reach())) }
