@@ -9,6 +9,7 @@ pub mod credential;
 pub mod device;
 pub mod duration;
 pub mod event;
+pub mod expression;
 pub mod facts;
 pub mod failure;
 pub mod hash;

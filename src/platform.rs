@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use regex::Regex;
-
 use crate::device::PlatformKey;
 use crate::dialogue::{Channel, Errand};
+use crate::expression::Expression;
 use crate::version::{Scheme, Version};
 
 mod builtin;
@@ -47,12 +46,12 @@ pub struct Profile {
     pub errand: Arc<Errand>,
     /// The TOML that it was compiled from, to print, copy and adapt.
     pub source: Arc<str>,
-    pub(crate) cpe_version: Option<Regex>,
+    pub(crate) cpe_version: Option<Expression>,
     pub(crate) hints: Hints,
     pub(crate) recognise: Recognise,
     pub(crate) whole: Vec<Marker>,
-    pub(crate) unknown_command: Vec<Regex>,
-    pub(crate) denied: Vec<Regex>,
+    pub(crate) unknown_command: Vec<Expression>,
+    pub(crate) denied: Vec<Expression>,
     pub(crate) patterns: Vec<Pattern>,
 }
 
@@ -96,7 +95,7 @@ impl Profile {
     fn listed_version<'a>(&self, version: &'a str) -> Option<&'a str> {
         let Some(pattern) = &self.cpe_version else { return Some(version) };
         let found = pattern.captures(version)?;
-        found.get(1).or(found.get(0)).map(|part| part.as_str())
+        found.group(1).or(found.group(0))
     }
 
     /// The version as a package URL, of the type for everything that has no registry.
@@ -120,9 +119,9 @@ fn split_before(text: &str, is: impl Fn(char) -> bool) -> (&str, &str) {
 /// What tells this platform's answer from all others.
 #[derive(Debug, Default)]
 pub(crate) struct Recognise {
-    pub(crate) any: Vec<Regex>,
-    pub(crate) none: Vec<Regex>,
-    pub(crate) never: Vec<Regex>,
+    pub(crate) any: Vec<Expression>,
+    pub(crate) none: Vec<Expression>,
+    pub(crate) never: Vec<Expression>,
 }
 
 impl Recognise {
@@ -141,16 +140,16 @@ impl Recognise {
 /// What a whole answer has: where `when` matches, or always without it, `has` must match too.
 #[derive(Debug)]
 pub(crate) struct Marker {
-    pub(crate) when: Option<Regex>,
-    pub(crate) has: Regex,
+    pub(crate) when: Option<Expression>,
+    pub(crate) has: Expression,
 }
 
 /// One pattern: the fields that its groups are named after, and values that don't count.
 #[derive(Debug)]
 pub(crate) struct Pattern {
     pub(crate) name: String,
-    pub(crate) regex: Regex,
-    pub(crate) reject: Option<Regex>,
+    pub(crate) regex: Expression,
+    pub(crate) reject: Option<Expression>,
     /// Whether a value is whole even where the answer ends with it, without a line end.
     pub(crate) unterminated: bool,
     pub(crate) fields: Vec<Field>,

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use regex::Regex;
-
 use super::Search;
+use crate::expression::Expression;
 
 /// What a visit is for: commands, the channel to give them on, and the manners of the shell.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +13,7 @@ pub struct Errand {
     /// Where they are given.
     pub channel: Channel,
     /// What an answer by exec must show to be believed on `Channel::Auto`: one of these. Empty: anything is believed.
-    pub marker: Arc<[Regex]>,
+    pub marker: Arc<[Expression]>,
     /// The manners of the shell.
     pub rules: Arc<Rules>,
     /// Where the platform isn't certain: what says, after each answer, what is asked next. The commands above are then
@@ -106,21 +105,21 @@ pub struct Rules {
     /// What Enter is.
     pub submit: Submit,
     /// What a prompt must match, whole and without blanks around it. Without it, what looks like one is one.
-    pub prompt: Option<Regex>,
+    pub prompt: Option<Expression>,
     /// Commands of the session's own, given before the others; an error is no failure. Such as one that switches the
     /// pager off.
     pub setup: Vec<String>,
     /// Pagers beyond the known ones: what their line matches, and the key that goes on.
-    pub pagers: Vec<(Regex, String)>,
+    pub pagers: Vec<(Expression, String)>,
     /// Pages before the first prompt beyond the known ones: what their line matches, and what is sent, with its Enter
     /// where one is wanted.
-    pub pages: Vec<(Regex, String)>,
+    pub pages: Vec<(Expression, String)>,
     /// The command that raises a user prompt (`>`) where the commands need it.
     pub enable: Option<String>,
     /// The command that ends the session. Empty: none.
     pub logout: String,
     /// What is asked at the logout, and what is sent then.
-    pub confirmations: Vec<(Regex, String)>,
+    pub confirmations: Vec<(Expression, String)>,
 }
 
 impl Default for Rules {
@@ -142,7 +141,7 @@ impl Default for Rules {
 
 impl Rules {
     /// The answer of the first of the pairs that the line matches.
-    pub(super) fn answer<'a>(pairs: &'a [(Regex, String)], line: &str) -> Option<&'a str> {
+    pub(super) fn answer<'a>(pairs: &'a [(Expression, String)], line: &str) -> Option<&'a str> {
         pairs.iter().find(|(regex, _)| regex.is_match(line.trim())).map(|(_, answer)| answer.as_str())
     }
 }

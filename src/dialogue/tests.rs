@@ -1,9 +1,13 @@
 //! Scripted peers, every way of cutting what they say.
 
 use proptest::prelude::*;
-use regex::Regex;
 
 use super::*;
+use crate::expression::Expression;
+
+fn pattern(text: &str) -> Expression {
+    Expression::new(text, 1 << 20).unwrap()
+}
 
 const LIMIT: usize = 64 * 1024;
 
@@ -123,7 +127,7 @@ fn the_prompt_is_learned_from_the_device() {
 /// Without the pattern the first of these lines is answered as a prompt.
 #[test]
 fn the_pattern_of_a_profile_checks_what_looks_like_a_prompt() {
-    let rules = Rules { prompt: Some(Regex::new("^[a-z0-9]+#$").unwrap()), ..Rules::default() };
+    let rules = Rules { prompt: Some(pattern("^[a-z0-9]+#$")), ..Rules::default() };
     let mut dialogue = Dialogue::new(&Arc::new(rules), &["show version".to_owned()], LIMIT);
     assert_eq!(dialogue.step(Event::Bytes(b"lab>")), []);
     assert_eq!(dialogue.step(Event::Bytes(b"\r\nr1#")), [Action::Send(b"show version\n".to_vec())]);
@@ -134,7 +138,7 @@ fn the_pattern_of_a_profile_checks_what_looks_like_a_prompt() {
 /// What a profile says of a page goes before what is known of pages: this one is known to want a blank.
 #[test]
 fn a_page_is_answered_as_the_profile_says() {
-    let page = (Regex::new("any key").unwrap(), "q".to_owned());
+    let page = (pattern("any key"), "q".to_owned());
     let rules = Rules { pages: vec![page], ..Rules::default() };
     let mut dialogue = Dialogue::new(&Arc::new(rules), &["show version".to_owned()], LIMIT);
     let answer = dialogue.step(Event::Bytes(b"notice\r\nPress any key to continue"));
@@ -269,8 +273,8 @@ fn the_logout_is_said_through_its_questions() {
     let rules = Rules {
         logout: "logout".to_owned(),
         confirmations: vec![
-            (Regex::new("log out.*y/n").unwrap(), "y".to_owned()),
-            (Regex::new("save.*y/n").unwrap(), "n".to_owned()),
+            (pattern("log out.*y/n"), "y".to_owned()),
+            (pattern("save.*y/n"), "n".to_owned()),
         ],
         ..Rules::default()
     };

@@ -3,8 +3,7 @@
 
 use std::cell::RefCell;
 
-use regex::{CaptureMatches, Captures};
-
+use crate::expression::{Captures, Matches};
 use crate::platform::{Field, Pattern, Profile};
 
 /// An answer under a profile's patterns.
@@ -20,7 +19,7 @@ pub(super) struct Finds<'p, 't> {
 struct Places<'p, 't> {
     seen: Vec<Captures<'t>>,
     /// What is left to look for; absent before the first look.
-    rest: Option<CaptureMatches<'p, 't>>,
+    rest: Option<Matches<'p, 't>>,
 }
 
 impl<'p, 't> Finds<'p, 't> {
@@ -74,6 +73,6 @@ impl<'p, 't> Places<'p, 't> {
             self.seen.push(rest.next()?);
         }
         let value = self.seen.get(nth)?.name(field.as_str());
-        Some(value.map(|value| value.as_str().trim()))
+        Some(value.map(str::trim))
     }
 }

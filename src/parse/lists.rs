@@ -1,9 +1,8 @@
 //! What an answer has several of: patches, and the members of a stack or chassis.
 
-use regex::Captures;
-
 use super::finds::Finds;
 use super::printable;
+use crate::expression::Captures;
 use crate::facts::{LIST_MAX, Member, More};
 use crate::platform::{Field, Pattern, Profile};
 use crate::version::Version;
@@ -48,7 +47,7 @@ fn members(profile: &Profile, answer: &str) -> Vec<Member> {
 
 fn member(pattern: &Pattern, captures: &Captures<'_>, answer: &str) -> Option<Member> {
     let read = |field: Field| {
-        let value = captures.name(field.as_str())?.as_str().trim();
+        let value = captures.name(field.as_str())?.trim();
         if value.is_empty() || pattern.may_be_cut(value, answer) { None } else { printable(value) }
     };
     Some(Member {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use regex::{Regex, RegexBuilder};
 use toml::Spanned;
 
 use super::file::{ExampleError, ExampleFile, MarkerFile, PatternFile, ProfileFile};
 use super::{Field, Hints, Marker, Pattern, Profile, ProfileError, Recognise, shell};
 use crate::device::PlatformKey;
 use crate::dialogue::Errand;
+use crate::expression::Expression;
 use crate::failure::FailureKind;
 use crate::parse;
 
@@ -152,7 +152,7 @@ fn pattern(typed: &PatternFile, errors: &mut Errors<'_>) -> Option<Pattern> {
     };
     let named = |name: &str| Field::ALL.into_iter().find(|field| field.as_str() == name);
     let mut fields = Vec::new();
-    for group in regex.capture_names().flatten() {
+    for group in regex.names() {
         match named(group) {
             Some(field) => fields.push(field),
             None => {
@@ -235,22 +235,17 @@ impl<'a> Errors<'a> {
         self.found.push(ProfileError { file: self.file.to_owned(), line, key, problem: problem.into() });
     }
 
-    /// `^` and `$` match at lines, so that patterns can be anchored without a prefix.
-    pub(super) fn regex(&mut self, key: &str, typed: &Spanned<String>) -> Option<Regex> {
-        let built = RegexBuilder::new(typed.get_ref()).multi_line(true).size_limit(REGEX_SIZE_MAX).build();
-        match built {
-            Ok(regex) => Some(regex),
-            Err(error) => {
-                let said = error.to_string();
-                let last = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                let problem = format!("not a pattern of the regex crate: {last}");
-                self.add(Some(typed.span().start), key, problem);
+    pub(super) fn regex(&mut self, key: &str, typed: &Spanned<String>) -> Option<Expression> {
+        match Expression::new(typed.get_ref(), REGEX_SIZE_MAX) {
+            Ok(expression) => Some(expression),
+            Err(said) => {
+                self.add(Some(typed.span().start), key, format!("not a pattern of the regex crate: {said}"));
                 None
             }
         }
     }
 
-    fn regexes(&mut self, key: &str, typed: &[Spanned<String>]) -> Vec<Regex> {
+    fn regexes(&mut self, key: &str, typed: &[Spanned<String>]) -> Vec<Expression> {
         typed.iter().filter_map(|typed| self.regex(key, typed)).collect()
     }
 

@@ -5,11 +5,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use regex::Regex;
-
 use super::{Platforms, Profile};
 use crate::device::PlatformKey;
 use crate::dialogue::{Next, Search, Shown};
+use crate::expression::Expression;
 use crate::parse;
 
 /// So many answers that no profile recognises are enough: each costs a round trip, and a line in somebody's log.
@@ -29,15 +28,15 @@ const ANYBODYS: [&str; 2] = ["OpenSSH", "dropbear"];
 /// What tells a platform before its answer does.
 #[derive(Debug, Default)]
 pub(crate) struct Hints {
-    pub(crate) ssh: Vec<Regex>,
-    pub(crate) banner: Vec<Regex>,
-    pub(crate) prompt: Vec<Regex>,
-    pub(crate) refusal: Vec<Regex>,
+    pub(crate) ssh: Vec<Expression>,
+    pub(crate) banner: Vec<Expression>,
+    pub(crate) prompt: Vec<Expression>,
+    pub(crate) refusal: Vec<Expression>,
 }
 
 impl Hints {
     fn weight(&self, shown: &Shown, refusals: &str) -> u32 {
-        let matching = |hints: &[Regex], text: &str, each: u32| {
+        let matching = |hints: &[Expression], text: &str, each: u32| {
             hints.iter().filter(|hint| hint.is_match(text)).map(|_| each).sum::<u32>()
         };
         matching(&self.ssh, &shown.ident, BY_IDENT)

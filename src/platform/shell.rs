@@ -1,11 +1,11 @@
 //! From a profile's typed `channel` and `[shell]` to the manners that the dialogue keeps.
 
-use regex::Regex;
 use toml::Spanned;
 
 use super::compile::Errors;
 use super::file::{ChannelFile, ReplyFile, ShellFile, SubmitFile};
 use crate::dialogue::{Channel, Rules, Submit};
+use crate::expression::Expression;
 
 /// Wider and taller terminals than any device knows what to do with.
 const COLUMNS: std::ops::RangeInclusive<u32> = 40..=2000;
@@ -81,7 +81,7 @@ fn is_line(text: &str) -> bool {
     !text.trim().is_empty() && text.len() <= 1024 && !text.chars().any(char::is_control)
 }
 
-fn replies(typed: &[ReplyFile], key: &str, errors: &mut Errors<'_>) -> Vec<(Regex, String)> {
+fn replies(typed: &[ReplyFile], key: &str, errors: &mut Errors<'_>) -> Vec<(Expression, String)> {
     if typed.len() > REPLIES_MAX {
         errors.add(None, key, format!("{} of them, at most {REPLIES_MAX}", typed.len()));
     }
