@@ -31,7 +31,9 @@ impl Expression {
         let built = RegexBuilder::new(pattern).unicode(false).multi_line(true).size_limit(size_max).build();
         built.map(Self).map_err(|error| {
             let said = error.to_string();
-            said.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            let problem = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            let way_out = if problem.contains("Unicode") { "; write (?u:...) around it" } else { "" };
+            format!("{problem}{way_out}")
         })
     }
 
@@ -80,5 +82,36 @@ impl<'t> Iterator for Matches<'_, 't> {
     fn next(&mut self) -> Option<Captures<'t>> {
         let text = self.text;
         self.places.next().map(|places| Captures { text, places })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> Expression {
+        Expression::new(text, 1 << 20).unwrap()
+    }
+
+    #[test]
+    fn classes_are_of_ascii_and_everything_else_may_be_any_text() {
+        assert!(!pattern(r"^\d$").is_match("\u{663}"), "an Arabic digit");
+        assert!(pattern(r"(?u:^\d$)").is_match("\u{663}"));
+        assert!(!pattern("(?i)^k$").is_match("\u{212a}"), "the Kelvin sign");
+        assert!(pattern("^größe: [^\n]+$").is_match("größe: 3 µm"));
+        let refused = Expression::new("[äö]", 1 << 20).unwrap_err();
+        assert_eq!(refused, "Unicode not allowed here; write (?u:...) around it");
+        assert!(pattern("(?u:[äö])").is_match("ö"));
+    }
+
+    #[test]
+    fn a_value_is_never_a_part_of_a_character() {
+        let text = "name: é1";
+        let whole = pattern(r"name: (?<name>\S+)").captures(text).unwrap();
+        assert_eq!((whole.name("name"), whole.group(1)), (Some("é1"), Some("é1")));
+        let part = pattern(r"name: (?<name>\S)").captures(text).unwrap();
+        assert_eq!(part.name("name"), None);
+        let none: Vec<_> = pattern(".").captures_iter("é").map(|found| found.group(0)).collect();
+        assert_eq!(none, [None, None]);
     }
 }

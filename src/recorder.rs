@@ -40,6 +40,13 @@ const COMMIT_EVERY: Duration = Duration::from_millis(50);
 /// and a fast fleet would have one made for every handful of visits.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
 
+/// Snapshots that nobody waits for may take one part in so many of the recorder's time: those of a large fleet cost more, so
+/// they come less often.
+const PUBLISH_SHARE: u32 = 50;
+
+/// However dear they are: the clock may have stood still with the machine while one was made.
+const PUBLISH_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
+
 /// The longest wait before the clock is looked at again for policies that begin, end or age.
 const POLICY_TICK: Duration = Duration::from_secs(30);
 
@@ -118,6 +125,8 @@ pub struct Recorder {
     /// When a snapshot is due that was put off.
     due: Option<Instant>,
     published: Instant,
+    /// How long the last snapshot may stand without changes that nobody waits for.
+    stands_for: Duration,
     committed: Option<Instant>,
 }
 
@@ -145,6 +154,7 @@ impl Recorder {
             pulse: pulse.clone(),
             due: None,
             published: Instant::now(),
+            stands_for: PUBLISH_EVERY,
             committed: None,
         };
         let done = tokio::spawn(recorder.run());
@@ -222,7 +232,7 @@ impl Recorder {
 
     /// Publishes now, or soon when nothing changed and the last snapshot is young.
     fn show(&mut self, at_once: bool) {
-        let due = self.published + PUBLISH_EVERY;
+        let due = self.published + self.stands_for;
         if at_once || due <= Instant::now() {
             self.publish();
         } else {
@@ -231,8 +241,10 @@ impl Recorder {
     }
 
     fn publish(&mut self) {
+        let began = Instant::now();
         self.snapshot.store(Arc::new(self.desk.snapshot()));
         self.published = Instant::now();
+        self.stands_for = stands_for(self.published - began);
         self.due = None;
     }
 
@@ -308,6 +320,11 @@ impl std::fmt::Debug for Recorder {
     }
 }
 
+/// How long a snapshot that took so long to make may stand.
+fn stands_for(cost: Duration) -> Duration {
+    cost.saturating_mul(PUBLISH_SHARE).clamp(PUBLISH_EVERY, PUBLISH_AT_LEAST_EVERY)
+}
+
 /// Waits until the fleet is to be judged by its policies though nothing happens; for ever where it never is. The clock is
 /// looked at now and again, because it may be set.
 async fn policies_due(due: Option<Timestamp>, clock: Arc<dyn Clock>) {
@@ -331,4 +348,17 @@ fn answer(flushes: Vec<oneshot::Sender<()>>) {
 
 fn cutoff(now: Timestamp, keep: Duration) -> Option<Timestamp> {
     now.checked_sub_signed(chrono::Duration::from_std(keep).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stands_for;
+    use std::time::Duration;
+
+    #[test]
+    fn snapshots_come_less_often_where_they_are_dear() {
+        for (cost, stands) in [(0, 200), (4, 200), (10, 500), (40, 2_000), (60_000, 2_000)] {
+            assert_eq!(stands_for(Duration::from_millis(cost)), Duration::from_millis(stands));
+        }
+    }
 }

@@ -40,7 +40,9 @@ pub(crate) fn state(number: usize) -> Arc<DeviceState> {
     };
     let reading = Reading { platform, revision: 1, pattern: "version".into(), facts };
     let facts = KnownFacts { reading, seen_at: at, version_since: at, boot_time: Some(at) };
-    let visit = LastVisit { at, took: Duration::from_secs(2), failure: None };
+    // As clocks tell it: to the nanosecond.
+    let took = Duration::from_nanos(2_000_000_000 + 123_457 * number as u64);
+    let visit = LastVisit { at, took, failure: None };
     let known = Known { facts: Some(facts), visit: Some(visit), ..Known::default() };
     Arc::new(DeviceState { device: Arc::new(device), known })
 }

@@ -162,7 +162,7 @@ fn no_builtin_profile_says_anything_harmful() {
         for (when, answer) in rules.pages.iter().chain(&rules.confirmations) {
             let asked = QUESTIONS.iter().find(|question| when.is_match(question));
             let harmless = asked.is_none() || answer.trim_end() == "n";
-            assert!(harmless, "{}: {when} answers {asked:?} with {answer:?}", profile.key);
+            assert!(harmless, "{}: {} answers {asked:?} with {answer:?}", profile.key, when.as_str());
         }
         for command in rules.setup.iter().chain(&profile.commands) {
             let changes = CHANGES.iter().any(|word| command.starts_with(word));
