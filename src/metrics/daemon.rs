@@ -112,16 +112,12 @@ struct Sweep<'a> {
 
 impl<'a> Sweeps<'a> {
     fn new(snapshot: &'a Snapshot, live: &'a Live) -> Self {
-        let records = || snapshot.last_sweeps.iter();
-        let each = once_each(&live.sweeps, |(name, _)| name).map(|(name, status)| {
-            let own = || records().filter(|record| *record.name == **name);
-            Sweep {
-                name,
-                status,
-                newest: own().max_by_key(|record| record.started),
-                ended: own().filter(|record| record.ended.is_some()).max_by_key(|record| record.ended),
-                forecast: live.forecasts.iter().find(|forecast| forecast.sweep == *name),
-            }
+        let each = once_each(&live.sweeps, |(name, _)| name).map(|(name, status)| Sweep {
+            name,
+            status,
+            newest: snapshot.newest_run(name),
+            ended: snapshot.last_ended(name),
+            forecast: live.forecasts.iter().find(|forecast| forecast.sweep == *name),
         });
         Self { totals: &snapshot.totals, last_complete: &snapshot.last_complete, each: each.collect() }
     }

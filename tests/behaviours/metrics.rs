@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use versweep::device::PlatformChoice;
-use versweep::known::{DeviceState, Known, Snapshot};
+use versweep::known::{DeviceState, Known, Snapshot, SweepRecord};
 use versweep::metrics::{Collect, Cut, Encoding, Exporter, Shard};
 
 use crate::fleet;
@@ -178,6 +178,22 @@ async fn an_empty_fleet_has_a_page() {
     assert!(page.contains("versweep_visits_total 0\n"));
     assert!(page.contains("versweep_visit_failures_total{reason=\"host_key\"} 0\n"));
     assert!(page.contains("versweep_sweep_last_success_timestamp_seconds{sweep=\"all\"} 0\n"));
+}
+
+/// A clock that was set back after a run has the run that is on begin before it.
+#[tokio::test]
+async fn the_run_that_is_on_is_the_newest_whatever_the_clock_said() {
+    let mut snapshot = fleet::snapshot(fleet::noon());
+    let on = SweepRecord {
+        started: fleet::noon() - chrono::TimeDelta::days(2),
+        ended: None,
+        ..snapshot.last_sweeps[0].clone()
+    };
+    let shown =
+        format!("versweep_sweep_last_start_timestamp_seconds{{sweep=\"all\"}} {}\n", on.started.timestamp());
+    snapshot.last_sweeps.push(on);
+    let page = page(&exporter(), &Arc::new(snapshot), &Cut::default()).await;
+    assert!(page.contains(&shown), "{shown}");
 }
 
 /// The guide names what the page has, and nothing else.

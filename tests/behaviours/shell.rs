@@ -7,6 +7,7 @@ use versweep::clock::{Clock, SystemClock};
 use versweep::credential::Credential;
 use versweep::device::{Device, Timeouts};
 use versweep::dialogue::{Channel, Errand, Rules};
+use versweep::expression::Expression;
 use versweep::failure::{FailureKind, Stage};
 use versweep::observation::{Outcome, SweepId};
 use versweep::platform::Platforms;
@@ -31,7 +32,7 @@ fn by_shell() -> Errand {
 }
 
 fn auto() -> Errand {
-    let marker = [regex::Regex::new("^Version ").unwrap()];
+    let marker = [Expression::new("^Version ", 1 << 20).unwrap()];
     Errand { channel: Channel::Auto, marker: marker.into(), ..by_shell() }
 }
 
