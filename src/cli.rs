@@ -34,6 +34,7 @@ mod signals;
 mod sim;
 mod sweep;
 pub mod sweeps;
+mod top;
 
 /// The versions of a fleet's routers and switches: which runs what, and what changed.
 #[derive(Debug, Parser)]
@@ -70,6 +71,8 @@ enum Moving {
     Changes(changes::ChangesArgs),
     /// Ask a running daemon for its sweeps and their runs
     Sweeps(sweeps::SweepsArgs),
+    /// Watch a running daemon: its sweeps, what waits and for what, failures, changes
+    Top(top::Args),
     /// Run a simulated fleet of SSH routers on loopback addresses
     Sim(sim::Args),
     /// A simulated fleet, the daemon and a temporary store: the whole product in one command
@@ -198,6 +201,7 @@ impl Moving {
             Self::Devices(args) => devices::run(args).await.map(|()| Exit::Done),
             Self::Changes(args) => changes::run(args).await.map(|()| Exit::Done),
             Self::Sweeps(args) => sweeps::run(args).await.map(|()| Exit::Done),
+            Self::Top(args) => args.run(stop).await,
             Self::Sim(args) => args.run(stop).await,
             Self::Demo(args) => args.run(stop).await,
             Self::Bench(args) => args.run(stop).await,

@@ -4,6 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
+use crate::clock::Timestamp;
+
 /// A duration with its units: `"30s"`, `"500ms"`, `"1h30m"`, `"400d"`. A day is 24 hours and a week 7 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HumanDuration(pub Duration);
@@ -72,6 +76,24 @@ impl fmt::Display for HumanDuration {
     }
 }
 
+/// How long ago that was, in the largest unit that fits. `script.js` says the same while time goes on.
+pub(crate) fn age(now: Timestamp, at: Timestamp) -> String {
+    let span = now - at;
+    let (future, span) = if span < TimeDelta::zero() { (true, -span) } else { (false, span) };
+    let text = lasted(span);
+    if future { format!("in {text}") } else { format!("{text} ago") }
+}
+
+/// How long something took, in the largest unit that fits.
+pub(crate) fn lasted(span: TimeDelta) -> String {
+    match span.num_seconds() {
+        s @ ..120 => format!("{s} s"),
+        s @ ..7200 => format!("{} min", s / 60),
+        s @ ..172_800 => format!("{} h", s / 3600),
+        s => format!("{} d", s / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +136,21 @@ mod tests {
     fn writes_what_it_reads() {
         for text in ["0s", "30s", "500ms", "1h30m", "400d", "1m30s", "1d1h1m1s1ms"] {
             assert_eq!(text.parse::<HumanDuration>().map(|d| d.to_string()), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn an_age_takes_its_largest_unit() {
+        let now = Timestamp::from_timestamp(1_000_000, 0).unwrap();
+        for (seconds, text) in [
+            (0, "0 s ago"),
+            (119, "119 s ago"),
+            (120, "2 min ago"),
+            (7200, "2 h ago"),
+            (180_000, "2 d ago"),
+            (-90, "in 90 s"),
+        ] {
+            assert_eq!(age(now, now - TimeDelta::seconds(seconds)), text);
         }
     }
 }

@@ -33,6 +33,7 @@ use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::{OnDemand, SweepHandle};
@@ -108,6 +109,8 @@ pub struct App {
 /// What requests are answered from.
 struct Desk {
     app: App,
+    /// When it began to serve.
+    opened: Instant,
     indexes: Indexes,
     readers: Arc<Readers>,
     streams: Arc<Streams>,
@@ -117,6 +120,7 @@ impl Desk {
     fn new(app: App, stop: CancellationToken) -> Self {
         let newest = *app.outbox.borrow();
         Self {
+            opened: Instant::now(),
             indexes: Indexes::new(Arc::clone(&app.snapshot)),
             readers: Arc::new(Readers::new(app.store.clone())),
             streams: Arc::new(Streams::new(newest, stop)),

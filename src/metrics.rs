@@ -16,6 +16,7 @@ mod queue;
 pub use cut::{Collect, Cut, CutError, Shard};
 pub use page::Encoding;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use prometheus::TextEncoder;
@@ -67,6 +68,19 @@ pub struct Live {
     pub policies: Option<FetchStatus>,
     /// Bytes of the database file with its write-ahead log, where they could be read.
     pub store_bytes: Option<u64>,
+}
+
+impl Live {
+    /// Devices that nobody visits because the breaker of their credential is open.
+    #[must_use]
+    pub fn behind_breakers(&self, snapshot: &Snapshot) -> usize {
+        let open: BTreeSet<_> =
+            self.gates.iter().filter(|gate| gate.open).map(|gate| &gate.credential).collect();
+        match open.is_empty() {
+            true => 0,
+            false => snapshot.devices.iter().filter(|state| open.contains(&state.device.credential)).count(),
+        }
+    }
 }
 
 /// The cap on devices visited at once.

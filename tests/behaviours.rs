@@ -236,6 +236,9 @@ mod store;
 #[path = "behaviours/sweep.rs"]
 mod sweep;
 #[cfg(test)]
+#[path = "behaviours/top.rs"]
+mod top;
+#[cfg(test)]
 #[path = "behaviours/transport_conformance.rs"]
 mod transport_conformance;
 #[cfg(test)]

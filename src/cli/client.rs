@@ -5,11 +5,12 @@ use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use chrono::SecondsFormat;
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 use secrecy::SecretString;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
@@ -86,10 +87,7 @@ pub enum Output {
 /// # Errors
 /// The daemon can't be reached, refuses (with its own words), or answers with something else than JSON.
 pub async fn get_json(daemon: &DaemonArgs, path: &str, query: &[(&str, &str)]) -> anyhow::Result<Value> {
-    let target = address(&daemon.url, path, query);
-    let body = daemon.ask(Request::get(&target)).await?;
-    serde_json::from_slice(&body)
-        .with_context(|| format!("{} answers {path} with something else than JSON", daemon.url))
+    Caller::new(daemon, REQUEST_TIMEOUT)?.get(path, query).await
 }
 
 /// Posts an empty body to a path with query pairs; the answer is the text of a success.
@@ -98,26 +96,61 @@ pub async fn get_json(daemon: &DaemonArgs, path: &str, query: &[(&str, &str)]) -
 /// The daemon can't be reached, or refuses (with its own words).
 pub async fn post(daemon: &DaemonArgs, path: &str, query: &[(&str, &str)]) -> anyhow::Result<String> {
     let target = address(&daemon.url, path, query);
-    let body = daemon.ask(Request::post(&target, Vec::new())).await?;
+    let body = Caller::new(daemon, REQUEST_TIMEOUT)?.ask(Request::post(&target, Vec::new())).await?;
     Ok(tamed(String::from_utf8_lossy(&body).trim_end(), 500).into_owned())
 }
 
-impl DaemonArgs {
+/// Asks one daemon, again and again over the same connections. The files that the arguments name were read.
+pub(super) struct Caller<'a> {
+    daemon: &'a DaemonArgs,
+    client: Client,
+    login: Option<Login>,
+}
+
+impl<'a> Caller<'a> {
+    /// One whose requests may take so long.
+    pub(super) fn new(daemon: &'a DaemonArgs, timeout: Duration) -> anyhow::Result<Self> {
+        Ok(Self { daemon, login: daemon.login()?, client: daemon.client(timeout)? })
+    }
+
+    /// As [`get_json`].
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<T> {
+        let url = &self.daemon.url;
+        let body = self.ask(Request::get(&address(url, path, query))).await?;
+        serde_json::from_slice(&body)
+            .with_context(|| format!("{url} answers {path} with something else than was asked for"))
+    }
+
     /// The body of a success.
     async fn ask(&self, request: Request<'_>) -> anyhow::Result<Vec<u8>> {
-        let login = self.login()?;
-        let answer = self.client()?.send(request.login(login.as_ref())).await;
-        let answer = answer.map_err(|error| {
-            let hint = hint_at(&error.to_string(), self.url.is_secure() && self.cert_file.is_none());
+        let daemon = self.daemon;
+        let answer = self.client.send(request.login(self.login.as_ref())).await.map_err(|error| {
+            let hint = hint_at(&error.to_string(), daemon.url.is_secure() && daemon.cert_file.is_none());
             anyhow::anyhow!("can't ask {error}; {hint}")
         })?;
         if !answer.is_success() {
-            bail!("{} answers {}: {}", self.url, answer.status, self.refusal(&answer));
+            let said = format!("{} answers {}: {}", daemon.url, answer.status, daemon.refusal(&answer));
+            return Err(Refused { status: answer.status, said }.into());
         }
         Ok(answer.body)
     }
+}
 
-    fn client(&self) -> anyhow::Result<Client> {
+/// The daemon answers, but with no success.
+#[derive(Debug, thiserror::Error)]
+#[error("{said}")]
+pub(super) struct Refused {
+    /// The HTTP status.
+    pub(super) status: u16,
+    said: String,
+}
+
+impl DaemonArgs {
+    fn client(&self, timeout: Duration) -> anyhow::Result<Client> {
         let roots = match &self.ca_file {
             None => Roots::System,
             Some(path) => Roots::read(path)
@@ -127,8 +160,7 @@ impl DaemonArgs {
             (Some(chain), Some(key)) => Some(Identity::read(chain, key).map_err(anyhow::Error::msg)?),
             _ => None,
         };
-        let manners =
-            Manners { timeout: REQUEST_TIMEOUT, max_bytes: ANSWER_MAX, reach: Reach::Anywhere, roots };
+        let manners = Manners { timeout, max_bytes: ANSWER_MAX, reach: Reach::Anywhere, roots };
         Ok(Client::with_identity(manners, identity.as_ref())?)
     }
 

@@ -11,6 +11,7 @@ mod openapi;
 mod params;
 mod policies;
 mod requests;
+mod status;
 mod sweeps;
 mod versions;
 
@@ -48,6 +49,7 @@ fn endpoints() -> Vec<Endpoint> {
         reads("/api/v1/policies", get(policies::list)),
         reads("/api/v1/changes", get(changes::list)),
         reads("/api/v1/events", get(events::list)),
+        reads("/api/v1/status", get(status::status)),
         reads("/api/v1/sweeps", get(sweeps::list)),
         reads("/api/v1/sweeps/{sweep}", get(sweeps::one)),
         reads("/api/v1/runs", get(sweeps::runs)),

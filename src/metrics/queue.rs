@@ -1,7 +1,5 @@
 //! What devices wait for, and how full each limit is.
 
-use std::collections::BTreeSet;
-
 use crate::known::Snapshot;
 use crate::metrics::Live;
 use crate::metrics::family::{Family, flag, gauge, number, seconds_or_zero};
@@ -40,11 +38,6 @@ fn queue(snapshot: &Snapshot, live: &Live) -> Family {
         "Devices that are not visited at this moment though a sweep wants them, by what they wait for.",
     );
     let waiting = &live.waiting;
-    let open: BTreeSet<_> = live.gates.iter().filter(|gate| gate.open).map(|gate| &gate.credential).collect();
-    let behind_breakers = match open.is_empty() {
-        true => 0,
-        false => snapshot.devices.iter().filter(|state| open.contains(&state.device.credential)).count(),
-    };
     for (reason, count) in [
         ("worker", waiting.worker),
         ("limit", waiting.limit.values().sum()),
@@ -53,7 +46,7 @@ fn queue(snapshot: &Snapshot, live: &Live) -> Family {
         ("visited", waiting.visited),
         ("blackout", waiting.blackout),
         ("hold_off", live.held_off),
-        ("breaker", behind_breakers),
+        ("breaker", live.behind_breakers(snapshot)),
     ] {
         queue.sample(&[("reason", reason)], number(count));
     }

@@ -323,6 +323,46 @@ async fn changes_are_paged_and_chosen() {
 }
 
 #[tokio::test]
+async fn the_daemon_tells_what_it_is_doing_in_one_document() {
+    let house = House::small().await;
+    let mut status = house.json("/api/v1/status").await;
+    let fields = status.as_object_mut().unwrap();
+    assert!(fields.remove("up_seconds").unwrap().is_u64());
+    assert_eq!(fields.remove("sweeps").unwrap(), house.json("/api/v1/sweeps").await["sweeps"]);
+    let expected = json!({
+        "version": "1.2.3",
+        "revision": "abcdef0",
+        "now": "2026-11-23T12:00:00Z",
+        "stopping": false,
+        "last_reload_successful": true,
+        "devices": {"total": 5, "up": 2, "failing": 1, "unreachable": 1, "unvisited": 1},
+        "failing": {"auth": 1, "timeout": 1},
+        "policies": {"drifted": 0, "banned": 0},
+        "workers": {"busy": 0, "limit": 256},
+        "waiting": {"worker": 2, "limit": {"site": 4}, "login_budget": 0, "spread": 7, "visited": 0, "blackout": 0,
+                    "hold_off": 1, "breaker": 0},
+        "credentials": [{"credential": "netops", "breaker_open": false, "breaker_since": null, "breaker_until": null,
+                         "logins_per_second": 20.0}],
+        "limits": [{"by": "site", "value": "ams", "busy": 3, "max": 16}],
+        "visits": 44,
+        "visit_failures": {"timeout": 5, "auth": 1},
+        "sinks": [{"sink": "journal", "pending": 0, "oldest_pending": null, "held_devices": 0, "dead_letters": 0,
+                   "delivered": 4, "failed_tries": 0}],
+        "sources": [
+            {"source": "devices.toml", "devices": 5, "failure": null, "unconfirmed": false,
+             "last_success": "2026-11-23T12:00:00Z"},
+            {"source": "netbox", "devices": 2, "failure": "shrunk", "unconfirmed": true, "last_success": null},
+        ],
+        "store_bytes": 126_976,
+    });
+    assert_eq!(status, expected);
+    house.readiness.send_replace(Readiness::Stopping);
+    assert_eq!(house.json("/api/v1/status").await["stopping"], true);
+    let wrong = house.get("/api/v1/status?device=core1.ams").await;
+    assert_eq!(wrong.status, 400, "{}", wrong.body);
+}
+
+#[tokio::test]
 async fn sweeps_and_their_runs_are_told() {
     let house = House::open(eventful(10)).await;
     let sweeps = house.json("/api/v1/sweeps").await;
@@ -330,6 +370,7 @@ async fn sweeps_and_their_runs_are_told() {
         (&sweeps["sweeps"][0]["sweep"], &sweeps["sweeps"][0]["last"]["answered"]),
         (&"all".into(), &8.into())
     );
+    assert_eq!(sweeps["sweeps"][0]["expected_seconds"], 312.0);
     assert_eq!(house.json("/api/v1/sweeps/all").await, sweeps["sweeps"][0]);
     let unknown = house.get("/api/v1/sweeps/none").await;
     assert!(unknown.status == 404 && unknown.body.contains("there are: all"), "{}", unknown.body);

@@ -37,6 +37,7 @@ mod tests {
     use crate::http::api::endpoints;
     use crate::http::index::Sort;
     use crate::known::{PolicyResult, Reach};
+    use crate::status::RefreshFailure;
 
     fn document() -> Value {
         serde_json::from_str(DOCUMENT).unwrap()
@@ -70,6 +71,7 @@ mod tests {
             ("FailureReason", FailureKind::ALL.map(|kind| kind.as_str().to_owned()).to_vec()),
             ("FailureStage", stages.map(str::to_owned).collect()),
             ("PolicyResult", PolicyResult::ALL.map(|result| result.as_str().to_owned()).to_vec()),
+            ("RefreshFailure", RefreshFailure::ALL.map(|failure| failure.as_str().to_owned()).to_vec()),
             ("DeviceSort", sorts),
         ] {
             let described = &document()["components"]["schemas"][schema]["enum"];

@@ -14,6 +14,7 @@ use crate::http::problem::Refusal;
 use crate::http::view::shown;
 use crate::known::{Snapshot, SweepRecord};
 use crate::observation::SweepId;
+use crate::status::SweepForecast;
 
 /// The configured sweeps, in the order of the configuration.
 #[derive(Debug, Serialize)]
@@ -35,13 +36,16 @@ pub(super) struct SweepEntry {
     failed: usize,
     next: Option<Timestamp>,
     last_success: Option<Timestamp>,
+    /// How long a run that visits all its devices is expected to take; `null` where that can't be told.
+    expected_seconds: Option<f64>,
     /// Its newest run, ended or not.
     last: Option<RunEntry>,
 }
 
 impl SweepEntry {
-    fn of(handle: &SweepHandle, snapshot: &Snapshot) -> Self {
+    pub(super) fn of(handle: &SweepHandle, snapshot: &Snapshot, forecasts: &[SweepForecast]) -> Self {
         let status = handle.status.borrow().clone();
+        let forecast = forecasts.iter().find(|forecast| forecast.sweep == handle.name);
         Self {
             sweep: shown(&handle.name),
             running: status.running.map(|id| id.to_string()),
@@ -52,6 +56,7 @@ impl SweepEntry {
             failed: status.failed,
             next: status.next,
             last_success: snapshot.last_complete.get(&*handle.name).copied(),
+            expected_seconds: forecast.map(|forecast| forecast.expected.as_secs_f64()),
             last: snapshot.newest_run(&handle.name).map(RunEntry::of),
         }
     }
@@ -92,7 +97,9 @@ impl RunEntry {
 pub(super) async fn list(State(desk): State<Arc<Desk>>, query: Query) -> Result<Json<Sweeps>, Refusal> {
     Params::known(query, &[])?;
     let (snapshot, handles) = (desk.app.snapshot.load_full(), desk.app.sweeps.load_full());
-    Ok(Json(Sweeps { sweeps: handles.iter().map(|handle| SweepEntry::of(handle, &snapshot)).collect() }))
+    let forecasts = (desk.app.live)().forecasts;
+    let entry = |handle| SweepEntry::of(handle, &snapshot, &forecasts);
+    Ok(Json(Sweeps { sweeps: handles.iter().map(entry).collect() }))
 }
 
 /// What one sweep is doing.
@@ -105,7 +112,7 @@ pub(super) async fn one(
     let handles = desk.app.sweeps.load_full();
     let handle = handles.iter().find(|handle| *handle.name == *name);
     let handle = handle.ok_or_else(|| unknown_sweep(&handles))?;
-    Ok(Json(SweepEntry::of(handle, &desk.app.snapshot.load_full())))
+    Ok(Json(SweepEntry::of(handle, &desk.app.snapshot.load_full(), &(desk.app.live)().forecasts)))
 }
 
 /// The refusal of a sweep's name that the configuration doesn't have.
