@@ -182,8 +182,14 @@ impl Fleet {
         }
         *listening = match fault {
             Some(Fault::Refuse) => None,
-            Some(Fault::Drop) => Some(self.shared.drop_requests(device).await?),
-            _ => Some(self.shared.accept(device, address::bind(device.address(), device.port()).await?)),
+            Some(Fault::Drop) => {
+                Some(address::once_free(async || self.shared.drop_requests(device).await).await?)
+            }
+            _ => {
+                let (address, port) = (device.address(), device.port());
+                let listener = address::once_free(async || address::bind(address, port).await).await?;
+                Some(self.shared.accept(device, listener))
+            }
         };
         Ok(())
     }

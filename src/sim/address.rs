@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -10,6 +11,10 @@ use crate::limits::{FILES_BESIDE_VISITS, require_open_files};
 
 /// How many ports are tried when any will do. One is nearly always free on all addresses.
 const PORTS_TRIED: usize = 16;
+/// How often an address is tried that was given up a moment ago.
+const FREE_TRIED: usize = 200;
+/// The pause between two tries: a program starts within a few of them.
+const FREE_AFTER: Duration = Duration::from_millis(10);
 
 /// `count` consecutive addresses from `first` on, without those that end in .0 or .255.
 ///
@@ -65,6 +70,20 @@ pub(super) async fn bind(address: Ipv4Addr, port: u16) -> Result<TcpListener, Si
     TcpListener::bind((address, port)).await.map_err(|error| SimError::Bind { address, port, error })
 }
 
+/// Does what binds an address that was given up a moment ago, until that is free: while another thread starts a program, the
+/// process that is to be that program has copies of all sockets.
+pub(super) async fn once_free<T>(bind: impl AsyncFn() -> Result<T, SimError>) -> Result<T, SimError> {
+    for _ in 1..FREE_TRIED {
+        match bind().await {
+            Err(SimError::Bind { error, .. }) if error.kind() == io::ErrorKind::AddrInUse => {
+                tokio::time::sleep(FREE_AFTER).await;
+            }
+            done => return done,
+        }
+    }
+    bind().await
+}
+
 /// A listener whose queue is full, and the connection that fills it: as long as both live, Linux drops further requests
 /// for a connection there without a word.
 pub(super) async fn full(address: Ipv4Addr, port: u16) -> Result<(TcpListener, TcpStream), SimError> {
@@ -101,5 +120,20 @@ mod tests {
     fn a_fleet_beyond_the_file_limit_is_refused_with_the_figure() {
         let error = allow_files(1 << 40, 1000).unwrap_err().to_string();
         assert!(error.contains(&((1_usize << 40) + 1000 + FILES_BESIDE_VISITS).to_string()), "{error}");
+    }
+
+    /// Regression: a fault set while another thread started a program failed with "address already in use".
+    #[tokio::test(start_paused = true)]
+    async fn an_address_is_waited_for() {
+        let address = Ipv4Addr::new(127, 1, 0, 1);
+        let taken = bind(address, 0).await.unwrap();
+        let port = taken.local_addr().unwrap().port();
+        assert!(once_free(async || bind(address, port).await).await.is_err(), "not for ever");
+        let give_up = async {
+            tokio::time::sleep(FREE_AFTER * 3).await;
+            drop(taken);
+        };
+        let (bound, ()) = tokio::join!(once_free(async || bind(address, port).await), give_up);
+        assert_eq!(bound.unwrap().local_addr().unwrap().port(), port);
     }
 }
