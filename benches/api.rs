@@ -67,6 +67,7 @@ async fn client(snapshot: Arc<ArcSwap<Snapshot>>) -> Client {
         on_demand: OnDemand::new().0,
         exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
         live: Arc::new(Live::default),
+        forecasts: watch::channel(Vec::new()).1,
         reload: mpsc::channel(1).0,
         confirm: mpsc::channel(1).0,
         replay: mpsc::channel(1).0,

@@ -49,7 +49,7 @@ mod world;
 
 pub(crate) use aside::aside;
 use couriers::Couriers;
-use live::{HeldOff, read_config, read_live, read_platforms};
+use live::{read_config, read_live, read_platforms};
 use refresh::Lookouts;
 use reload::Reloader;
 pub use reload::fixed_keys;
@@ -170,16 +170,17 @@ impl Daemon {
         let (mut lookouts, arrived) = Lookouts::new(Arc::clone(&world), Arc::clone(&clock));
         let (reloaded, reload_status) =
             watch::channel(ReloadStatus { successful: true, success_at: clock.now() });
-        let policies = rooms.keep_policies(reload_status.clone());
+        let told = (reload_status.clone(), rooms.keep_policies(reload_status));
         let (readiness, readiness_seen) = watch::channel(Readiness::Loading);
         let exporter = Arc::new(ArcSwap::from_pointee(exporter(&world.load().config)));
-        let held_off = HeldOff::new(&snapshot, &clock);
+        let (read, forecasts) = read_live(&world, &engine, couriers.board(), told, &snapshot, &clock);
         let app = App {
             snapshot: Arc::clone(&snapshot),
             sweeps: rooms.handles(),
             on_demand,
             exporter: Arc::clone(&exporter),
-            live: read_live(&world, &engine, couriers.board(), (reload_status, policies), held_off),
+            live: read,
+            forecasts,
             reload,
             confirm,
             replay: replays::counter(world.load().config.store.clone(), sweeps_stop.drain.clone()),

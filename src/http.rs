@@ -46,6 +46,7 @@ use crate::http::streams::Streams;
 use crate::known::Snapshot;
 use crate::metrics::{Exporter, Live};
 use crate::platform::Platforms;
+use crate::status::SweepForecast;
 use crate::web_config::Keeper;
 
 /// How far the daemon has come.
@@ -82,6 +83,8 @@ pub struct App {
     pub exporter: Arc<ArcSwap<Exporter>>,
     /// Reads what the daemon is doing, at each scrape.
     pub live: ReadLive,
+    /// How long sweeps are expected to take.
+    pub forecasts: watch::Receiver<Vec<SweepForecast>>,
     /// Where reloads are asked for; a capacity of 1 is enough.
     pub reload: mpsc::Sender<ReloadRequest>,
     /// Where inventory lists that wait are confirmed; a capacity of 1 is enough.

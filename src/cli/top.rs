@@ -12,6 +12,8 @@ use std::io::{self, IsTerminal as _};
 use std::pin::pin;
 use std::time::Duration;
 
+use anyhow::Context as _;
+use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +34,8 @@ const INTERVAL_MAX: Duration = Duration::from_hours(1);
 /// Watch a running daemon: devices by state, workers, the sweeps with their progress, what waits and for what, what is wrong,
 /// the latest failures and changes.
 ///
-/// It is drawn anew every second; q or Ctrl-C ends it. Where standard output is no terminal, one frame is printed as plain text.
+/// It is drawn anew every second; q or Ctrl-C ends it. Where standard output is no terminal, or TERM is unset or `dumb`, one
+/// frame is printed as plain text.
 /// Colours are left out where `NO_COLOR` is set.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  versweep top --interval 5s\n  versweep top --once | head -3")]
@@ -57,11 +60,11 @@ fn interval(text: &str) -> Result<HumanDuration, String> {
 
 impl Args {
     pub(super) async fn run(self, stop: CancellationToken) -> anyhow::Result<Exit> {
-        let reader = Reader::new(&self.daemon, self.interval.0)?;
+        let mut reader = Reader::new(&self.daemon, self.interval.0)?;
         // A terminal that knows no sequences gets none.
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         if self.once || is_dumb || !io::stdout().is_terminal() {
-            return self.tell_once(&reader, &stop).await;
+            return self.tell_once(&mut reader, &stop).await;
         }
         let (told, news) = mpsc::channel(1);
         let view = View::of(self.daemon.url.to_string());
@@ -73,8 +76,8 @@ impl Args {
         }
     }
 
-    /// One frame, as long as it needs to be.
-    async fn tell_once(&self, reader: &Reader<'_>, stop: &CancellationToken) -> anyhow::Result<Exit> {
+    /// One frame, as that of a terminal of 50 rows.
+    async fn tell_once(&self, reader: &mut Reader<'_>, stop: &CancellationToken) -> anyhow::Result<Exit> {
         let Some(reading) = stop.run_until_cancelled(reader.read()).await else { return Ok(Exit::Failed) };
         let mut view = View::of(self.daemon.url.to_string());
         view.take(SystemClock.now(), reading?);
@@ -94,9 +97,11 @@ async fn watch(
     mut news: mpsc::Receiver<News>,
     stop: &CancellationToken,
 ) -> anyhow::Result<Exit> {
+    // Neither may end it before the terminal is given back.
+    let (mut hung_up, mut quit) = (listen(SignalKind::hangup())?, listen(SignalKind::quit())?);
+    let mut resized = listen(SignalKind::window_change())?;
     let mut screen = Screen::enter(Ink::of_environment())?;
     let mut presses = screen::presses();
-    let mut resized = screen::resizes()?;
     loop {
         // Also before the first answer, which may be a long time coming.
         screen.draw(|size: Size| view.frame(SystemClock.now(), size))?;
@@ -104,6 +109,8 @@ async fn watch(
         tokio::select! {
             biased;
             () = &mut stopped => return Ok(Exit::Done),
+            Some(()) = hung_up.recv() => return Ok(Exit::Done),
+            Some(()) = quit.recv() => return Ok(Exit::Done),
             Some(press) = presses.recv() => match press {
                 Press::Quit => return Ok(Exit::Done),
                 Press::Suspend => screen.suspend().await?,
@@ -116,6 +123,10 @@ async fn watch(
             },
         }
     }
+}
+
+fn listen(kind: SignalKind) -> anyhow::Result<unix::Signal> {
+    signal(kind).context("signals can't be listened for")
 }
 
 /// Whether there is no use in asking again: the arguments are wrong, not the moment.

@@ -15,28 +15,31 @@ use crate::http;
 use crate::inventory::Stock;
 use crate::known::Snapshot;
 use crate::metrics::{Live, Workers};
-use crate::status::{FetchStatus, ReloadStatus};
+use crate::status::{FetchStatus, ReloadStatus, SweepForecast};
 use crate::store;
 use crate::sweep::Engine;
 use crate::transport::ssh::SshTransport;
 
+/// Reads what the daemon is doing; and what sweeps will take, alone.
 pub(super) fn read_live(
     world: &Arc<ArcSwap<World<SshTransport>>>,
     engine: &Engine,
     board: SinkBoard,
     (reload, policies): (watch::Receiver<ReloadStatus>, watch::Receiver<Option<FetchStatus>>),
-    held_off: HeldOff,
-) -> http::ReadLive {
+    snapshot: &Arc<ArcSwap<Snapshot>>,
+    clock: &Arc<dyn Clock>,
+) -> (http::ReadLive, watch::Receiver<Vec<SweepForecast>>) {
     let forecasts = forecasts::keep(Ground {
         world: Arc::clone(world),
-        snapshot: Arc::clone(&held_off.snapshot),
-        clock: Arc::clone(&held_off.clock),
+        snapshot: Arc::clone(snapshot),
+        clock: Arc::clone(clock),
         reloads: reload.clone(),
     });
+    let (told, held_off) = (forecasts.clone(), HeldOff::new(snapshot, clock));
     let (world, engine) = (Arc::clone(world), engine.clone());
     // Another path in a later configuration waits for a restart.
     let store = world.load().config.store.clone();
-    Arc::new(move || {
+    let live = move || {
         let (world, engine) = (world.load(), engine.status());
         Live {
             workers: Workers { limit: engine.workers, busy: engine.busy },
@@ -56,7 +59,8 @@ pub(super) fn read_live(
             store_bytes: store::size_on_disk(&store),
             ..Live::default()
         }
-    })
+    };
+    (Arc::new(live), told)
 }
 
 pub(super) fn read_platforms(world: &Arc<ArcSwap<World<SshTransport>>>) -> http::ReadPlatforms {
@@ -70,17 +74,17 @@ pub(super) fn read_config(world: &Arc<ArcSwap<World<SshTransport>>>) -> http::Re
 }
 
 /// Counts the devices that are held off now.
-pub(super) struct HeldOff {
+struct HeldOff {
     snapshot: Arc<ArcSwap<Snapshot>>,
     clock: Arc<dyn Clock>,
 }
 
 impl HeldOff {
-    pub(super) fn new(snapshot: &Arc<ArcSwap<Snapshot>>, clock: &Arc<dyn Clock>) -> Self {
+    fn new(snapshot: &Arc<ArcSwap<Snapshot>>, clock: &Arc<dyn Clock>) -> Self {
         Self { snapshot: Arc::clone(snapshot), clock: Arc::clone(clock) }
     }
 
     fn count(&self, rules: &holdoff::Rules) -> usize {
-        rooms::held_off(&self.snapshot.load(), rules, self.clock.now()).len()
+        rooms::held_off(&self.snapshot.load(), rules, self.clock.now()).count()
     }
 }

@@ -274,7 +274,7 @@ fn plan<T>(
     let sweep = world.config.sweeps.iter().find(|sweep| sweep.name == **name)?;
     // Whoever asks for a sweep by hand wants to see the dead ones as well.
     let held_off = match start.reason {
-        Reason::Schedule => held_off(&before, &world.config.holdoff, now),
+        Reason::Schedule => held_off(&before, &world.config.holdoff, now).cloned().collect(),
         Reason::Request | Reason::Command => HashSet::new(),
     };
     let visited = |device: &&Arc<Device>| sweep.select.matches(device) && !held_off.contains(&device.id);
@@ -294,7 +294,11 @@ fn plan<T>(
 }
 
 /// The devices that are left alone at this moment.
-pub(super) fn held_off(snapshot: &Snapshot, rules: &holdoff::Rules, now: Timestamp) -> HashSet<DeviceId> {
-    let dead = snapshot.devices.iter().filter(|state| holdoff::holds(&state.known, rules, now));
-    dead.map(|state| state.device.id.clone()).collect()
+pub(super) fn held_off<'a>(
+    snapshot: &'a Snapshot,
+    rules: &'a holdoff::Rules,
+    now: Timestamp,
+) -> impl Iterator<Item = &'a DeviceId> {
+    let dead = snapshot.devices.iter().filter(move |state| holdoff::holds(&state.known, rules, now));
+    dead.map(|state| &state.device.id)
 }

@@ -76,6 +76,7 @@ impl House {
             on_demand,
             exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
             live: Arc::new(|| Live { sweeps: Vec::new(), ..fleet::live(fleet::noon()) }),
+            forecasts: watch::channel(fleet::live(fleet::noon()).forecasts).1,
             reload,
             confirm,
             replay,

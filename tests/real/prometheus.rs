@@ -101,6 +101,7 @@ pub(crate) async fn serve_fleet(
         on_demand: OnDemand::new().0,
         exporter: Arc::new(ArcSwap::from_pointee(Exporter::new(&[], true))),
         live: Arc::new(|| Live { sweeps: Vec::new(), ..fleet::live(SystemClock.now()) }),
+        forecasts: watch::channel(Vec::new()).1,
         reload: mpsc::channel(1).0,
         confirm: mpsc::channel(1).0,
         replay: mpsc::channel(1).0,

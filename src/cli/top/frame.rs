@@ -1,6 +1,7 @@
 //! What is drawn, made of what was read: readings in, lines out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use chrono::SecondsFormat;
 
@@ -14,6 +15,8 @@ use crate::duration::lasted;
 const LABEL: usize = 12;
 /// The width of the workers' bar, without its ends.
 const BAR: u64 = 30;
+/// What the pace goes by: the daemon tells its counters anew only now and then, every two seconds where it has much to do.
+const PACE_OVER: Duration = Duration::from_secs(10);
 
 /// How much there is to draw on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +32,9 @@ pub(super) struct View {
     daemon: String,
     /// The last that it said.
     reading: Option<Reading>,
-    /// How fast that came, by the reading before.
+    /// What its counters were, the oldest first.
+    counts: VecDeque<Counts>,
+    /// How fast they grow.
     pace: Option<Pace>,
     /// When that was.
     answered: Option<Timestamp>,
@@ -43,40 +48,82 @@ struct Trouble {
     words: String,
 }
 
-/// Visits between two readings, in tenths a second.
+/// The counters of a reading.
+#[derive(Debug, Clone)]
+struct Counts {
+    taken: Duration,
+    up_seconds: u64,
+    visits: u64,
+    /// By reason.
+    failures: BTreeMap<String, u64>,
+}
+
+impl Counts {
+    fn of(reading: &Reading) -> Self {
+        let Reading { taken, status, .. } = reading;
+        let Status { up_seconds, visits, .. } = *status;
+        Self { taken: *taken, up_seconds, visits, failures: status.visit_failures.clone() }
+    }
+
+    /// Whether these may have grown out of those; otherwise it is another start of the daemon, or another store.
+    fn follow(&self, before: &Self) -> bool {
+        let failed = |reason: &String| self.failures.get(reason).copied().unwrap_or(0);
+        self.up_seconds >= before.up_seconds
+            && self.visits >= before.visits
+            && before.failures.iter().all(|(reason, count)| failed(reason) >= *count)
+    }
+}
+
+/// What was counted in a time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Pace {
+struct Pace {
+    millis: u64,
     visits: u64,
     /// By reason; those that there were.
     failures: BTreeMap<String, u64>,
 }
 
 impl Pace {
-    /// Nothing where the counters went backwards: it is another store then.
-    fn between(before: &Reading, after: &Reading) -> Option<Self> {
+    fn between(before: &Counts, after: &Counts) -> Option<Self> {
         let millis = u64::try_from(after.taken.checked_sub(before.taken)?.as_millis()).ok()?;
-        let tenths = |count: u64| count.saturating_mul(10_000).checked_div(millis);
         let mut failures = BTreeMap::new();
-        for (reason, count) in &after.status.visit_failures {
-            let old = before.status.visit_failures.get(reason).copied().unwrap_or(0);
-            let failed = tenths(count.checked_sub(old)?)?;
-            if failed > 0 {
+        for (reason, count) in &after.failures {
+            let old = before.failures.get(reason).copied().unwrap_or(0);
+            if let failed @ 1.. = count.checked_sub(old)? {
                 failures.insert(reason.clone(), failed);
             }
         }
-        Some(Self { visits: tenths(after.status.visits.checked_sub(before.status.visits)?)?, failures })
+        let visits = after.visits.checked_sub(before.visits)?;
+        (millis > 0).then_some(Self { millis, visits, failures })
+    }
+
+    /// With a tenth; what there was is never told as nothing.
+    fn per_second(&self, count: u64) -> String {
+        match count.saturating_mul(10_000).checked_div(self.millis).unwrap_or(0) {
+            0 if count > 0 => "<0.1".to_owned(),
+            tenths => format!("{}.{}", tenths / 10, tenths % 10),
+        }
     }
 }
 
 impl View {
     /// Of a daemon that has said nothing yet.
     pub(super) fn of(daemon: String) -> Self {
-        Self { daemon, reading: None, pace: None, answered: None, trouble: None }
+        Self { daemon, reading: None, counts: VecDeque::new(), pace: None, answered: None, trouble: None }
     }
 
     /// The daemon answered.
     pub(super) fn take(&mut self, now: Timestamp, reading: Reading) {
-        self.pace = self.reading.as_ref().and_then(|before| Pace::between(before, &reading));
+        let counts = Counts::of(&reading);
+        if self.counts.back().is_some_and(|before| !counts.follow(before)) {
+            self.counts.clear();
+        }
+        let is_old = |before: &Counts| counts.taken.saturating_sub(before.taken) > PACE_OVER;
+        while self.counts.len() > 1 && self.counts.front().is_some_and(is_old) {
+            self.counts.pop_front();
+        }
+        self.pace = self.counts.front().and_then(|before| Pace::between(before, &counts));
+        self.counts.push_back(counts);
         self.reading = Some(reading);
         self.answered = Some(now);
         self.trouble = None;
@@ -110,7 +157,10 @@ impl View {
     fn body(&self, reading: &Reading, size: Size, lines: &mut Vec<Line>) {
         let status = &reading.status;
         lines.extend([devices(status), workers(status), waiting(status), self.visits(status)]);
-        lines.extend(worries::lines(status));
+        if let Some(trouble) = &reading.lists.trouble {
+            lines.push(Line::of(Tone::Bad, &format!("lists: {trouble}")));
+        }
+        lines.extend(worries::lines(status, size.rows));
         lines.push(Line::default());
         lines.extend(lists::sweeps(reading, size));
         let left = size.rows.saturating_sub(lines.len());
@@ -142,11 +192,11 @@ impl View {
         match &self.pace {
             None => line.push(Tone::Plain, &format!("{} in all", status.visits)),
             Some(pace) => {
-                line.push(Tone::Plain, &format!("{} a second", per_second(pace.visits)));
-                let failed = listed(pace.failures.iter().map(|(reason, rate)| (reason.as_str(), *rate)));
+                line.push(Tone::Plain, &format!("{} a second", pace.per_second(pace.visits)));
+                let failed = listed(pace.failures.iter().map(|(reason, count)| (reason.as_str(), *count)));
                 let failed: Vec<String> = failed
                     .into_iter()
-                    .map(|(reason, rate)| format!("{reason} {}", per_second(rate)))
+                    .map(|(reason, count)| format!("{reason} {}", pace.per_second(count)))
                     .collect();
                 if !failed.is_empty() {
                     line.push(Tone::Warn, &format!("; failed: {}", failed.join(", ")));
@@ -170,10 +220,6 @@ pub(super) fn listed<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Vec<(&
     let mut counts: Vec<_> = counts.filter(|(_, count)| *count > 0).collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     counts
-}
-
-fn per_second(tenths: u64) -> String {
-    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// A bar of that width that is full where `part` is `whole`, and empty only where there is nothing.

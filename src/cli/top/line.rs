@@ -1,6 +1,8 @@
 //! A line of a frame: pieces of text with their tones, cut at the terminal's width. Whatever a piece says is tamed here, so
 //! that nothing is drawn on which a terminal would act.
 
+use std::borrow::Cow;
+
 use unicode_width::UnicodeWidthChar as _;
 
 use crate::text::tamed;
@@ -63,7 +65,7 @@ impl Line {
     /// A piece more.
     pub(super) fn push(&mut self, tone: Tone, text: &str) {
         if !text.is_empty() {
-            self.0.push((tone, tamed(text, PIECE_MAX).into_owned()));
+            self.0.push((tone, tame(text).into_owned()));
         }
     }
 
@@ -103,6 +105,11 @@ impl Line {
     pub(super) fn plain(&self) -> String {
         self.0.iter().map(|(_, text)| text.as_str()).collect()
     }
+}
+
+/// A text as it is drawn: measured before, it would seem narrower.
+pub(super) fn tame(text: &str) -> Cow<'_, str> {
+    tamed(text, PIECE_MAX)
 }
 
 /// How many columns a text takes.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::frame::{Size, bar};
-use super::line::{Line, Tone, fitting, width};
-use super::reading::{Change, Device, Reading, Request, Run, Sweep, Wanted};
+use super::line::{Line, Tone, fitting, tame, width};
+use super::reading::{Change, Device, Lists, Reading, Request, Run, Sweep, Wanted};
 use crate::clock::Timestamp;
 use crate::duration::{age, lasted};
 
@@ -64,8 +64,9 @@ impl Progress {
         let elapsed = self.elapsed?.to_std().ok()?;
         let done = self.answered + self.failed;
         let by_pace = || {
-            let seconds = elapsed.as_secs().checked_mul(self.devices.saturating_sub(done))?;
-            seconds.checked_div(done).map(Duration::from_secs)
+            let elapsed = u64::try_from(elapsed.as_millis()).ok()?;
+            let millis = elapsed.checked_mul(self.devices.saturating_sub(done))?;
+            millis.checked_div(done).map(Duration::from_millis)
         };
         match self.expected.and_then(|expected| expected.checked_sub(elapsed)) {
             Some(left) if done.saturating_mul(10) < self.devices => Some(left),
@@ -103,9 +104,10 @@ fn short(duration: Duration) -> String {
 
 /// A name, cut or filled to so many columns and one more.
 fn named(name: &str, columns: usize, tone: Tone) -> Line {
-    let shown = match width(name) <= columns {
-        true => name.to_owned(),
-        false => format!("{}~", fitting(name, columns.saturating_sub(1))),
+    let name = tame(name);
+    let shown = match width(&name) <= columns {
+        true => name.into_owned(),
+        false => format!("{}~", fitting(&name, columns.saturating_sub(1))),
     };
     let mut line = Line::of(tone, &shown);
     line.pad(columns + 1);
@@ -114,7 +116,7 @@ fn named(name: &str, columns: usize, tone: Tone) -> Line {
 
 /// The width that the longest of these names takes.
 fn longest<'a>(names: impl Iterator<Item = &'a str>, least: usize, most: usize) -> usize {
-    names.map(width).max().unwrap_or(0).clamp(least, most.max(least))
+    names.map(|name| width(&tame(name))).max().unwrap_or(0).clamp(least, most.max(least))
 }
 
 /// What somebody asked for.
@@ -136,7 +138,8 @@ pub(super) fn sweeps(reading: &Reading, size: Size) -> Vec<Line> {
     let of_sweeps = reading.status.sweeps.iter();
     let mut running: Vec<Progress> = of_sweeps.filter_map(|sweep| Progress::of_sweep(sweep, now)).collect();
     // A sweep that was asked for is shown as the sweep that runs.
-    let open = || reading.requests.iter().filter(|one| one.progress != "done" && one.wanted.sweep.is_none());
+    let open =
+        || reading.lists.requests.iter().filter(|one| one.progress != "done" && one.wanted.sweep.is_none());
     running.extend(open().filter_map(|request| Progress::of_request(request, now)));
     let queued: Vec<&Request> = open().filter(|request| request.started.is_none()).collect();
     let idle: Vec<&Sweep> = reading.status.sweeps.iter().filter(|sweep| sweep.running.is_none()).collect();
@@ -200,13 +203,11 @@ fn at_rest(sweep: &Sweep, name: usize, now: Timestamp) -> Line {
 /// The latest failures and changes in so many rows.
 pub(super) fn latest(reading: &Reading, rows: usize) -> Vec<Line> {
     let now = reading.status.now;
-    // That a device was seen for the first time is no change of it; after the first sweep there would be nothing else.
-    let changes: Vec<&Change> = reading.changes.iter().filter(|change| change.kind != "first_seen").collect();
-    let failures: Vec<&Device> = reading.failures.iter().collect();
+    let Lists { failures, changes, .. } = &reading.lists;
     let headings = 2 * (usize::from(!failures.is_empty()) + usize::from(!changes.is_empty()));
     let (failures_max, changes_max) = shares(failures.len(), changes.len(), rows.saturating_sub(headings));
     let names = failures.iter().take(failures_max).map(|device| device.device.as_str());
-    let names = names.chain(changes.iter().take(changes_max).map(|change| whose(change)));
+    let names = names.chain(changes.iter().take(changes_max).map(whose));
     let name = longest(names, 8, NAME_MAX);
     let mut lines = Vec::new();
     let mut section = |heading: &str, rows: Vec<Line>| {
@@ -312,6 +313,8 @@ mod tests {
         assert_eq!(left(run(50, 400, Some(300))), Some(7600), "what was expected is over");
         assert_eq!(left(run(0, 400, Some(300))), None);
         assert_eq!(left(Progress { elapsed: None, ..run(500, 0, None) }), None);
+        let elapsed = Some(TimeDelta::milliseconds(900));
+        assert_eq!(left(Progress { elapsed, devices: 10_001, ..run(1, 0, None) }), Some(9000));
     }
 
     #[test]
@@ -319,5 +322,8 @@ mod tests {
         assert_eq!(named("edge", 8, Tone::Plain).plain(), "edge     ");
         assert_eq!(named("edge-of-the-world", 8, Tone::Plain).plain(), "edge-of~ ");
         assert_eq!(named("日本日本日", 8, Tone::Plain).plain(), "日本日~  ");
+        // What is not drawn takes a column all the same.
+        assert_eq!(named("\u{1b}\u{1b}edge", 4, Tone::Plain).plain(), "\u{fffd}\u{fffd}e~ ");
+        assert_eq!(longest(["\u{1b}\u{1b}edge"].into_iter(), 1, 8), 6);
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::{News, is_final};
+use crate::change::ChangeKind;
 use crate::cli::client::{Caller, DaemonArgs};
 use crate::clock::Timestamp;
 
@@ -22,11 +23,44 @@ pub(super) struct Reading {
     /// Since the first request, by no clock that anybody sets.
     pub(super) taken: Duration,
     pub(super) status: Status,
+    pub(super) lists: Lists,
+}
+
+/// What is asked beside the status, as it was told last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lists {
     pub(super) requests: Vec<Request>,
     /// Devices whose last visit failed, the latest first.
     pub(super) failures: Vec<Device>,
     /// Changes, the latest first.
     pub(super) changes: Vec<Change>,
+    /// Why one of them is not newer.
+    pub(super) trouble: Option<String>,
+}
+
+impl Lists {
+    /// Takes those that came.
+    fn take(
+        &mut self,
+        requests: anyhow::Result<RequestPage>,
+        devices: anyhow::Result<DevicePage>,
+        changes: anyhow::Result<ChangePage>,
+    ) {
+        self.trouble = None;
+        if let Some(page) = self.came(requests) {
+            self.requests = page.requests;
+        }
+        if let Some(page) = self.came(devices) {
+            self.failures = page.devices;
+        }
+        if let Some(page) = self.came(changes) {
+            self.changes = page.changes;
+        }
+    }
+
+    fn came<T>(&mut self, page: anyhow::Result<T>) -> Option<T> {
+        page.map_err(|error| self.trouble = Some(format!("{error:#}"))).ok()
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -218,42 +252,45 @@ struct ChangePage {
     changes: Vec<Change>,
 }
 
+/// The changes that are asked for. That a device was seen for the first time is no change of it; after the first sweep there
+/// would be nothing else.
+fn latest() -> Vec<(&'static str, &'static str)> {
+    let kinds = ChangeKind::ALL.into_iter().filter(|kind| *kind != ChangeKind::FirstSeen);
+    kinds.map(|kind| ("kind", kind.as_str())).chain([("limit", ROWS)]).collect()
+}
+
 /// Asks the daemon.
 pub(super) struct Reader<'a> {
     caller: Caller<'a>,
     interval: Duration,
     first: Instant,
+    lists: Lists,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(daemon: &'a DaemonArgs, interval: Duration) -> anyhow::Result<Self> {
         let caller = Caller::new(daemon, PATIENCE)?;
-        Ok(Self { caller, interval, first: Instant::now() })
+        Ok(Self { caller, interval, first: Instant::now(), lists: Lists::default() })
     }
 
     /// Asks once.
-    pub(super) async fn read(&self) -> News {
+    pub(super) async fn read(&mut self) -> News {
         let failed =
             [("state", "failing"), ("state", "unreachable"), ("sort", "-last_visit"), ("limit", ROWS)];
-        let latest = [("limit", ROWS)];
+        let latest = latest();
         // What it is doing comes first, so that one that hangs is asked for one thing only.
         let status = self.caller.get("/api/v1/status", &[]).await?;
-        let (requests, devices, changes) = tokio::try_join!(
+        let (requests, devices, changes) = tokio::join!(
             self.caller.get::<RequestPage>("/api/v1/requests", &[]),
             self.caller.get::<DevicePage>("/api/v1/devices", &failed),
             self.caller.get::<ChangePage>("/api/v1/changes", &latest),
-        )?;
-        Ok(Reading {
-            taken: self.first.elapsed(),
-            status,
-            requests: requests.requests,
-            failures: devices.devices,
-            changes: changes.changes,
-        })
+        );
+        self.lists.take(requests, devices, changes);
+        Ok(Reading { taken: self.first.elapsed(), status, lists: self.lists.clone() })
     }
 
     /// Asks again and again, and tells what came. It ends where the first answer is a refusal that asking again won't change.
-    pub(super) async fn ask_on(&self, told: mpsc::Sender<News>) -> anyhow::Error {
+    pub(super) async fn ask_on(&mut self, told: mpsc::Sender<News>) -> anyhow::Error {
         let mut ticks = tokio::time::interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut was_answered = false;
@@ -269,5 +306,33 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_does_not_come_stays_as_it_was() {
+        let mut lists = Lists::default();
+        let requests = || Ok(RequestPage { requests: vec![Request::default()] });
+        let devices = |count| Ok(DevicePage { devices: vec![Device::default(); count] });
+        let changes = || Ok(ChangePage { changes: vec![Change::default()] });
+        lists.take(requests(), devices(2), changes());
+        assert_eq!(lists.trouble, None);
+        lists.take(requests(), devices(1), Err(anyhow::anyhow!("timeout")));
+        assert_eq!((lists.requests.len(), lists.failures.len(), lists.changes.len()), (1, 1, 1));
+        assert_eq!(lists.trouble.as_deref(), Some("timeout"));
+        lists.take(requests(), devices(0), changes());
+        assert_eq!((lists.failures.len(), lists.trouble), (0, None));
+    }
+
+    #[test]
+    fn devices_seen_for_the_first_time_are_not_asked_for() {
+        let asked = latest();
+        assert!(asked.contains(&("kind", "upgrade")) && asked.contains(&("limit", ROWS)), "{asked:?}");
+        assert!(!asked.contains(&("kind", "first_seen")), "{asked:?}");
+        assert_eq!(asked.len(), ChangeKind::ALL.len());
     }
 }

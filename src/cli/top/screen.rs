@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::panic;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,7 +15,7 @@ use crossterm::terminal::{
 };
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::tcgetwinsize;
-use tokio::signal::unix::{self, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::frame::Size;
@@ -59,6 +60,12 @@ pub(super) struct Screen {
 impl Screen {
     pub(super) fn enter(ink: Ink) -> anyhow::Result<Self> {
         let screen = Self { ink, empty_first: true };
+        // What is told of a panic would go with the other screen.
+        let tell = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            Self::give_back();
+            tell(info);
+        }));
         screen.take()?;
         Ok(screen)
     }
@@ -204,11 +211,6 @@ pub(super) fn presses() -> mpsc::Receiver<Press> {
         });
     }
     presses
-}
-
-/// Comes when the terminal has another size.
-pub(super) fn resizes() -> anyhow::Result<unix::Signal> {
-    signal(SignalKind::window_change()).context("changes of the terminal's size can't be listened for")
 }
 
 #[cfg(test)]

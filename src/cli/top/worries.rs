@@ -8,8 +8,21 @@ use crate::duration::{age, lasted};
 
 /// Limits that are named in one line.
 const LIMITS: usize = 8;
+/// Lines that are shown however low the terminal is.
+const LINES_MIN: usize = 3;
 
-pub(super) fn lines(status: &Status) -> Vec<Line> {
+/// As many as leave room for the rest.
+pub(super) fn lines(status: &Status, rows: usize) -> Vec<Line> {
+    let (mut lines, most) = (all(status), (rows / 4).max(LINES_MIN));
+    let count = lines.len();
+    if count > most {
+        lines.truncate(most - 1);
+        lines.push(labelled("").and(Tone::Warn, &format!("and {} more", count - most + 1)));
+    }
+    lines
+}
+
+fn all(status: &Status) -> Vec<Line> {
     let now = status.now;
     let mut lines = Vec::new();
     lines.extend(failing(status));

@@ -97,7 +97,7 @@ impl RunEntry {
 pub(super) async fn list(State(desk): State<Arc<Desk>>, query: Query) -> Result<Json<Sweeps>, Refusal> {
     Params::known(query, &[])?;
     let (snapshot, handles) = (desk.app.snapshot.load_full(), desk.app.sweeps.load_full());
-    let forecasts = (desk.app.live)().forecasts;
+    let forecasts = desk.app.forecasts.borrow();
     let entry = |handle| SweepEntry::of(handle, &snapshot, &forecasts);
     Ok(Json(Sweeps { sweeps: handles.iter().map(entry).collect() }))
 }
@@ -112,7 +112,7 @@ pub(super) async fn one(
     let handles = desk.app.sweeps.load_full();
     let handle = handles.iter().find(|handle| *handle.name == *name);
     let handle = handle.ok_or_else(|| unknown_sweep(&handles))?;
-    Ok(Json(SweepEntry::of(handle, &desk.app.snapshot.load_full(), &(desk.app.live)().forecasts)))
+    Ok(Json(SweepEntry::of(handle, &desk.app.snapshot.load_full(), &desk.app.forecasts.borrow())))
 }
 
 /// The refusal of a sweep's name that the configuration doesn't have.

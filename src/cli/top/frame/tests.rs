@@ -1,6 +1,7 @@
 use chrono::TimeZone as _;
 use serde_json::{Value, json};
 
+use super::super::reading::Lists;
 use super::*;
 
 const LARGE: Size = Size { columns: 100, rows: 40 };
@@ -11,10 +12,16 @@ fn noon() -> Timestamp {
 
 /// A reading as the API gives it, so many milliseconds after the first.
 fn reading(millis: u64, status: Value) -> Reading {
-    let list = |value: Value| serde_json::from_value(value).unwrap();
     Reading {
         taken: std::time::Duration::from_millis(millis),
         status: serde_json::from_value(status).unwrap(),
+        lists: lists(),
+    }
+}
+
+fn lists() -> Lists {
+    let list = |value: Value| serde_json::from_value(value).unwrap();
+    Lists {
         requests: serde_json::from_value(json!([
             {"wanted": {"device": "core1.ams"}, "progress": "running", "asked": "2026-11-23T11:59:50Z",
              "started": "2026-11-23T11:59:55Z", "devices": 1, "busy": 1},
@@ -30,12 +37,12 @@ fn reading(millis: u64, status: Value) -> Reading {
         ])),
         changes: serde_json::from_value(json!([
             {"at": "2026-11-23T11:59:00Z", "device": "core2.ams", "kind": "upgrade", "before": "7.8.1", "after": "7.9.2"},
-            {"at": "2026-11-23T11:58:00Z", "device": "lab1", "kind": "first_seen", "after": "1.0"},
             {"at": "2026-11-23T10:00:00Z", "device": "core1.ams", "kind": "member_changed", "subject": "0/RSP1",
              "before": "7.8.1", "after": "7.9.2"},
             {"at": "2026-11-20T10:00:00Z", "source": "netbox", "kind": "inventory_shrunk", "before": "5", "after": "1"},
         ]))
         .unwrap(),
+        trouble: None,
     }
 }
 
@@ -210,12 +217,12 @@ fn nothing_that_a_device_says_acts_on_the_terminal() {
     hostile.status.sources[1].source = bomb.to_owned();
     hostile.status.waiting.limit.insert(bomb.to_owned(), 1);
     hostile.status.failing.insert(bomb.to_owned(), 1);
-    hostile.requests[0].wanted.device = Some(bomb.to_owned());
-    hostile.failures[0].device = bomb.to_owned();
-    if let Some(failure) = &mut hostile.failures[0].failure {
+    hostile.lists.requests[0].wanted.device = Some(bomb.to_owned());
+    hostile.lists.failures[0].device = bomb.to_owned();
+    if let Some(failure) = &mut hostile.lists.failures[0].failure {
         failure.detail = bomb.to_owned();
     }
-    hostile.changes[0].before = bomb.to_owned();
+    hostile.lists.changes[0].before = bomb.to_owned();
     let mut view = view();
     view.take(noon(), hostile);
     let lines = view.frame(noon(), LARGE);
@@ -240,11 +247,57 @@ fn a_bar_is_full_only_at_the_end_and_empty_only_at_the_start() {
     assert_eq!(drawn, expected);
 }
 
+/// The line of visits after readings of (seconds, visits, timeouts, seconds since the start).
+fn paced(readings: &[(u64, u64, u64, u64)]) -> String {
+    let mut view = view();
+    for (seconds, visits, timeouts, up) in readings {
+        let status = json!({"visits": visits, "visit_failures": {"timeout": timeouts}, "up_seconds": up});
+        view.take(noon(), reading(seconds * 1000, status));
+    }
+    let drawn = text(&view.frame(noon(), LARGE));
+    drawn.lines().find_map(|line| line.strip_prefix("visits      ")).unwrap().to_owned()
+}
+
 #[test]
 fn a_pace_needs_time_and_counters_that_grow() {
-    let of = |millis, visits: u64| reading(millis, json!({"visits": visits}));
-    let pace = |before: &Reading, after: &Reading| Pace::between(before, after).map(|pace| pace.visits);
-    assert_eq!(pace(&of(0, 10), &of(2000, 15)), Some(25));
-    assert_eq!(pace(&of(0, 10), &of(2000, 5)), None);
-    assert_eq!(pace(&of(5, 10), &of(5, 15)), None);
+    assert_eq!(paced(&[(0, 10, 0, 0), (2, 15, 0, 2)]), "2.5 a second; 15 in all");
+    assert_eq!(paced(&[(0, 10, 0, 0), (2, 5, 0, 2)]), "5 in all");
+    assert_eq!(paced(&[(0, 10, 3, 0), (2, 15, 2, 2)]), "15 in all");
+    assert_eq!(paced(&[(0, 10, 0, 60), (2, 15, 0, 1)]), "15 in all", "it was started anew");
+    assert_eq!(paced(&[(0, 10, 0, 60), (1, 15, 0, 1), (2, 17, 0, 2)]), "2.0 a second; 17 in all");
+    assert_eq!(paced(&[(5, 10, 0, 0), (5, 15, 0, 0)]), "15 in all");
+}
+
+#[test]
+fn a_pace_goes_by_the_last_seconds_and_tells_what_is_rare() {
+    // The counters are told anew every two seconds.
+    let mut readings: Vec<_> = (0..=30).map(|second| (second, second / 2 * 100, 0, second)).collect();
+    assert_eq!(paced(&readings), "50.0 a second; 1500 in all");
+    readings.extend((31..=60).map(|second| (second, 1500, 0, second)));
+    assert_eq!(paced(&readings), "0.0 a second; 1500 in all", "it is over");
+    let hour = [(0, 0, 0, 0), (3600, 36_000, 1, 3600)];
+    assert_eq!(paced(&hour), "10.0 a second; failed: timeout <0.1; 36000 in all");
+}
+
+#[test]
+fn a_list_that_does_not_come_is_told() {
+    let mut without = reading(0, busy());
+    without.lists.trouble = Some("can't ask it: timeout".to_owned());
+    let mut view = view();
+    view.take(noon(), without);
+    let drawn = text(&view.frame(noon(), LARGE));
+    assert!(drawn.contains("\nlists: can't ask it: timeout\n") && drawn.contains("edge2.fra"), "{drawn}");
+    assert!(!drawn.contains("no answer since"), "{drawn}");
+}
+
+#[test]
+fn many_worries_leave_room_for_the_rest() {
+    let mut status = busy();
+    let waits = |number: u64| json!({"sink": format!("sink-{number}"), "pending": 1});
+    status["sinks"].as_array_mut().unwrap().extend((0..50).map(waits));
+    let mut view = view();
+    view.take(noon(), reading(0, status));
+    let drawn = text(&view.frame(noon(), LARGE));
+    assert!(drawn.contains("\n            and 47 more\n\nSWEEP"), "{drawn}");
+    assert!(drawn.contains("LATEST FAILURES") && drawn.contains("LATEST CHANGES"), "{drawn}");
 }
