@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::panic;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -134,7 +135,10 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        Self::give_back();
+        // A panic has done it before it was told; done twice, the cursor would go back to before what was told.
+        if !thread::panicking() {
+            Self::give_back();
+        }
     }
 }
 
@@ -202,7 +206,7 @@ pub(super) fn size_of_text() -> Size {
 pub(super) fn presses() -> mpsc::Receiver<Press> {
     let (pressed, presses) = mpsc::channel(16);
     if io::stdin().is_terminal() {
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             for byte in io::stdin().lock().bytes().map_while(Result::ok) {
                 if pressed.blocking_send(Press::of(byte)).is_err() {
                     break;
