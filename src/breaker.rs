@@ -2,7 +2,8 @@
 //! it any more until one device, known to be good, has taken it again. A wrong password in a roll-out locks one account
 //! a handful of times instead of once a device.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::time::Duration;
 
 use crate::device::DeviceId;
@@ -54,8 +55,47 @@ pub enum Turn {
 pub struct Breaker {
     rules: Rules,
     state: State,
-    /// The verdicts of the window, oldest first. Bounded by the logins of one window.
-    recent: VecDeque<(Duration, DeviceId, Verdict)>,
+    recent: Recent,
+}
+
+/// The verdicts of the window, counted: a fast sweep has tens of thousands of logins in one.
+#[derive(Debug, Default)]
+struct Recent {
+    /// Oldest first, each with the device where it refused. Bounded by the logins of one window.
+    verdicts: VecDeque<(Duration, Option<DeviceId>)>,
+    /// How many of them are refusals.
+    refused: usize,
+    /// The same for each device.
+    refused_by: BTreeMap<DeviceId, usize>,
+}
+
+impl Recent {
+    fn add(&mut self, device: &DeviceId, verdict: Verdict, now: Duration) {
+        let refused = (verdict == Verdict::Refused).then(|| device.clone());
+        if let Some(device) = &refused {
+            self.refused += 1;
+            *self.refused_by.entry(device.clone()).or_default() += 1;
+        }
+        self.verdicts.push_back((now, refused));
+    }
+
+    fn forget_before(&mut self, begin: Duration) {
+        while self.verdicts.front().is_some_and(|(at, _)| *at < begin) {
+            let Some((_, Some(device))) = self.verdicts.pop_front() else { continue };
+            self.refused -= 1;
+            if let Entry::Occupied(mut count) = self.refused_by.entry(device) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+        }
+    }
+
+    /// Whether that many devices have refused, and more logins than not.
+    fn speaks_against(&self, devices: usize) -> bool {
+        self.refused_by.len() >= devices && self.refused * 2 > self.verdicts.len()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +115,7 @@ impl Breaker {
     /// A closed breaker.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self { rules, state: State::Closed, recent: VecDeque::new() }
+        Self { rules, state: State::Closed, recent: Recent::default() }
     }
 
     /// Other rules, from a reload; the state stays.
@@ -123,11 +163,9 @@ impl Breaker {
         if verdict == Verdict::Silent || self.is_open() {
             return None;
         }
-        self.recent.push_back((now, device.clone(), verdict));
-        self.forget_before(now);
-        let refused: BTreeSet<_> = self.refusals().collect();
-        let most = self.refusals().count() * 2 > self.recent.len();
-        if self.rules.failures == 0 || refused.len() < self.rules.failures || !most {
+        self.recent.add(device, verdict, now);
+        self.recent.forget_before(now.saturating_sub(self.rules.window));
+        if self.rules.failures == 0 || !self.recent.speaks_against(self.rules.failures) {
             return None;
         }
         Some(Turn::Opened(self.open(now)))
@@ -151,20 +189,9 @@ impl Breaker {
     /// Opens it and gives the time until which nobody tries.
     fn open(&mut self, now: Duration) -> Duration {
         let until = now + self.rules.pause;
-        self.recent.clear();
+        self.recent = Recent::default();
         self.state = State::Open { until };
         until
-    }
-
-    fn refusals(&self) -> impl Iterator<Item = &DeviceId> {
-        self.recent.iter().filter(|(_, _, verdict)| *verdict == Verdict::Refused).map(|(_, device, _)| device)
-    }
-
-    fn forget_before(&mut self, now: Duration) {
-        let begin = now.saturating_sub(self.rules.window);
-        while self.recent.front().is_some_and(|(at, ..)| *at < begin) {
-            self.recent.pop_front();
-        }
     }
 }
 
@@ -242,7 +269,40 @@ mod tests {
         assert_eq!(breaker.ask(&device(10), true, at(801)), Permission::Go);
     }
 
+    /// It would not end if each looked at all others.
+    #[test]
+    fn a_login_costs_the_same_however_many_there_were_within_the_window() {
+        let mut breaker = Breaker::new(RULES);
+        for number in 0..1_000_000 {
+            let verdict = if number % 1000 == 0 { Verdict::Refused } else { Verdict::Accepted };
+            assert_eq!(breaker.tell(&device(number % 1000), verdict, at(1)), None);
+        }
+        assert_eq!(breaker.tell(&device(1), Verdict::Refused, at(62)), None);
+        assert_eq!((breaker.recent.verdicts.len(), breaker.recent.refused_by.len()), (1, 1));
+    }
+
     proptest! {
+        /// It opens when enough distinct devices and more than half of the logins within the window refused, counted anew
+        /// at each step.
+        #[test]
+        fn it_opens_by_what_the_window_holds(steps in prop::collection::vec((0_usize..12, any::<bool>(), 0_u64..20), 1..300)) {
+            let mut breaker = Breaker::new(RULES);
+            let (mut now, mut said) = (at(0), Vec::new());
+            for (number, refused, later) in steps {
+                now += at(later);
+                said.push((now, number, refused));
+                let verdict = if refused { Verdict::Refused } else { Verdict::Accepted };
+                let opened = breaker.tell(&device(number), verdict, now).is_some();
+                let within: Vec<_> = said.iter().filter(|(at, ..)| *at + RULES.window >= now).collect();
+                let against: Vec<_> = within.iter().filter(|(.., refused)| *refused).map(|(_, n, _)| *n).collect();
+                let distinct: std::collections::BTreeSet<_> = against.iter().collect();
+                prop_assert_eq!(opened, distinct.len() >= RULES.failures && against.len() * 2 > within.len());
+                if opened {
+                    break;
+                }
+            }
+        }
+
         /// Whatever is told while it is open, nobody but one canary at a time is let go.
         #[test]
         fn open_means_one_at_a_time(steps in prop::collection::vec((0_usize..30, any::<bool>(), 0_u64..100, 0_u8..3), 1..200)) {
