@@ -2,6 +2,8 @@
 //! gave, so that a pattern's classes are of ASCII: a digit is one of ten and not one of 760, which is what a pattern means,
 //! and compiles and matches in a fraction of the time. `regex` is named here and in `source` only.
 
+use std::ops::Range;
+
 use regex::bytes::{self, Regex, RegexBuilder};
 
 /// A compiled pattern. `^` and `$` match at lines; `\d`, `\w`, `\s`, `\b` and `(?i)` know ASCII only; what is no class, or stands
@@ -65,14 +67,28 @@ impl Expression {
 }
 
 impl<'t> Captures<'t> {
-    /// What a group of that name took; nothing where it took a part of a character.
+    /// What a group of that name took; nothing where it took a part of a character or of a word.
     pub(crate) fn name(&self, name: &str) -> Option<&'t str> {
-        self.places.name(name).and_then(|place| self.text.get(place.range()))
+        self.whole(self.places.name(name)?.range())
     }
 
-    /// What the nth group took; the whole match is group 0.
+    /// What the nth group took, likewise; the whole match is group 0.
     pub(crate) fn group(&self, nth: usize) -> Option<&'t str> {
-        self.places.get(nth).and_then(|place| self.text.get(place.range()))
+        self.whole(self.places.get(nth)?.range())
+    }
+
+    /// The text there, unless it ends within a character, or within a word by a letter that isn't ASCII: `\w+` would read
+    /// `Z` where a device says `Zürich`.
+    fn whole(&self, range: Range<usize>) -> Option<&'t str> {
+        let value = self.text.get(range.clone())?;
+        let (before, after) = (self.text.get(..range.start)?, self.text.get(range.end..)?);
+        let is_cut = |inside: Option<char>, outside: Option<char>| {
+            inside.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
+                && outside.is_some_and(|c| !c.is_ascii() && c.is_alphanumeric())
+        };
+        let is_whole = !is_cut(value.chars().next(), before.chars().next_back())
+            && !is_cut(value.chars().next_back(), after.chars().next());
+        is_whole.then_some(value)
     }
 }
 
@@ -111,6 +127,11 @@ mod tests {
         assert_eq!((whole.name("name"), whole.group(1)), (Some("é1"), Some("é1")));
         let part = pattern(r"name: (?<name>\S)").captures(text).unwrap();
         assert_eq!(part.name("name"), None);
+        for (text, name) in
+            [("name: Zürich", None), ("name: Zug", Some("Zug")), ("name: C9300™", Some("C9300"))]
+        {
+            assert_eq!(pattern(r"name: (?<name>\w+)").captures(text).unwrap().name("name"), name);
+        }
         let none: Vec<_> = pattern(".").captures_iter("é").map(|found| found.group(0)).collect();
         assert_eq!(none, [None, None]);
     }

@@ -158,7 +158,7 @@ impl Refusal {
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping", "versweep is stopping"),
             Self::UnknownPath => (StatusCode::NOT_FOUND, "unknown-path", "Nothing is served here"),
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Another method is needed"),
-            Self::Busy(_) => (StatusCode::CONFLICT, "busy", "It runs already"),
+            Self::Busy(_) => (StatusCode::CONFLICT, "busy", "It is under way already"),
             Self::Loading => (StatusCode::SERVICE_UNAVAILABLE, "loading", "versweep is starting"),
             Self::TooManyStreams { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", "Too many event streams")

@@ -149,7 +149,7 @@ impl Desk {
                 }
             }
         }
-        batch.sweeps.extend(self.in_progress(&touched));
+        self.complete(&mut batch.sweeps, &touched);
         if !batch.is_empty() || self.totals != before {
             batch.totals = self.totals.clone();
             judged.batch = Some(batch);
@@ -327,7 +327,7 @@ impl Desk {
     }
 
     /// Takes a sweep's beginning or end, and gives what is to be written: only an end. A beginning is written through
-    /// [`Self::in_progress`], with the counts that the same batch brings.
+    /// [`Self::complete`], with the counts that the same batch brings.
     fn sweep(&mut self, sweep: SweepRecord) -> Option<SweepRecord> {
         let Some(ended) = sweep.ended else {
             self.running.insert(sweep.id, sweep);
@@ -342,10 +342,11 @@ impl Desk {
         Some(sweep)
     }
 
-    /// The running sweeps among those that notes were about, with their counts so far: a crash leaves true numbers.
-    fn in_progress(&self, touched: &[SweepId]) -> Vec<SweepRecord> {
-        let touched = |sweep: &&SweepRecord| touched.contains(&sweep.id);
-        self.running.values().filter(touched).cloned().collect()
+    /// Completes the runs to be written by those that go on among the ones that notes were about, with their counts so far: a
+    /// crash leaves true numbers. Rows stand in the order in which runs began; those from before this batch have theirs.
+    fn complete(&self, runs: &mut Vec<SweepRecord>, touched: &[SweepId]) {
+        runs.extend(self.running.values().filter(|run| touched.contains(&run.id)).cloned());
+        runs.sort_by_key(|run| touched.iter().position(|id| *id == run.id));
     }
 }
 

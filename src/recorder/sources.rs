@@ -38,8 +38,10 @@ impl Sources {
     /// Takes how a source is, and gives the change, where it is to be told.
     pub(super) fn take(&mut self, news: SourceNews, at: Timestamp) -> Option<Change> {
         let SourceNews { source, state } = news;
-        let told = self.failing.get(&source).map_or(&[][..], Vec::as_slice);
-        let last = told.last().map_or(GOOD, |reason| reason.as_str()).to_owned();
+        let failing = self.failing.get(&source);
+        let told = failing.map_or(&[][..], Vec::as_slice);
+        // A reason that only a newer version knew is left out.
+        let last = failing.map_or(GOOD, |told| told.last().map_or("", |reason| reason.as_str())).to_owned();
         let (kind, after, why) = match state {
             SourceState::Failing { reason, .. } if told.contains(&reason) => return None,
             SourceState::Failing { reason, why } => {

@@ -28,10 +28,17 @@ pub(super) fn name_of(certificate: &CertificateDer<'_>) -> String {
     }
 }
 
-/// Whether it is shown as it is, and looks like no other's.
+/// Whether it is shown as it is. That two names look alike by other letters is the authority's matter.
 fn is_plain(name: &str) -> bool {
     let is_trimmed = !name.is_empty() && name.trim() == name;
-    is_trimmed && name.chars().count() <= NAME_MAX && !name.contains(|c| c == ':' || acts(c))
+    let is_seen = |c: char| !acts(c) && !is_unseen(c) && (c == ' ' || !c.is_whitespace());
+    is_trimmed && name.chars().count() <= NAME_MAX && name.chars().all(|c| c != ':' && is_seen(c))
+}
+
+/// Characters that most fonts draw as nothing, beside those that act (Unicode's `Default_Ignorable_Code_Point`).
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The one common name of a subject, given as what is in its SEQUENCE (RFC 5280, 4.1.2.4).
@@ -93,7 +100,19 @@ mod tests {
     #[test]
     fn a_name_that_would_not_be_told_apart_is_a_fingerprint() {
         let long = "a".repeat(65);
-        for name in ["", " ", "ops ", "sha256:00", "a\nb", "a\u{1b}[2Jb", "a\u{202e}b", "a\u{200b}b", &long] {
+        for name in [
+            "",
+            " ",
+            "ops ",
+            "sha256:00",
+            "a\nb",
+            "a\u{1b}[2Jb",
+            "a\u{202e}b",
+            "a\u{200b}b",
+            "a\u{ad}b",
+            "a\u{a0}b",
+            &long,
+        ] {
             let name = called(name);
             let hex = name.strip_prefix("cert:sha256:").unwrap();
             assert!(hex.len() == 64 && hex.bytes().all(|digit| digit.is_ascii_hexdigit()), "{name}");

@@ -77,6 +77,6 @@ fn whoever_shows_a_certificate_has_buttons_and_a_name_of_their_own() {
         |daemon: &mut Daemon| daemon.log().iter().find(|line| line.contains("asked for on a page")).cloned();
     eventually("it is logged", || asked(&mut daemon).is_some());
     let line = asked(&mut daemon).unwrap();
-    assert!(line.contains("user=cert:alice ") && !line.contains(hers.get("token")), "{line}");
+    assert!(line.contains("user=\"cert:alice\" ") && !line.contains(hers.get("token")), "{line}");
     assert!(daemon.stop().success());
 }

@@ -435,3 +435,21 @@ async fn a_waiting_recorder_proves_itself_alive() {
     assert!(recorder.pulse.beats() > before);
     stop(recorder).await;
 }
+
+/// One that began and ended while another went on has its row behind that one's, also where all came in one batch.
+#[tokio::test]
+async fn runs_of_one_batch_stand_in_the_order_in_which_they_began() {
+    let (_folder, path) = place();
+    let recorder = start(&path);
+    for note in [
+        Note::SweepStarted(sweep_started(1, 3)),
+        Note::SweepStarted(sweep_started(2, 0)),
+        Note::SweepEnded(sweep_ended(2, 0)),
+    ] {
+        recorder.notes.send(note).await.unwrap();
+    }
+    flush(&recorder.notes).await;
+    let runs = Reader::open(&path).unwrap().runs(None, None, 9).unwrap();
+    assert_eq!(runs.iter().map(|run| run.id).collect::<Vec<_>>(), [2, 1].map(sweep_id));
+    stop(recorder).await;
+}

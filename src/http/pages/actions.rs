@@ -159,7 +159,8 @@ pub(super) async fn act(State(desk): State<Arc<Desk>>, request: Request) -> Resu
     }
     let what = shown(&format!("{action:?}"));
     // Before it is done: whoever asked may go away, and what is asked for is done all the same.
-    info!(user = %visitor.user, peer = %visitor.peer, "asked for on a page: {what}");
+    // As a text it stands in quotes: a name of a certificate may look like further fields.
+    info!(user = &*visitor.user, peer = %visitor.peer, "asked for on a page: {what}");
     let back = done(&desk, action).await?;
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, back.href())]).into_response())
 }
