@@ -113,6 +113,6 @@ fn whoever_has_the_password_presses_from_outside() {
     assert_eq!(browser.console(), Vec::<String>::new());
     assert!(daemon.stop().success());
     assert!(
-        daemon.log().iter().any(|line| line.contains("asked for on a page") && line.contains("user=ops"))
+        daemon.log().iter().any(|line| line.contains("asked for on a page") && line.contains("user=\"ops\""))
     );
 }
