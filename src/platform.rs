@@ -95,6 +95,7 @@ impl Profile {
     fn listed_version<'a>(&self, version: &'a str) -> Option<&'a str> {
         let Some(pattern) = &self.cpe_version else { return Some(version) };
         let found = pattern.captures(version)?;
+        // The whole match where the pattern has no group.
         found.group(1).or(found.group(0))
     }
 

@@ -100,7 +100,7 @@ fn number(text: &mut Vec<u8>, value: f64) {
     }
     while rest > 0 {
         rest *= 10;
-        text.push(b'0' + (rest / 1000 % 10) as u8);
+        digits(text, rest / 1000);
         rest %= 1000;
     }
 }

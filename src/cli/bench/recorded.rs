@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
-use tokio::time::{interval, sleep};
+use tokio::time::{Instant, interval_at};
 
 use super::ours::{Tally, Versweep};
 use crate::activity::{Judgement, Note, Notes};
@@ -147,9 +147,8 @@ async fn flushed(notes: &Notes) -> anyhow::Result<()> {
 /// Asks for the metrics as Prometheus does; only a defect ends it.
 async fn scrape(snapshot: Arc<ArcSwap<Snapshot>>) -> anyhow::Result<Tally> {
     let exporter = Exporter::new(&[], true);
-    let mut turns = interval(SCRAPE_EVERY);
     // The first one comes when something has been found.
-    sleep(SCRAPE_EVERY).await;
+    let mut turns = interval_at(Instant::now() + SCRAPE_EVERY, SCRAPE_EVERY);
     loop {
         turns.tick().await;
         let snapshot = snapshot.load_full();
