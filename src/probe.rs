@@ -39,12 +39,12 @@ impl<T: Transport> Prober<T> {
     /// Visits one device within its hard deadline. Whatever happens to the device is in the observation: a device's
     /// failure is data.
     pub async fn device(&self, device: &Device, sweep: SweepId) -> Visit {
-        self.again(device, None, sweep).await
+        self.visit(device, None, sweep, Trace::begin()).await
     }
 
     /// The same for a device of which something is known: the platform that it was found to have is asked first.
-    pub async fn again(&self, device: &Device, known: Option<&Known>, sweep: SweepId) -> Visit {
-        self.visit(device, known.and_then(remembered), sweep, Trace::begin()).await
+    pub async fn again(&self, device: &Device, known: Option<&Known>, sweep: SweepId, trace: Trace) -> Visit {
+        self.visit(device, known.and_then(remembered), sweep, trace).await
     }
 
     /// The same, with the words of both sides kept in the trace.

@@ -246,6 +246,7 @@ impl<T: Transport> Flight<T> {
             before: Arc::clone(&self.before),
             care: self.care,
             first: self.tail.remove(&device.id),
+            doorway: self.engine.lanes.doorway(),
             worker_since: Instant::now(),
         };
         self.outlet.status.send_modify(|status| status.busy += 1);

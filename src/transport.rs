@@ -12,11 +12,13 @@ use crate::dialogue::Errand;
 use crate::failure::{Failure, FailureKind, HostKeyTrouble, Stage};
 use crate::observation::StageTimes;
 
+mod doorway;
 pub mod fake;
 mod secrets;
 mod session;
 pub mod ssh;
 
+pub use doorway::{Doorway, Place};
 use secrets::Secrets;
 pub use session::{Exchange, Session};
 
@@ -74,7 +76,7 @@ impl From<TransportError> for Failure {
 }
 
 /// What a visit leaves behind while it goes on: stage, times, and notes for `versweep probe`.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Trace {
     stage: Stage,
     entered: Instant,
@@ -95,6 +97,8 @@ pub struct Trace {
     /// What was said on both sides, where that is to be recorded: see [`Trace::recording`].
     pub session: Option<Session>,
     secrets: Secrets,
+    /// Held until the login is done.
+    place: Option<Place>,
 }
 
 impl Trace {
@@ -114,7 +118,14 @@ impl Trace {
             notes: Vec::new(),
             session: None,
             secrets: Secrets::default(),
+            place: None,
         }
+    }
+
+    /// The same, for a visit that has come into a doorway.
+    #[must_use]
+    pub fn through(place: Place) -> Self {
+        Self { place: Some(place), ..Self::begin() }
     }
 
     /// The same, for a visit whose words on both sides are to be kept.
@@ -141,6 +152,9 @@ impl Trace {
     /// Ends the present stage and enters the next one.
     pub fn enter(&mut self, stage: Stage) {
         self.finish();
+        if stage == Stage::Command {
+            self.place = None;
+        }
         self.stage = stage;
         self.entered = Instant::now();
         self.finished = false;

@@ -88,6 +88,7 @@ impl Engine {
     /// The same engine with its visits on these lanes.
     #[must_use]
     pub fn on(self, lanes: Lanes) -> Self {
+        lanes.fit(self.with(|desk| desk.dispatch.workers()));
         Self { lanes, ..self }
     }
 
@@ -100,12 +101,14 @@ impl Engine {
     /// Other rules, from a reload. A lower cap comes into force as visits end; none is broken off. Open breakers stay
     /// open.
     pub fn set_rules(&self, rules: Rules) {
+        self.lanes.fit(rules.workers);
         self.with(|desk| desk.dispatch.set_rules(rules));
         self.pump();
     }
 
     /// Another cap on visits at once.
     pub fn resize(&self, workers: usize) {
+        self.lanes.fit(workers);
         self.with(|desk| desk.dispatch.set_workers(workers));
         self.pump();
     }

@@ -13,11 +13,14 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::transport::Doorway;
+
 /// Runtimes of one thread each; without any, visits run on the caller's runtime. The threads end with the last copy.
 #[derive(Debug, Clone, Default)]
 pub struct Lanes {
     lanes: Arc<[Lane]>,
     next: Arc<AtomicUsize>,
+    doorway: Option<Doorway>,
 }
 
 #[derive(Debug)]
@@ -34,7 +37,7 @@ impl Lanes {
     /// When the system has no room for a thread or for what its runtime waits by.
     pub fn start(count: NonZeroUsize) -> io::Result<Self> {
         let lanes = (0..count.get()).map(Lane::start).collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { lanes: lanes.into(), next: Arc::default() })
+        Ok(Self { lanes: lanes.into(), next: Arc::default(), doorway: Some(Doorway::new(count)) })
     }
 
     /// As many as there are cores.
@@ -49,6 +52,18 @@ impl Lanes {
     #[must_use]
     pub fn tasks(&self) -> usize {
         self.lanes.iter().map(|lane| lane.runtime.metrics().num_alive_tasks()).sum()
+    }
+
+    /// Where visits on them wait for their turn to log in: there are as many cores for it.
+    pub(super) fn doorway(&self) -> Option<Doorway> {
+        self.doorway.clone()
+    }
+
+    /// As many workers send visits there.
+    pub(super) fn fit(&self, workers: usize) {
+        if let Some(doorway) = &self.doorway {
+            doorway.fit(workers);
+        }
     }
 
     /// Spawns it on the next one in turn.

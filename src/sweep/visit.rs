@@ -19,7 +19,7 @@ use crate::known::Snapshot;
 use crate::observation::{Observation, Outcome, StageTimes, SweepId};
 use crate::probe::Prober;
 use crate::status::SweepStatus;
-use crate::transport::Transport;
+use crate::transport::{Doorway, Trace, Transport};
 
 /// One visit in its task.
 pub(super) struct Visiting<T> {
@@ -30,6 +30,8 @@ pub(super) struct Visiting<T> {
     pub(super) care: Care,
     /// What the first visit brought, when this is the second.
     pub(super) first: Option<Again>,
+    /// Where it waits for its turn to log in.
+    pub(super) doorway: Option<Doorway>,
     /// Since when it has its worker.
     pub(super) worker_since: Instant,
 }
@@ -40,11 +42,16 @@ impl<T: Transport> Visiting<T> {
     pub(super) async fn run(self, grant: &mut Grant) -> Result<Option<Again>, RecorderEnded> {
         let device = Arc::clone(grant.device());
         let known = known(&self.before, &device.id);
+        let trace = match &self.doorway {
+            Some(doorway) => Trace::through(doorway.enter().await),
+            None => Trace::begin(),
+        };
         // Where all cores are busy the task waits for one, with its worker held: that is part of how long the visit takes.
         let waited = self.worker_since.elapsed();
-        let mut visit = self.prober.again(&device, known, self.sweep).await;
-        visit.observation.took += waited;
-        let observation = quiet::explained(visit.observation, known);
+        // With the visit goes its place in the doorway, if it never came to the end of the login.
+        let mut observation = self.prober.again(&device, known, self.sweep, trace).await.observation;
+        observation.took += waited;
+        let observation = quiet::explained(observation, known);
         if let Some((credential, turned)) = grant.told(&observation.outcome) {
             let note = Note::Breaker(news(credential, observation.at, turned));
             self.outlet.notes.send(note).await.map_err(|_| RecorderEnded)?;

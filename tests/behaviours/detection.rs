@@ -20,6 +20,7 @@ use versweep::status::SweepStatus;
 use versweep::store::Store;
 use versweep::sweep::{Care, Engine, Outlet, Plan, Stop, run};
 use versweep::timetable::Windows;
+use versweep::transport::Trace;
 use versweep::transport::fake::{FakeAnswer, FakeTransport, Script};
 
 use crate::devices::{PASSWORD, device_at, transport};
@@ -57,7 +58,7 @@ async fn visit(setup: ShellSetup, known: Option<&Known>) -> (Result<Reading, Fai
         clock: Arc::new(SystemClock),
     };
     let sweep = SweepId::starting(SystemClock.now());
-    let visit = prober.again(&device_at(server.address), known, sweep).await;
+    let visit = prober.again(&device_at(server.address), known, sweep, Trace::begin()).await;
     until(|| server.heard().open == 0).await;
     let outcome = match visit.observation.outcome {
         Outcome::Answered { reading, .. } => Ok(reading),
@@ -164,7 +165,7 @@ async fn a_shell_that_says_nothing_is_left_in_time_for_exec() {
     let device = device_at(server.address);
     let timeouts = Timeouts { command: Duration::from_secs(8), ..device.timeouts };
     let device = Device { timeouts, ..device };
-    let visit = prober.again(&device, None, SweepId::starting(SystemClock.now())).await;
+    let visit = prober.again(&device, None, SweepId::starting(SystemClock.now()), Trace::begin()).await;
     let Outcome::Answered { reading, .. } = visit.observation.outcome else {
         panic!("{:?}", visit.observation)
     };
