@@ -36,6 +36,9 @@ const BATCH_MAX: usize = 512;
 /// A commit costs as much as some ten notes, and a fast fleet would have one for every two or three.
 const COMMIT_EVERY: Duration = Duration::from_millis(50);
 
+/// Notes that gather are looked at so often: each would wake the recorder by itself.
+const MOMENT: Duration = Duration::from_millis(5);
+
 /// How long a snapshot without changes may wait for the next one: at 50,000 devices a snapshot copies as many pointers,
 /// and a fast fleet would have one made for every handful of visits.
 const PUBLISH_EVERY: Duration = Duration::from_millis(200);
@@ -194,6 +197,7 @@ impl Recorder {
         let mut looked_at = 0;
         while notes.len() < BATCH_MAX && !notes.iter().skip(looked_at).any(is_waited_for) {
             looked_at = notes.len();
+            sleep(MOMENT).await;
             let more = tokio::select! {
                 biased;
                 () = &mut until => return,

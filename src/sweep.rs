@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -37,6 +37,10 @@ use curtain::Curtain;
 use engine::{Grant, Letter, Seat};
 use tail::Again;
 use visit::{Busy, Visiting, defect, tell, unvisited};
+
+/// Visits end on other threads, and whatever waits for one of them is woken by it, which costs about as much as to begin the
+/// next one. So what ends within this time is looked at together; the first after a calm time at once.
+const ROUND: Duration = Duration::from_millis(2);
 
 /// One run of a sweep: what it visits and how. The world in it stays the same until the run ends.
 pub struct Plan<T> {
@@ -221,20 +225,38 @@ impl<T: Transport> Flight<T> {
     /// Begins a visit to each device as its time, a free device, a free worker and a place within every limit come
     /// together. Returns whether all were begun.
     async fn visit_all(&mut self, mut seat: Seat, stop: &Stop) -> Result<bool, RecorderEnded> {
+        let mut round = Instant::now();
         loop {
+            if self.engine.lanes.are_there() {
+                sleep_until(round).await;
+                round = Instant::now() + ROUND;
+            }
             tokio::select! {
                 biased;
                 () = stop.drain.cancelled() => return Ok(false),
                 Some(ended) = self.visits.join_next_with_id() => self.ended(ended).await?,
                 () = self.curtain.minute() => self.curtain.turn(&seat),
                 letter = seat.next() => match letter {
-                    Some(Letter::Visit(grant)) => self.begin(grant),
-                    Some(Letter::Held(device)) => self.held(device).await?,
-                    Some(Letter::Fresh(device, answered)) => self.fresh(&device, answered),
+                    Some(letter) => self.open(letter).await?,
                     None => return Ok(true),
                 },
             }
+            while let Some(ended) = self.visits.try_join_next_with_id() {
+                self.ended(ended).await?;
+            }
+            while let Some(letter) = seat.fetch().flatten() {
+                self.open(letter).await?;
+            }
         }
+    }
+
+    async fn open(&mut self, letter: Letter) -> Result<(), RecorderEnded> {
+        match letter {
+            Letter::Visit(grant) => self.begin(grant),
+            Letter::Held(device) => self.held(device).await?,
+            Letter::Fresh(device, answered) => self.fresh(&device, answered),
+        }
+        Ok(())
     }
 
     fn begin(&mut self, mut grant: Grant) {

@@ -213,7 +213,7 @@ impl Seat {
     }
 
     /// What was handed out; `Some(None)` when nothing is left to hand out either.
-    fn fetch(&self) -> Option<Option<Letter>> {
+    pub(super) fn fetch(&self) -> Option<Option<Letter>> {
         let (handed_out, waiting) = self.engine.with(|desk| {
             let tray = desk.trays.get_mut(&self.run);
             let handed_out = tray.and_then(|tray| tray.handed_out.pop_front());

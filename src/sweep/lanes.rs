@@ -54,6 +54,11 @@ impl Lanes {
         self.lanes.iter().map(|lane| lane.runtime.metrics().num_alive_tasks()).sum()
     }
 
+    /// Whether visits run on threads of their own.
+    pub(super) fn are_there(&self) -> bool {
+        !self.lanes.is_empty()
+    }
+
     /// Where visits on them wait for their turn to log in: there are as many cores for it.
     pub(super) fn doorway(&self) -> Option<Doorway> {
         self.doorway.clone()

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
 
 use super::fleet::Target;
 use crate::activity::{NOTES_WAITING, Note, Notes, Reason};
@@ -33,6 +34,9 @@ use crate::transport::{Trace, Transport, TransportError};
 /// What a visit may take beyond the simulated delays: far more than it does, so that a slow machine shows as a bad
 /// ratio, not as failures.
 const SLACK: Duration = Duration::from_secs(60);
+
+/// How long what visits tell gathers.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// How the visits ended.
 #[derive(Debug, Default)]
@@ -131,14 +135,18 @@ impl Versweep {
         let (notes, mut told) = mpsc::channel(NOTES_WAITING);
         let outlet = Outlet { notes, status: watch::Sender::new(SweepStatus::default()) };
         let counting = async {
-            let mut tally = Tally::default();
-            while let Some(note) = told.recv().await {
-                if let Note::Visited(observation) = &note {
-                    tally.count(observation, self.faults.get(&observation.device).copied());
+            let (mut tally, mut some) = (Tally::default(), Vec::new());
+            while told.recv_many(&mut some, NOTES_WAITING).await > 0 {
+                for note in some.drain(..) {
+                    if let Note::Visited(observation) = &note {
+                        tally.count(observation, self.faults.get(&observation.device).copied());
+                    }
+                    if let Some(recorder) = &recorder {
+                        recorder.send(note).await.context("the recorder has ended")?;
+                    }
                 }
-                if let Some(recorder) = &recorder {
-                    recorder.send(note).await.context("the recorder has ended")?;
-                }
+                // As the recorder does: whoever tells of a visit is not to wake somebody for it.
+                sleep(GATHER).await;
             }
             anyhow::Ok(tally)
         };

@@ -17,6 +17,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::facts::SharedFacts;
 
+/// How much may be unsent at once.
+const UNSENT_MAX: usize = 16 * 1024;
+
 /// The visit's end of a connection: as long as it lives, the connection may.
 #[derive(Debug)]
 pub(super) enum Line {
@@ -30,7 +33,7 @@ impl Line {
     /// A line on a socket, and the stream for russh, which notes the server's first bytes in `facts`.
     pub(super) fn over(tcp: TcpStream, facts: SharedFacts) -> (Self, Wire) {
         let tcp = Arc::new(tcp);
-        let wire = Wire { carrier: Carrier::Tcp(Arc::clone(&tcp)), facts, listening: true };
+        let wire = Wire::of(Carrier::Tcp(Arc::clone(&tcp)), facts);
         (Self::Tcp(tcp), wire)
     }
 
@@ -40,7 +43,7 @@ impl Line {
         carrying: AbortOnDropHandle<()>,
         facts: SharedFacts,
     ) -> (Self, Wire) {
-        (Self::Tunnel(carrying), Wire { carrier: Carrier::Tunnel(stream), facts, listening: true })
+        (Self::Tunnel(carrying), Wire::of(Carrier::Tunnel(stream), facts))
     }
 
     /// Waits until the peer has closed its side; whatever still comes is thrown away.
@@ -80,12 +83,37 @@ pub(super) struct Wire {
     facts: SharedFacts,
     /// Whether the identification line has yet to come.
     listening: bool,
+    /// What russh has written and the socket has not been given yet.
+    unsent: Vec<u8>,
 }
 
 #[derive(Debug)]
 enum Carrier {
     Tcp(Arc<TcpStream>),
     Tunnel(DuplexStream),
+}
+
+impl Wire {
+    fn of(carrier: Carrier, facts: SharedFacts) -> Self {
+        Self { carrier, facts, listening: true, unsent: Vec::new() }
+    }
+
+    /// Gives the socket what is unsent.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Carrier::Tcp(tcp) = &self.carrier else { return Poll::Ready(Ok(())) };
+        while !self.unsent.is_empty() {
+            ready!(tcp.poll_write_ready(cx))?;
+            match tcp.try_write(&self.unsent) {
+                Ok(sent) => drop(self.unsent.drain(..sent)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    self.unsent.clear();
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl AsyncRead for Wire {
@@ -95,10 +123,17 @@ impl AsyncRead for Wire {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let start = buf.filled().len();
-        match &mut self.carrier {
-            Carrier::Tcp(tcp) => ready!(poll_tcp(tcp, cx, buf))?,
-            Carrier::Tunnel(stream) => ready!(Pin::new(stream).poll_read(cx, buf))?,
+        let read = match &mut self.carrier {
+            Carrier::Tcp(tcp) => poll_tcp(tcp, cx, buf),
+            Carrier::Tunnel(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        if read.is_pending() {
+            // Nothing more to answer: what was written since the last time leaves in one packet.
+            if let Poll::Ready(sent) = self.poll_send(cx) {
+                sent?;
+            }
         }
+        ready!(read)?;
         if self.listening {
             let heard = buf.filled().get(start..).unwrap_or_default();
             self.listening = self.facts.with(|facts| facts.hear(heard))?;
@@ -135,25 +170,23 @@ fn poll_tcp(tcp: &TcpStream, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Pol
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let tcp = match &mut self.carrier {
-            Carrier::Tcp(tcp) => tcp,
-            Carrier::Tunnel(stream) => return Pin::new(stream).poll_write(cx, buf),
-        };
-        loop {
-            ready!(tcp.poll_write_ready(cx))?;
-            match tcp.try_write(buf) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
+        if let Carrier::Tunnel(stream) = &mut self.carrier {
+            return Pin::new(stream).poll_write(cx, buf);
         }
+        if self.unsent.len() + buf.len() > UNSENT_MAX {
+            ready!(self.poll_send(cx))?;
+        }
+        self.unsent.extend_from_slice(buf);
+        Poll::Ready(Ok(buf.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A socket has no buffer of its own here, and what is in a tunnel is on its way.
+        // What is unsent leaves when russh waits for the peer, which it does next; what is in a tunnel is on its way.
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
         match &mut self.carrier {
             Carrier::Tcp(tcp) => {
                 Poll::Ready(rustix::net::shutdown(&**tcp, Shutdown::Write).map_err(io::Error::from))
