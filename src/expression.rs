@@ -4,12 +4,20 @@
 
 use std::ops::Range;
 
+use memchr::memmem::Finder;
 use regex::bytes::{self, Regex, RegexBuilder};
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Hir, HirKind};
 
 /// A compiled pattern. `^` and `$` match at lines; `\d`, `\w`, `\s`, `\b` and `(?i)` know ASCII only; what is no class, or stands
 /// in `(?u:...)`, may be any text.
 #[derive(Debug, Clone)]
-pub struct Expression(Regex);
+pub struct Expression {
+    regex: Regex,
+    /// What every match holds, where there is such a piece: looking for it costs a fraction of a match, and most patterns
+    /// of a profile don't match most answers.
+    holds: Option<Finder<'static>>,
+}
 
 /// Where a pattern matches, with the text that it matches in.
 #[derive(Debug)]
@@ -20,7 +28,10 @@ pub(crate) struct Captures<'t> {
 
 /// All places where a pattern matches, looked for as they are asked for.
 pub(crate) struct Matches<'p, 't> {
+    pattern: &'p Expression,
     text: &'t str,
+    /// The end of the last match.
+    from: usize,
     places: bytes::CaptureMatches<'p, 't>,
 }
 
@@ -31,7 +42,8 @@ impl Expression {
     /// What is wrong with the pattern, in one line.
     pub fn new(pattern: &str, size_max: usize) -> Result<Self, String> {
         let built = RegexBuilder::new(pattern).unicode(false).multi_line(true).size_limit(size_max).build();
-        built.map(Self).map_err(|error| {
+        let holds = held(pattern);
+        built.map(|regex| Self { regex, holds }).map_err(|error| {
             let said = error.to_string();
             let problem = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
             let way_out = if problem.contains("Unicode") { "; write (?u:...) around it" } else { "" };
@@ -42,27 +54,32 @@ impl Expression {
     /// Whether it matches anywhere.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text.as_bytes())
+        self.may_match(text.as_bytes()) && self.regex.is_match(text.as_bytes())
+    }
+
+    /// False where it can't.
+    fn may_match(&self, text: &[u8]) -> bool {
+        self.holds.as_ref().is_none_or(|holds| holds.find(text).is_some())
     }
 
     /// The pattern as it was written.
     pub(crate) fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.regex.as_str()
     }
 
     /// The names of its groups.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.capture_names().flatten()
+        self.regex.capture_names().flatten()
     }
 
     /// The first place where it matches.
     pub(crate) fn captures<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
-        self.0.captures(text.as_bytes()).map(|places| Captures { text, places })
+        self.regex.captures(text.as_bytes()).map(|places| Captures { text, places })
     }
 
     /// All places, from the first to the last.
     pub(crate) fn captures_iter<'p, 't>(&'p self, text: &'t str) -> Matches<'p, 't> {
-        Matches { text, places: self.0.captures_iter(text.as_bytes()) }
+        Matches { pattern: self, text, from: 0, places: self.regex.captures_iter(text.as_bytes()) }
     }
 }
 
@@ -97,7 +114,30 @@ impl<'t> Iterator for Matches<'_, 't> {
 
     fn next(&mut self) -> Option<Captures<'t>> {
         let text = self.text;
-        self.places.next().map(|places| Captures { text, places })
+        if !self.pattern.may_match(text.as_bytes().get(self.from..)?) {
+            return None;
+        }
+        let places = self.places.next()?;
+        self.from = places.get_match().end();
+        Some(Captures { text, places })
+    }
+}
+
+/// The longest text that every match of the pattern has in it.
+fn held(pattern: &str) -> Option<Finder<'static>> {
+    let parsed =
+        ParserBuilder::new().unicode(false).utf8(false).multi_line(true).build().parse(pattern).ok()?;
+    let held = held_by(&parsed)?;
+    Some(Finder::new(held).into_owned())
+}
+
+fn held_by(pattern: &Hir) -> Option<&[u8]> {
+    match pattern.kind() {
+        HirKind::Literal(literal) => Some(&literal.0),
+        HirKind::Capture(group) => held_by(&group.sub),
+        HirKind::Repetition(repeated) if repeated.min > 0 => held_by(&repeated.sub),
+        HirKind::Concat(parts) => parts.iter().filter_map(held_by).max_by_key(|held| held.len()),
+        _ => None,
     }
 }
 
@@ -118,6 +158,25 @@ mod tests {
         let refused = Expression::new("[äö]", 1 << 20).unwrap_err();
         assert_eq!(refused, "Unicode not allowed here; write (?u:...) around it");
         assert!(pattern("(?u:[äö])").is_match("ö"));
+    }
+
+    #[test]
+    fn what_a_pattern_needs_never_hides_a_match() {
+        let held = |text: &str| held(text).map(|held| String::from_utf8_lossy(held.needle()).into_owned());
+        assert_eq!(held(r"^[ \t]*(?:NXOS|system):[ \t]+version (?<v>\d\S*)").as_deref(), Some("version "));
+        assert_eq!(held("(?:serial (?:number)?){1,2}x*").as_deref(), Some("serial "));
+        for needs_nothing in ["(?i)serial", "one|two", "(?:serial)?", r"\d+", "(?:serial){0,3}", "^$"] {
+            assert_eq!(held(needs_nothing), None, "{needs_nothing}");
+        }
+        let text = "v 1\nx v 22\nv 333\nw\nü v 4";
+        for pattern_text in [r"^v (\d+)", r"v (\d+)$", "(v |w)", r"(?i)V (\d+)", r"v (\d+)\n", "()"] {
+            let found: Vec<_> = pattern(pattern_text).captures_iter(text).map(|c| c.group(1)).collect();
+            let builder = &mut RegexBuilder::new(pattern_text);
+            let plain = builder.unicode(false).multi_line(true).build().unwrap();
+            let matches = plain.captures_iter(text.as_bytes());
+            let places = matches.map(|c| Captures { text, places: c }.group(1));
+            assert_eq!(found, places.collect::<Vec<_>>(), "{pattern_text}");
+        }
     }
 
     #[test]

@@ -17,6 +17,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::facts::SharedFacts;
 
+/// SSH_MSG_NEWKEYS of RFC 4253, section 12.
+const NEWKEYS: u8 = 21;
+
 /// How much may be unsent at once.
 const UNSENT_MAX: usize = 16 * 1024;
 
@@ -85,6 +88,10 @@ pub(super) struct Wire {
     listening: bool,
     /// What russh has written and the socket has not been given yet.
     unsent: Vec<u8>,
+    /// How often russh may still be called before that leaves.
+    held: u8,
+    /// Whether the keys are exchanged, so that nothing can be told from a packet any more.
+    secret: bool,
 }
 
 #[derive(Debug)]
@@ -95,7 +102,7 @@ enum Carrier {
 
 impl Wire {
     fn of(carrier: Carrier, facts: SharedFacts) -> Self {
-        Self { carrier, facts, listening: true, unsent: Vec::new() }
+        Self { carrier, facts, listening: true, unsent: Vec::new(), held: 0, secret: false }
     }
 
     /// Gives the socket what is unsent.
@@ -127,7 +134,12 @@ impl AsyncRead for Wire {
             Carrier::Tcp(tcp) => poll_tcp(tcp, cx, buf),
             Carrier::Tunnel(stream) => Pin::new(stream).poll_read(cx, buf),
         };
-        if read.is_pending() {
+        if read.is_pending() && !self.unsent.is_empty() {
+            if self.held > 0 {
+                self.held -= 1;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             // Nothing more to answer: what was written since the last time leaves in one packet.
             if let Poll::Ready(sent) = self.poll_send(cx) {
                 sent?;
@@ -168,6 +180,11 @@ fn poll_tcp(tcp: &TcpStream, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Pol
     }
 }
 
+/// The number of the message in a packet that isn't encrypted: behind the lengths of the packet and its padding.
+fn message(packet: &[u8]) -> Option<u8> {
+    packet.get(5).copied()
+}
+
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if let Carrier::Tunnel(stream) = &mut self.carrier {
@@ -177,6 +194,11 @@ impl AsyncWrite for Wire {
             ready!(self.poll_send(cx))?;
         }
         self.unsent.extend_from_slice(buf);
+        if !self.secret && message(buf) == Some(NEWKEYS) {
+            // With it ends the key exchange, and the visit asks for a login next, by another task: that has its turn before
+            // russh is called again, and russh may look for packets before it looks for what it is asked.
+            (self.secret, self.held) = (true, 2);
+        }
         Poll::Ready(Ok(buf.len()))
     }
 
