@@ -5,24 +5,39 @@
 use std::ops::Range;
 
 use memchr::memmem::Finder;
+use memchr::{memchr, memrchr};
 use regex::bytes::{self, Regex, RegexBuilder};
-use regex_syntax::ParserBuilder;
-use regex_syntax::hir::{Hir, HirKind};
+
+mod needs;
+
+use needs::Needs;
 
 /// A compiled pattern. `^` and `$` match at lines; `\d`, `\w`, `\s`, `\b` and `(?i)` know ASCII only; what is no class, or stands
 /// in `(?u:...)`, may be any text.
 #[derive(Debug, Clone)]
 pub struct Expression {
+    written: Box<str>,
     regex: Regex,
-    /// What every match holds, where there is such a piece: looking for it costs a fraction of a match, and most patterns
-    /// of a profile don't match most answers.
-    holds: Option<Finder<'static>>,
+    place: Place,
+}
+
+/// Where matches can be. Most patterns of a profile don't match most answers, and to look for a piece of text costs a
+/// fraction of what a match does.
+#[derive(Debug, Clone)]
+enum Place {
+    /// At the beginning of a line that holds this text, and within it: `regex` is anchored, and sees one line.
+    Line(Finder<'static>),
+    /// Wherever this text follows.
+    Text(Finder<'static>),
+    Anywhere,
 }
 
 /// Where a pattern matches, with the text that it matches in.
 #[derive(Debug)]
 pub(crate) struct Captures<'t> {
     text: &'t str,
+    /// Where in the text the places are counted from.
+    from: usize,
     places: bytes::Captures<'t>,
 }
 
@@ -30,9 +45,10 @@ pub(crate) struct Captures<'t> {
 pub(crate) struct Matches<'p, 't> {
     pattern: &'p Expression,
     text: &'t str,
-    /// The end of the last match.
+    /// What was looked at: up to the end of the last match, or of its line.
     from: usize,
-    places: bytes::CaptureMatches<'p, 't>,
+    /// Of a pattern that isn't matched line by line.
+    places: Option<bytes::CaptureMatches<'p, 't>>,
 }
 
 impl Expression {
@@ -41,9 +57,24 @@ impl Expression {
     /// # Errors
     /// What is wrong with the pattern, in one line.
     pub fn new(pattern: &str, size_max: usize) -> Result<Self, String> {
-        let built = RegexBuilder::new(pattern).unicode(false).multi_line(true).size_limit(size_max).build();
-        let holds = held(pattern);
-        built.map(|regex| Self { regex, holds }).map_err(|error| {
+        let build = |pattern: &str| {
+            RegexBuilder::new(pattern).unicode(false).multi_line(true).size_limit(size_max).build()
+        };
+        let Needs { text, line } = Needs::of(pattern);
+        let written = pattern.into();
+        let text = text.map(|text| Finder::new(&text).into_owned());
+        let place = match text {
+            Some(text) if line => {
+                // A comment at its end, with `(?x)`, would take the parenthesis in.
+                if let Ok(regex) = build(&format!(r"\A(?:{pattern})")) {
+                    return Ok(Self { written, regex, place: Place::Line(text) });
+                }
+                Place::Text(text)
+            }
+            Some(text) => Place::Text(text),
+            None => Place::Anywhere,
+        };
+        build(pattern).map(|regex| Self { written, regex, place }).map_err(|error| {
             let said = error.to_string();
             let problem = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
             let way_out = if problem.contains("Unicode") { "; write (?u:...) around it" } else { "" };
@@ -54,17 +85,21 @@ impl Expression {
     /// Whether it matches anywhere.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
-        self.may_match(text.as_bytes()) && self.regex.is_match(text.as_bytes())
-    }
-
-    /// False where it can't.
-    fn may_match(&self, text: &[u8]) -> bool {
-        self.holds.as_ref().is_none_or(|holds| holds.find(text).is_some())
+        let bytes = text.as_bytes();
+        match &self.place {
+            Place::Line(piece) => {
+                let (mut from, regex) = (0, &self.regex);
+                std::iter::from_fn(|| next_line(piece, bytes, &mut from))
+                    .any(|(_, line)| regex.is_match(line))
+            }
+            Place::Text(piece) => piece.find(bytes).is_some() && self.regex.is_match(bytes),
+            Place::Anywhere => self.regex.is_match(bytes),
+        }
     }
 
     /// The pattern as it was written.
     pub(crate) fn as_str(&self) -> &str {
-        self.regex.as_str()
+        &self.written
     }
 
     /// The names of its groups.
@@ -74,31 +109,44 @@ impl Expression {
 
     /// The first place where it matches.
     pub(crate) fn captures<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
-        self.regex.captures(text.as_bytes()).map(|places| Captures { text, places })
+        self.captures_iter(text).next()
     }
 
     /// All places, from the first to the last.
     pub(crate) fn captures_iter<'p, 't>(&'p self, text: &'t str) -> Matches<'p, 't> {
-        Matches { pattern: self, text, from: 0, places: self.regex.captures_iter(text.as_bytes()) }
+        let by_line = matches!(self.place, Place::Line(_));
+        let places = (!by_line).then(|| self.regex.captures_iter(text.as_bytes()));
+        Matches { pattern: self, text, from: 0, places }
     }
+}
+
+/// The next line from there on that holds the piece, and where it begins. `from` is the beginning of a line, and then of
+/// the one behind.
+fn next_line<'t>(piece: &Finder<'_>, text: &'t [u8], from: &mut usize) -> Option<(usize, &'t [u8])> {
+    let found = *from + piece.find(text.get(*from..)?)?;
+    let start = memrchr(b'\n', text.get(..found)?).map_or(0, |end| end + 1);
+    let end = memchr(b'\n', text.get(found..)?).map_or(text.len(), |behind| found + behind);
+    *from = end + 1;
+    Some((start, text.get(start..end)?))
 }
 
 impl<'t> Captures<'t> {
     /// What a group of that name took; nothing where it took a part of a character or of a word.
     pub(crate) fn name(&self, name: &str) -> Option<&'t str> {
-        self.whole(self.places.name(name)?.range())
+        self.whole(&self.places.name(name)?)
     }
 
     /// What the nth group took, likewise; the whole match is group 0.
     pub(crate) fn group(&self, nth: usize) -> Option<&'t str> {
-        self.whole(self.places.get(nth)?.range())
+        self.whole(&self.places.get(nth)?)
     }
 
     /// The text there, unless it ends within a character, or within a word by a letter that isn't ASCII: `\w+` would read
     /// `Z` where a device says `Zürich`.
-    fn whole(&self, range: Range<usize>) -> Option<&'t str> {
-        let value = self.text.get(range.clone())?;
-        let (before, after) = (self.text.get(..range.start)?, self.text.get(range.end..)?);
+    fn whole(&self, place: &bytes::Match<'t>) -> Option<&'t str> {
+        let Range { start, end } = self.from + place.start()..self.from + place.end();
+        let value = self.text.get(start..end)?;
+        let (before, after) = (self.text.get(..start)?, self.text.get(end..)?);
         let is_cut = |inside: Option<char>, outside: Option<char>| {
             inside.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
                 && outside.is_some_and(|c| !c.is_ascii() && c.is_alphanumeric())
@@ -113,31 +161,21 @@ impl<'t> Iterator for Matches<'_, 't> {
     type Item = Captures<'t>;
 
     fn next(&mut self) -> Option<Captures<'t>> {
-        let text = self.text;
-        if !self.pattern.may_match(text.as_bytes().get(self.from..)?) {
-            return None;
+        let (text, bytes) = (self.text, self.text.as_bytes());
+        match (&self.pattern.place, &mut self.places) {
+            (Place::Line(piece), _) => loop {
+                let (from, line) = next_line(piece, bytes, &mut self.from)?;
+                if let Some(places) = self.pattern.regex.captures(line) {
+                    return Some(Captures { text, from, places });
+                }
+            },
+            (Place::Text(piece), _) if piece.find(bytes.get(self.from..)?).is_none() => None,
+            (_, places) => {
+                let places = places.as_mut()?.next()?;
+                self.from = places.get_match().end();
+                Some(Captures { text, from: 0, places })
+            }
         }
-        let places = self.places.next()?;
-        self.from = places.get_match().end();
-        Some(Captures { text, places })
-    }
-}
-
-/// The longest text that every match of the pattern has in it.
-fn held(pattern: &str) -> Option<Finder<'static>> {
-    let parsed =
-        ParserBuilder::new().unicode(false).utf8(false).multi_line(true).build().parse(pattern).ok()?;
-    let held = held_by(&parsed)?;
-    Some(Finder::new(held).into_owned())
-}
-
-fn held_by(pattern: &Hir) -> Option<&[u8]> {
-    match pattern.kind() {
-        HirKind::Literal(literal) => Some(&literal.0),
-        HirKind::Capture(group) => held_by(&group.sub),
-        HirKind::Repetition(repeated) if repeated.min > 0 => held_by(&repeated.sub),
-        HirKind::Concat(parts) => parts.iter().filter_map(held_by).max_by_key(|held| held.len()),
-        _ => None,
     }
 }
 
@@ -160,22 +198,59 @@ mod tests {
         assert!(pattern("(?u:[äö])").is_match("ö"));
     }
 
+    /// All places, by the pattern as it is: over the whole text, with nothing looked for first.
+    fn plainly<'t>(pattern: &str, text: &'t str) -> Vec<Vec<Option<&'t str>>> {
+        let regex = RegexBuilder::new(pattern).unicode(false).multi_line(true).build().unwrap();
+        let all = regex.captures_iter(text.as_bytes());
+        all.map(|places| groups(&Captures { text, from: 0, places })).collect()
+    }
+
+    fn groups<'t>(captures: &Captures<'t>) -> Vec<Option<&'t str>> {
+        (0..captures.places.len()).map(|nth| captures.group(nth)).collect()
+    }
+
     #[test]
-    fn what_a_pattern_needs_never_hides_a_match() {
-        let held = |text: &str| held(text).map(|held| String::from_utf8_lossy(held.needle()).into_owned());
-        assert_eq!(held(r"^[ \t]*(?:NXOS|system):[ \t]+version (?<v>\d\S*)").as_deref(), Some("version "));
-        assert_eq!(held("(?:serial (?:number)?){1,2}x*").as_deref(), Some("serial "));
-        for needs_nothing in ["(?i)serial", "one|two", "(?:serial)?", r"\d+", "(?:serial){0,3}", "^$"] {
-            assert_eq!(held(needs_nothing), None, "{needs_nothing}");
-        }
-        let text = "v 1\nx v 22\nv 333\nw\nü v 4";
-        for pattern_text in [r"^v (\d+)", r"v (\d+)$", "(v |w)", r"(?i)V (\d+)", r"v (\d+)\n", "()"] {
-            let found: Vec<_> = pattern(pattern_text).captures_iter(text).map(|c| c.group(1)).collect();
-            let builder = &mut RegexBuilder::new(pattern_text);
-            let plain = builder.unicode(false).multi_line(true).build().unwrap();
-            let matches = plain.captures_iter(text.as_bytes());
-            let places = matches.map(|c| Captures { text, places: c }.group(1));
-            assert_eq!(found, places.collect::<Vec<_>>(), "{pattern_text}");
+    fn where_it_is_looked_for_hides_no_match() {
+        let texts = [
+            "v 1\nx v 22\nv 333\nw\nü v 4",
+            "\n\nv 1 v 2\n v 3\n",
+            "v 1",
+            "v \n1\nv 2 2",
+            "",
+            "\n",
+            "a v 1\nv\u{fc} 1\nv 12",
+            "v 1 w\nw v 1\nv 1",
+        ];
+        let patterns = [
+            r"^v (\d+)",
+            r"^[ \t]*v (\d+)$",
+            r"^(?:v|x) ?v? (\d+)\b",
+            r"^.*v (?<n>\d+)",
+            r"^v (\d+)\s*$",
+            r"^v (\d+)[^w]*",
+            r"^v (\d+)\z",
+            r"v (\d+)$",
+            "(v |w)",
+            "^v |^w",
+            r"(?i)^V (\d+)",
+            r"^(?i:V) (\d+)",
+            r"v (\d+)\n",
+            r"^v \n?(\d+)",
+            r"^(v (?:\d )?){1,2}",
+            r"(?x)^v\ (\d+) # a number",
+            "^",
+            "()",
+            r"^\W*v (\S+)",
+        ];
+        for written in patterns {
+            let pattern = pattern(written);
+            for text in texts {
+                let found: Vec<_> = pattern.captures_iter(text).map(|found| groups(&found)).collect();
+                assert_eq!(found, plainly(written, text), "{written} in {text:?}");
+                assert_eq!(pattern.is_match(text), !found.is_empty(), "{written} in {text:?}");
+                assert_eq!(pattern.captures(text).map(|found| groups(&found)), found.first().cloned());
+            }
+            assert_eq!(pattern.as_str(), written);
         }
     }
 
