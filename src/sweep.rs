@@ -15,7 +15,7 @@ use crate::activity::{Note, Notes, Reason};
 use crate::device::{Device, DeviceId};
 use crate::dispatch::{RunRules, Urgency, Wish, spread_over};
 use crate::failure::{Failure, FailureKind, Stage};
-use crate::known::{Snapshot, SweepRecord};
+use crate::known::{DeviceState, Snapshot, SweepRecord};
 use crate::observation::SweepId;
 use crate::probe::Prober;
 use crate::status::SweepStatus;
@@ -136,8 +136,9 @@ pub async fn run<T: Transport>(
     });
     outlet.note(Note::SweepStarted(record.clone()), stop).await?;
 
-    let first = first_visits(&plan);
-    let mut flight = Flight::new(engine.clone(), &plan, outlet.clone());
+    let before = Before::of(&plan);
+    let first = first_visits(&plan, &before);
+    let mut flight = Flight::new(engine.clone(), &plan, before, outlet.clone());
     let mut whole = flight.visit(first, stop).await?;
     // A second visit only now, so that none of them keeps a device from its first.
     if whole && !flight.tail.is_empty() {
@@ -159,19 +160,36 @@ pub async fn run<T: Transport>(
 }
 
 /// Every device once, spread over time by its stable place. Times are counted from the beginning.
-fn first_visits<T>(plan: &Plan<T>) -> Vec<Wish> {
+fn first_visits<T>(plan: &Plan<T>, before: &Before) -> Vec<Wish> {
     let wish = |device: &Arc<Device>| {
-        let known = tail::known(&plan.before, &device.id);
-        let took = known.and_then(|known| known.visit.as_ref()).map(|visit| visit.took);
+        let known = before.known(&device.id);
+        let took = known.as_ref().and_then(|state| state.known.visit.as_ref()).map(|visit| visit.took);
         Wish {
             device: Arc::clone(device),
             due: spread_over(plan.spread, &device.id),
             // One that was never visited may be dead: it is taken for slow.
             expected: took.unwrap_or(Duration::MAX),
-            good: known.is_some_and(|known| known.is_up() == Some(true)),
+            good: known.is_some_and(|state| state.known.is_up() == Some(true)),
         }
     };
     plan.devices.iter().map(wish).collect()
+}
+
+/// What was known of the run's devices when it began. A fleet is large and its visits come in any order: a search among
+/// all its devices' names for each would be most of what a sweep does about a visit.
+#[derive(Debug)]
+struct Before(HashMap<DeviceId, Arc<DeviceState>>);
+
+impl Before {
+    fn of<T>(plan: &Plan<T>) -> Self {
+        let state = |device: &Arc<Device>| plan.before.device(device.id.as_str());
+        let known = plan.devices.iter().filter_map(state);
+        Self(known.map(|state| (state.device.id.clone(), Arc::clone(state))).collect())
+    }
+
+    fn known(&self, device: &DeviceId) -> Option<&Arc<DeviceState>> {
+        self.0.get(device)
+    }
 }
 
 /// The visits of one run that are under way.
@@ -182,7 +200,7 @@ struct Flight<T> {
     sweep: SweepId,
     prober: Arc<Prober<T>>,
     outlet: Outlet,
-    before: Arc<Snapshot>,
+    before: Before,
     care: Care,
     visits: JoinSet<Result<Option<Again>, RecorderEnded>>,
     /// Who is visited by which task, for the one case that a task can't tell itself: its panic.
@@ -192,7 +210,7 @@ struct Flight<T> {
 }
 
 impl<T: Transport> Flight<T> {
-    fn new(engine: Engine, plan: &Plan<T>, outlet: Outlet) -> Self {
+    fn new(engine: Engine, plan: &Plan<T>, before: Before, outlet: Outlet) -> Self {
         let urgency = match plan.reason {
             Reason::Request => Urgency::Urgent,
             Reason::Schedule | Reason::Command => Urgency::Usual,
@@ -205,7 +223,7 @@ impl<T: Transport> Flight<T> {
             sweep: plan.id,
             prober: Arc::clone(&plan.prober),
             outlet,
-            before: Arc::clone(&plan.before),
+            before,
             care: plan.care,
             visits: JoinSet::new(),
             visited_by: HashMap::new(),
@@ -265,7 +283,7 @@ impl<T: Transport> Flight<T> {
             prober: Arc::clone(&self.prober),
             outlet: self.outlet.clone(),
             sweep: self.sweep,
-            before: Arc::clone(&self.before),
+            known: self.before.known(&device.id).cloned(),
             care: self.care,
             first: self.tail.remove(&device.id),
             doorway: self.engine.lanes.doorway(),
@@ -319,8 +337,7 @@ impl<T: Transport> Flight<T> {
             device: Arc::clone(&again.device),
             due: again.due.saturating_duration_since(now),
             expected: again.took(),
-            good: tail::known(&self.before, &again.device.id)
-                .is_some_and(|known| known.is_up() == Some(true)),
+            good: self.before.known(&again.device.id).is_some_and(|state| state.known.is_up() == Some(true)),
         };
         self.tail.values().map(wish).collect()
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::device::{Device, DeviceId};
+use crate::device::Device;
 use crate::diff::{disagreement, wants_second_reading};
 use crate::failure::{Failure, FailureKind, Stage};
-use crate::known::{Known, Snapshot};
+use crate::known::Known;
 use crate::observation::{Observation, Outcome};
 
 /// Which devices a sweep visits a second time.
@@ -34,11 +34,10 @@ impl Care {
     pub(super) fn second(
         self,
         device: &Arc<Device>,
-        before: &Snapshot,
+        known: Option<&Known>,
         first: Observation,
     ) -> Result<Again, Box<Observation>> {
         let first = Box::new(first);
-        let known = known(before, &device.id);
         let due = match &first.outcome {
             // A device that failed before is left to the hold-off: trying it twice would cost the sweep twice.
             Outcome::Failed { failure, .. } => {
@@ -94,12 +93,6 @@ impl Again {
     pub(super) fn alone(self) -> Option<Observation> {
         matches!(self.first.outcome, Outcome::Failed { .. }).then_some(*self.first)
     }
-}
-
-/// What is known of a device.
-pub(super) fn known<'a>(before: &'a Snapshot, device: &DeviceId) -> Option<&'a Known> {
-    let found = before.devices.binary_search_by(|state| state.device.id.cmp(device)).ok()?;
-    before.devices.get(found).map(|state| &state.known)
 }
 
 fn is_news(known: &Known, outcome: &Outcome) -> bool {

@@ -9,13 +9,13 @@ use tracing::debug;
 
 use super::engine::{Grant, Turned};
 use super::quiet;
-use super::tail::{Again, Care, known};
+use super::tail::{Again, Care};
 use super::{Outlet, RecorderEnded};
 use crate::activity::{BreakerNews, BreakerTurn, Note};
 use crate::clock::Timestamp;
 use crate::device::{CredentialId, DeviceId};
 use crate::failure::{Failure, FailureKind, Stage};
-use crate::known::Snapshot;
+use crate::known::DeviceState;
 use crate::observation::{Observation, Outcome, StageTimes, SweepId};
 use crate::probe::Prober;
 use crate::status::SweepStatus;
@@ -26,7 +26,8 @@ pub(super) struct Visiting<T> {
     pub(super) prober: Arc<Prober<T>>,
     pub(super) outlet: Outlet,
     pub(super) sweep: SweepId,
-    pub(super) before: Arc<Snapshot>,
+    /// What was known of the device when the run began.
+    pub(super) known: Option<Arc<DeviceState>>,
     pub(super) care: Care,
     /// What the first visit brought, when this is the second.
     pub(super) first: Option<Again>,
@@ -41,7 +42,7 @@ impl<T: Transport> Visiting<T> {
     /// takes the result: a slow disk slows the sweep.
     pub(super) async fn run(self, grant: &mut Grant) -> Result<Option<Again>, RecorderEnded> {
         let device = Arc::clone(grant.device());
-        let known = known(&self.before, &device.id);
+        let known = self.known.as_ref().map(|state| &state.known);
         let trace = match &self.doorway {
             Some(doorway) => Trace::through(doorway.enter().await),
             None => Trace::begin(),
@@ -58,7 +59,7 @@ impl<T: Transport> Visiting<T> {
         }
         let observation = match self.first {
             Some(first) => first.settle(observation),
-            None => match self.care.second(&device, &self.before, observation) {
+            None => match self.care.second(&device, known, observation) {
                 Ok(again) => return Ok(Some(again)),
                 Err(observation) => *observation,
             },
