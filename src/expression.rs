@@ -47,7 +47,7 @@ pub(crate) struct Matches<'p, 't> {
     text: &'t str,
     /// What was looked at: up to the end of the last match, or of its line.
     from: usize,
-    /// Of a pattern that isn't matched line by line.
+    /// Of a pattern that isn't matched line by line, once there may be one.
     places: Option<bytes::CaptureMatches<'p, 't>>,
 }
 
@@ -129,9 +129,7 @@ impl Expression {
 
     /// All places, from the first to the last.
     pub(crate) fn captures_iter<'p, 't>(&'p self, text: &'t str) -> Matches<'p, 't> {
-        let by_line = matches!(self.place, Place::Line(_));
-        let places = (!by_line).then(|| self.regex.captures_iter(text.as_bytes()));
-        Matches { pattern: self, text, from: 0, places }
+        Matches { pattern: self, text, from: 0, places: None }
     }
 }
 
@@ -186,7 +184,7 @@ impl<'t> Iterator for Matches<'_, 't> {
             },
             (Place::Text(piece), _) if piece.find(bytes.get(self.from..)?).is_none() => None,
             (_, places) => {
-                let places = places.as_mut()?.next()?;
+                let places = places.get_or_insert_with(|| self.pattern.regex.captures_iter(bytes)).next()?;
                 self.from = places.get_match().end();
                 Some(Captures { text, from: 0, places })
             }

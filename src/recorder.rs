@@ -192,18 +192,19 @@ impl Recorder {
     /// Waits for more notes where the last commit was just now and nobody waits for one of these.
     async fn gather(&mut self, notes: &mut Vec<Note>) {
         let Some(committed) = self.committed else { return };
-        let until = sleep_until(committed + COMMIT_EVERY);
-        tokio::pin!(until);
+        let until = committed + COMMIT_EVERY;
         let mut looked_at = 0;
-        while notes.len() < BATCH_MAX && !notes.iter().skip(looked_at).any(is_waited_for) {
+        while Instant::now() < until
+            && notes.len() < BATCH_MAX
+            && !notes.iter().skip(looked_at).any(is_waited_for)
+        {
             looked_at = notes.len();
             sleep(MOMENT).await;
-            let more = tokio::select! {
-                biased;
-                () = &mut until => return,
-                more = self.notes.recv_many(notes, BATCH_MAX - looked_at) => more,
-            };
-            if more == 0 {
+            while notes.len() < BATCH_MAX {
+                let Ok(note) = self.notes.try_recv() else { break };
+                notes.push(note);
+            }
+            if self.notes.is_closed() {
                 return;
             }
         }

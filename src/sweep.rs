@@ -42,6 +42,9 @@ use visit::{Busy, Visiting, defect, tell, unvisited};
 /// next one. So what ends within this time is looked at together; the first after a calm time at once.
 const ROUND: Duration = Duration::from_millis(2);
 
+/// The most that is looked at in one round: a fleet may be held by a breaker all at once.
+const ROUND_MAX: usize = 256;
+
 /// One run of a sweep: what it visits and how. The world in it stays the same until the run ends.
 pub struct Plan<T> {
     /// The run's identity.
@@ -245,40 +248,48 @@ impl<T: Transport> Flight<T> {
     async fn visit_all(&mut self, mut seat: Seat, stop: &Stop) -> Result<bool, RecorderEnded> {
         let mut round = Instant::now();
         loop {
-            if self.engine.lanes.are_there() {
+            if self.engine.has_lanes() {
                 sleep_until(round).await;
                 round = Instant::now() + ROUND;
             }
+            self.curtain.turn(&seat);
             tokio::select! {
                 biased;
                 () = stop.drain.cancelled() => return Ok(false),
                 Some(ended) = self.visits.join_next_with_id() => self.ended(ended).await?,
-                () = self.curtain.minute() => self.curtain.turn(&seat),
+                () = self.curtain.minute() => {}
                 letter = seat.next() => match letter {
-                    Some(letter) => self.open(letter).await?,
+                    Some(letter) => self.open(letter, stop).await?,
                     None => return Ok(true),
                 },
             }
-            while let Some(ended) = self.visits.try_join_next_with_id() {
+            // What else is there by now; not for ever, for the sweep may be stopped meanwhile, and a blackout begin.
+            for _ in 0..ROUND_MAX {
+                let Some(ended) = self.visits.try_join_next_with_id() else { break };
                 self.ended(ended).await?;
             }
-            while let Some(letter) = seat.fetch().flatten() {
-                self.open(letter).await?;
+            for _ in 0..ROUND_MAX {
+                let letter = if stop.drain.is_cancelled() { None } else { seat.fetch().flatten() };
+                let Some(letter) = letter else { break };
+                self.open(letter, stop).await?;
             }
         }
     }
 
-    async fn open(&mut self, letter: Letter) -> Result<(), RecorderEnded> {
+    async fn open(&mut self, letter: Letter, stop: &Stop) -> Result<(), RecorderEnded> {
         match letter {
-            Letter::Visit(grant) => self.begin(grant),
+            Letter::Visit(grant) => self.begin(grant, stop),
             Letter::Held(device) => self.held(device).await?,
             Letter::Fresh(device, answered) => self.fresh(&device, answered),
         }
         Ok(())
     }
 
-    fn begin(&mut self, mut grant: Grant) {
+    fn begin(&mut self, mut grant: Grant, stop: &Stop) {
         let device = Arc::clone(grant.device());
+        let lane = self.engine.lanes.next();
+        // Somebody waits for an urgent one.
+        let doorway = lane.filter(|_| self.rules.urgency != Urgency::Urgent).map(|lane| lane.doorway.clone());
         let visit = Visiting {
             prober: Arc::clone(&self.prober),
             outlet: self.outlet.clone(),
@@ -286,18 +297,22 @@ impl<T: Transport> Flight<T> {
             known: self.before.known(&device.id).cloned(),
             care: self.care,
             first: self.tail.remove(&device.id),
-            doorway: self.engine.lanes.doorway(),
+            doorway,
+            drain: stop.drain.clone(),
             worker_since: Instant::now(),
         };
         self.outlet.status.send_modify(|status| status.busy += 1);
         let busy = Busy(self.outlet.status.clone());
-        grant.begin();
-        let task = self.engine.lanes.spawn(&mut self.visits, async move {
+        let visit = async move {
             let told = visit.run(&mut grant).await;
             drop(busy);
             drop(grant);
             told
-        });
+        };
+        let task = match lane {
+            Some(lane) => lane.spawn(&mut self.visits, visit),
+            None => self.visits.spawn(visit),
+        };
         self.visited_by.insert(task.id(), device.id.clone());
     }
 

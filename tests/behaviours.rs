@@ -194,6 +194,9 @@ mod renames;
 #[path = "behaviours/round_trips.rs"]
 mod round_trips;
 #[cfg(test)]
+#[path = "behaviours/rounds.rs"]
+mod rounds;
+#[cfg(test)]
 #[path = "behaviours/rules.rs"]
 mod rules;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tracing::info;
 
 use super::engine::Seat;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::timetable::Windows;
 
 /// Down while a window holds.
@@ -16,20 +16,23 @@ pub(super) struct Curtain {
     windows: Windows,
     clock: Arc<dyn Clock>,
     down: bool,
+    /// The minute at which the clock was looked at last.
+    minute: i64,
 }
 
 impl Curtain {
     pub(super) fn new(windows: Windows, clock: Arc<dyn Clock>) -> Self {
-        let down = windows.hold(clock.now());
-        Self { windows, clock, down }
+        let now = clock.now();
+        let down = windows.hold(now);
+        Self { windows, clock, down, minute: minute_of(now) }
     }
 
     pub(super) fn is_down(&self) -> bool {
         self.down
     }
 
-    /// Waits for the next whole minute, at which alone windows begin and end. Looked at anew each time, so that a clock
-    /// that is set is followed.
+    /// Waits for the next whole minute, at which alone windows begin and end, to call [`Self::turn`]. Looked at anew each
+    /// time, so that a clock that is set is followed.
     pub(super) async fn minute(&self) {
         if self.windows.is_empty() {
             return pending().await;
@@ -40,9 +43,18 @@ impl Curtain {
         sleep(Duration::from_millis(left)).await;
     }
 
-    /// Raises or lowers it as the windows say now.
+    /// Raises or lowers it as the windows say now. For whoever is too busy to wait for a minute: while visits end one after
+    /// the other, the wait for the next minute begins anew each time, and one minute's end may fall between two waits.
     pub(super) fn turn(&mut self, seat: &Seat) {
-        let down = self.windows.hold(self.clock.now());
+        if self.windows.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        if minute_of(now) == self.minute {
+            return;
+        }
+        self.minute = minute_of(now);
+        let down = self.windows.hold(now);
         match (self.down, down) {
             (false, true) => {
                 info!("a blackout begins: no visit of this sweep begins until it ends");
@@ -56,4 +68,8 @@ impl Curtain {
         }
         self.down = down;
     }
+}
+
+fn minute_of(time: Timestamp) -> i64 {
+    time.timestamp().div_euclid(60)
 }

@@ -92,6 +92,11 @@ impl Engine {
         Self { lanes, ..self }
     }
 
+    /// Whether visits run on threads of their own.
+    pub(super) fn has_lanes(&self) -> bool {
+        self.lanes.are_there()
+    }
+
     /// How many tasks live where visits run: none when all visits have ended.
     #[must_use]
     pub fn tasks(&self) -> usize {

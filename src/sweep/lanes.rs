@@ -20,12 +20,13 @@ use crate::transport::Doorway;
 pub struct Lanes {
     lanes: Arc<[Lane]>,
     next: Arc<AtomicUsize>,
-    doorway: Option<Doorway>,
 }
 
 #[derive(Debug)]
-struct Lane {
+pub(super) struct Lane {
     runtime: Handle,
+    /// Where its visits wait for their turn to log in.
+    pub(super) doorway: Doorway,
     /// Dropping it ends the thread, and with it all that still runs there.
     _open: oneshot::Sender<()>,
 }
@@ -37,7 +38,7 @@ impl Lanes {
     /// When the system has no room for a thread or for what its runtime waits by.
     pub fn start(count: NonZeroUsize) -> io::Result<Self> {
         let lanes = (0..count.get()).map(Lane::start).collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { lanes: lanes.into(), next: Arc::default(), doorway: Some(Doorway::new(count)) })
+        Ok(Self { lanes: lanes.into(), next: Arc::default() })
     }
 
     /// As many as there are cores.
@@ -59,29 +60,17 @@ impl Lanes {
         !self.lanes.is_empty()
     }
 
-    /// Where visits on them wait for their turn to log in: there are as many cores for it.
-    pub(super) fn doorway(&self) -> Option<Doorway> {
-        self.doorway.clone()
-    }
-
-    /// As many workers send visits there.
+    /// So many workers send visits there.
     pub(super) fn fit(&self, workers: usize) {
-        if let Some(doorway) = &self.doorway {
-            doorway.fit(workers);
+        for lane in &*self.lanes {
+            lane.doorway.fit(workers.div_ceil(self.lanes.len()));
         }
     }
 
-    /// Spawns it on the next one in turn.
-    pub(super) fn spawn<T: Send + 'static>(
-        &self,
-        tasks: &mut JoinSet<T>,
-        task: impl Future<Output = T> + Send + 'static,
-    ) -> AbortHandle {
+    /// The next one in turn.
+    pub(super) fn next(&self) -> Option<&Lane> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        match turn.checked_rem(self.lanes.len()).and_then(|index| self.lanes.get(index)) {
-            Some(lane) => tasks.spawn_on(task, &lane.runtime),
-            None => tasks.spawn(task),
-        }
+        self.lanes.get(turn.checked_rem(self.lanes.len())?)
     }
 }
 
@@ -96,7 +85,16 @@ impl Lane {
             // Name lookups that are left are not waited for.
             runtime.shutdown_background();
         })?;
-        Ok(Self { runtime: handle, _open: open })
+        Ok(Self { runtime: handle, doorway: Doorway::default(), _open: open })
+    }
+
+    /// Spawns a visit there.
+    pub(super) fn spawn<T: Send + 'static>(
+        &self,
+        tasks: &mut JoinSet<T>,
+        visit: impl Future<Output = T> + Send + 'static,
+    ) -> AbortHandle {
+        tasks.spawn_on(visit, &self.runtime)
     }
 }
 
@@ -113,22 +111,15 @@ mod tests {
         let lanes = Lanes::start(NonZeroUsize::new(2).unwrap()).unwrap();
         let mut tasks = JoinSet::new();
         for _ in 0..4 {
-            lanes.spawn(&mut tasks, async { name() });
+            lanes.next().unwrap().spawn(&mut tasks, async { name() });
         }
         let mut names = tasks.join_all().await;
         names.sort();
         assert_eq!(names, ["visits-0", "visits-0", "visits-1", "visits-1"]);
 
         let mut tasks = JoinSet::new();
-        lanes.spawn(&mut tasks, std::future::pending::<()>());
+        lanes.next().unwrap().spawn(&mut tasks, std::future::pending::<()>());
         drop(lanes);
         assert!(tasks.join_next().await.unwrap().unwrap_err().is_cancelled());
-    }
-
-    #[tokio::test]
-    async fn without_lanes_they_run_here() {
-        let mut tasks = JoinSet::new();
-        Lanes::default().spawn(&mut tasks, async { name() });
-        assert_eq!(tasks.join_all().await, [name()]);
     }
 }

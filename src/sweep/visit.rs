@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::engine::{Grant, Turned};
@@ -31,6 +32,8 @@ pub(super) struct Visiting<T> {
     pub(super) care: Care,
     /// What the first visit brought, when this is the second.
     pub(super) first: Option<Again>,
+    /// Cancelled when no visit is to begin any more.
+    pub(super) drain: CancellationToken,
     /// Where it waits for its turn to log in.
     pub(super) doorway: Option<Doorway>,
     /// Since when it has its worker.
@@ -43,12 +46,16 @@ impl<T: Transport> Visiting<T> {
     pub(super) async fn run(self, grant: &mut Grant) -> Result<Option<Again>, RecorderEnded> {
         let device = Arc::clone(grant.device());
         let known = self.known.as_ref().map(|state| &state.known);
+        // Where all cores are busy the task waits for one, with its worker held: that is part of how long the visit takes.
+        let waited = self.worker_since.elapsed();
         let trace = match &self.doorway {
             Some(doorway) => Trace::through(doorway.enter().await),
             None => Trace::begin(),
         };
-        // Where all cores are busy the task waits for one, with its worker held: that is part of how long the visit takes.
-        let waited = self.worker_since.elapsed();
+        if self.drain.is_cancelled() {
+            return Ok(self.first);
+        }
+        grant.begin();
         // With the visit goes its place in the doorway, if it never came to the end of the login.
         let mut observation = self.prober.again(&device, known, self.sweep, trace).await.observation;
         observation.took += waited;

@@ -210,7 +210,7 @@ impl SshTransport {
         facts: &SharedFacts,
     ) -> Result<(Line, Wire), TransportError> {
         match route {
-            Route::Direct => Ok(Line::over(connect::connect(peer).await?, facts.clone())),
+            Route::Direct => Ok(Line::over(connect::connect(peer).await?, peer.role, facts.clone())),
             Route::Via(hosts) => self.reach_through(hosts, peer, facts).await,
         }
     }

@@ -80,11 +80,11 @@ fn running(version: &str, devices: &[Arc<Device>]) -> Arc<Snapshot> {
 
 pub(crate) struct Sweep {
     pub(crate) engine: Engine,
-    transport: FakeTransport,
+    pub(crate) transport: FakeTransport,
     before: Arc<Snapshot>,
     care: Care,
-    blackout: Windows,
-    clock: Arc<dyn Clock>,
+    pub(crate) blackout: Windows,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// Wall time that goes with the paused time of tests.
@@ -120,22 +120,7 @@ impl Sweep {
     }
 
     async fn named(&self, name: &str, devices: &[Arc<Device>]) -> (SweepRecord, Vec<Observation>) {
-        let plan = Plan {
-            id: visits::sweep_id(1),
-            name: name.into(),
-            reason: Reason::Schedule,
-            devices: devices.to_vec(),
-            spread: Duration::ZERO,
-            prober: Arc::new(Prober {
-                transport: Arc::new(self.transport.clone()),
-                platforms: visits::judgement().platforms,
-                clock: Arc::clone(&self.clock),
-            }),
-            before: Arc::clone(&self.before),
-            care: self.care,
-            blackout: self.blackout.clone(),
-            fresh_for: Duration::from_secs(60),
-        };
+        let plan = self.plan(name, devices);
         let (notes, mut told) = mpsc::channel(16);
         let (status, _) = watch::channel(SweepStatus::default());
         let engine = self.engine.clone();
@@ -150,6 +135,25 @@ impl Sweep {
             }
         }
         (going.await.unwrap().unwrap(), seen)
+    }
+
+    pub(crate) fn plan(&self, name: &str, devices: &[Arc<Device>]) -> Plan<FakeTransport> {
+        Plan {
+            id: visits::sweep_id(1),
+            name: name.into(),
+            reason: Reason::Schedule,
+            devices: devices.to_vec(),
+            spread: Duration::ZERO,
+            prober: Arc::new(Prober {
+                transport: Arc::new(self.transport.clone()),
+                platforms: visits::judgement().platforms,
+                clock: Arc::clone(&self.clock),
+            }),
+            before: Arc::clone(&self.before),
+            care: self.care,
+            blackout: self.blackout.clone(),
+            fresh_for: Duration::from_secs(60),
+        }
     }
 }
 

@@ -165,7 +165,7 @@ impl SshTransport {
         let login = self.login(&host.credential)?;
         let facts = SharedFacts::hiding(login.secrets());
         let (line, wire) = match through {
-            None => Line::over(connect::connect(&peer).await?, facts.clone()),
+            None => Line::over(connect::connect(&peer).await?, peer.role, facts.clone()),
             Some(connection) => connection.tunnel(&peer, &facts).await?,
         };
         let login_by = Instant::now() + host.timeouts.login;

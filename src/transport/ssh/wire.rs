@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::facts::SharedFacts;
+use super::peer::Role;
 
 /// SSH_MSG_NEWKEYS of RFC 4253, section 12.
 const NEWKEYS: u8 = 21;
@@ -34,9 +35,9 @@ pub(super) enum Line {
 
 impl Line {
     /// A line on a socket, and the stream for russh, which notes the server's first bytes in `facts`.
-    pub(super) fn over(tcp: TcpStream, facts: SharedFacts) -> (Self, Wire) {
+    pub(super) fn over(tcp: TcpStream, role: Role, facts: SharedFacts) -> (Self, Wire) {
         let tcp = Arc::new(tcp);
-        let wire = Wire::of(Carrier::Tcp(Arc::clone(&tcp)), facts);
+        let wire = Wire::of(Carrier::Tcp(Arc::clone(&tcp)), facts, role == Role::Device);
         (Self::Tcp(tcp), wire)
     }
 
@@ -46,7 +47,7 @@ impl Line {
         carrying: AbortOnDropHandle<()>,
         facts: SharedFacts,
     ) -> (Self, Wire) {
-        (Self::Tunnel(carrying), Wire::of(Carrier::Tunnel(stream), facts))
+        (Self::Tunnel(carrying), Wire::of(Carrier::Tunnel(stream), facts, false))
     }
 
     /// Waits until the peer has closed its side; whatever still comes is thrown away.
@@ -88,6 +89,9 @@ pub(super) struct Wire {
     listening: bool,
     /// What russh has written and the socket has not been given yet.
     unsent: Vec<u8>,
+    /// Whether what is written waits for what follows it. Not where a session carries others: while russh is busy with one
+    /// of them, another one's words would wait.
+    gathers: bool,
     /// How often russh may still be called before that leaves.
     held: u8,
     /// Whether the keys are exchanged, so that nothing can be told from a packet any more.
@@ -101,8 +105,8 @@ enum Carrier {
 }
 
 impl Wire {
-    fn of(carrier: Carrier, facts: SharedFacts) -> Self {
-        Self { carrier, facts, listening: true, unsent: Vec::new(), held: 0, secret: false }
+    fn of(carrier: Carrier, facts: SharedFacts, gathers: bool) -> Self {
+        Self { carrier, facts, listening: true, unsent: Vec::new(), gathers, held: 0, secret: false }
     }
 
     /// Gives the socket what is unsent.
@@ -111,6 +115,8 @@ impl Wire {
         while !self.unsent.is_empty() {
             ready!(tcp.poll_write_ready(cx))?;
             match tcp.try_write(&self.unsent) {
+                // An open session is mostly silent, and there may be thousands: nothing is kept for its next word.
+                Ok(sent) if sent == self.unsent.len() => self.unsent = Vec::new(),
                 Ok(sent) => drop(self.unsent.drain(..sent)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
@@ -194,6 +200,13 @@ impl AsyncWrite for Wire {
             ready!(self.poll_send(cx))?;
         }
         self.unsent.extend_from_slice(buf);
+        if !self.gathers || self.listening {
+            // Should the socket be full, it leaves as soon as it isn't: russh is called then.
+            if let Poll::Ready(sent) = self.poll_send(cx) {
+                sent?;
+            }
+            return Poll::Ready(Ok(buf.len()));
+        }
         if !self.secret && message(buf) == Some(NEWKEYS) {
             // With it ends the key exchange, and the visit asks for a login next, by another task: that has its turn before
             // russh is called again, and russh may look for packets before it looks for what it is asked.
