@@ -15,13 +15,14 @@ use crate::activity::{Note, Notes, Reason};
 use crate::device::{Device, DeviceId};
 use crate::dispatch::{RunRules, Urgency, Wish, spread_over};
 use crate::failure::{Failure, FailureKind, Stage};
-use crate::known::{DeviceState, Snapshot, SweepRecord};
+use crate::known::{Snapshot, SweepRecord};
 use crate::observation::SweepId;
 use crate::probe::Prober;
 use crate::status::SweepStatus;
 use crate::timetable::Windows;
 use crate::transport::Transport;
 
+mod before;
 mod curtain;
 mod engine;
 mod lanes;
@@ -33,6 +34,7 @@ pub use engine::{Engine, EngineStatus};
 pub use lanes::Lanes;
 pub use tail::Care;
 
+use before::Before;
 use curtain::Curtain;
 use engine::{Grant, Letter, Seat};
 use tail::Again;
@@ -139,7 +141,7 @@ pub async fn run<T: Transport>(
     });
     outlet.note(Note::SweepStarted(record.clone()), stop).await?;
 
-    let before = Before::of(&plan);
+    let before = Before::of(&plan.before, &plan.devices);
     let first = first_visits(&plan, &before);
     let mut flight = Flight::new(engine.clone(), &plan, before, outlet.clone());
     let mut whole = flight.visit(first, stop).await?;
@@ -176,23 +178,6 @@ fn first_visits<T>(plan: &Plan<T>, before: &Before) -> Vec<Wish> {
         }
     };
     plan.devices.iter().map(wish).collect()
-}
-
-/// What was known of the run's devices when it began. A fleet is large and its visits come in any order: a search among
-/// all its devices' names for each would be most of what a sweep does about a visit.
-#[derive(Debug)]
-struct Before(HashMap<DeviceId, Arc<DeviceState>>);
-
-impl Before {
-    fn of<T>(plan: &Plan<T>) -> Self {
-        let state = |device: &Arc<Device>| plan.before.device(device.id.as_str());
-        let known = plan.devices.iter().filter_map(state);
-        Self(known.map(|state| (state.device.id.clone(), Arc::clone(state))).collect())
-    }
-
-    fn known(&self, device: &DeviceId) -> Option<&Arc<DeviceState>> {
-        self.0.get(device)
-    }
 }
 
 /// The visits of one run that are under way.
