@@ -23,7 +23,7 @@ const PLACES: usize = 32;
 const WORKERS_PER_PLACE: usize = 32;
 
 /// After that long a login waits for its device.
-const PATIENCE: Duration = Duration::from_millis(25);
+const PATIENCE: Duration = Duration::from_millis(40);
 
 /// The way in of one core's visits. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -184,14 +184,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn however_many_workers_all_are_on_their_way_within_a_second_whatever_their_devices_do() {
+    async fn however_many_workers_all_are_on_their_way_within_two_seconds_whatever_their_devices_do() {
         let doorway = Doorway::default();
         doorway.fit(10_000);
         let (began, mut places) = (Instant::now(), Vec::new());
         for _ in 0..10_000 {
             places.push(doorway.enter().await);
         }
-        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
         doorway.fit(256);
         drop(places);
         let _places = full().await;

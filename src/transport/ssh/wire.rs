@@ -230,3 +230,80 @@ impl AsyncWrite for Wire {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::task::Waker;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A wire over loopback, with the identification lines exchanged, and the peer's socket, which doesn't block.
+    async fn wire(role: Role) -> (Line, Wire, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        tcp.set_nodelay(true).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let (line, mut wire) = Line::over(tcp, role, SharedFacts::default());
+        wire.write_all(b"SSH-2.0-us\r\n").await.unwrap();
+        assert_eq!(heard(&mut peer), "SSH-2.0-us\r\n", "a server may wait for it");
+        peer.write_all(b"SSH-2.0-them\r\n").unwrap();
+        let mut line_of_peer = [0; 14];
+        wire.read_exact(&mut line_of_peer).await.unwrap();
+        peer.set_nonblocking(true).unwrap();
+        (line, wire, peer)
+    }
+
+    /// What has come to the peer: on loopback it is there as soon as it is sent.
+    fn heard(peer: &mut std::net::TcpStream) -> String {
+        let mut bytes = [0; 64];
+        let count = peer.read(&mut bytes).unwrap_or_default();
+        String::from_utf8_lossy(&bytes[..count]).into_owned()
+    }
+
+    /// As russh does when it has nothing more to say.
+    fn look_for_more(wire: &mut Wire) {
+        let mut bytes = [0; 8];
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(wire).poll_read(&mut context, &mut ReadBuf::new(&mut bytes)).is_pending());
+    }
+
+    #[tokio::test]
+    async fn what_is_said_before_the_peer_is_waited_for_leaves_in_one_packet() {
+        let (_line, mut wire, mut peer) = wire(Role::Device).await;
+        wire.write_all(b"one ").await.unwrap();
+        wire.write_all(b"two").await.unwrap();
+        assert_eq!(heard(&mut peer), "");
+        look_for_more(&mut wire);
+        assert_eq!(heard(&mut peer), "one two");
+
+        wire.write_all(b"three").await.unwrap();
+        wire.shutdown().await.unwrap();
+        assert_eq!(heard(&mut peer), "three", "nothing is left behind at the end");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_key_exchange_waits_for_the_first_request_and_not_for_ever() {
+        let new_keys = [0, 0, 0, 12, 10, NEWKEYS, 0, 0];
+        let (_line, mut wire, mut peer) = wire(Role::Device).await;
+        wire.write_all(&new_keys).await.unwrap();
+        look_for_more(&mut wire);
+        assert_eq!(heard(&mut peer), "");
+        wire.write_all(b"request").await.unwrap();
+        look_for_more(&mut wire);
+        look_for_more(&mut wire);
+        assert!(heard(&mut peer).ends_with("request"));
+        wire.write_all(&new_keys).await.unwrap();
+        look_for_more(&mut wire);
+        assert_eq!(heard(&mut peer).len(), new_keys.len(), "what is encrypted tells nothing");
+    }
+
+    #[tokio::test]
+    async fn a_jump_hosts_packets_leave_at_once() {
+        let (_line, mut wire, mut peer) = wire(Role::JumpHost).await;
+        wire.write_all(b"one").await.unwrap();
+        assert_eq!(heard(&mut peer), "one");
+    }
+}
