@@ -256,6 +256,13 @@ impl Dispatch {
         Some((device.credential.clone(), turn))
     }
 
+    /// A visit that was handed out begins: the time until the next one to its device counts from now on.
+    pub fn begun(&mut self, ticket: Ticket, now: Duration) {
+        if let Some(visit) = self.visits.get(&ticket) {
+            self.claims.begin(&visit.device.id, now);
+        }
+    }
+
     /// A visit has ended and gives everything back. One that was not told of before said nothing of its credential.
     pub fn ended(&mut self, ticket: Ticket, ending: Ending, now: Duration) {
         self.tell(ticket, Verdict::Silent, now);

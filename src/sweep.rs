@@ -13,7 +13,7 @@ use tracing::{error, info};
 
 use crate::activity::{Note, Notes, Reason};
 use crate::device::{Device, DeviceId};
-use crate::dispatch::{RunRules, Urgency, Wish, spread_over};
+use crate::dispatch::{RunRules, Urgency, Wish};
 use crate::failure::{Failure, FailureKind, Stage};
 use crate::known::{Snapshot, SweepRecord};
 use crate::observation::SweepId;
@@ -38,7 +38,7 @@ use before::Before;
 use curtain::Curtain;
 use engine::{Grant, Letter, Seat};
 use tail::Again;
-use visit::{Busy, Visiting, defect, tell, unvisited};
+use visit::{Busy, Came, Visiting, defect, tell, unvisited};
 
 /// Visits end on other threads, and whatever waits for one of them is woken by it, which costs about as much as to begin the
 /// next one. So what ends within this time is looked at together; the first after a calm time at once.
@@ -142,7 +142,7 @@ pub async fn run<T: Transport>(
     outlet.note(Note::SweepStarted(record.clone()), stop).await?;
 
     let before = Before::of(&plan.before, &plan.devices);
-    let first = first_visits(&plan, &before);
+    let first = before.first_visits(&plan.devices, plan.spread);
     let mut flight = Flight::new(engine.clone(), &plan, before, outlet.clone());
     let mut whole = flight.visit(first, stop).await?;
     // A second visit only now, so that none of them keeps a device from its first.
@@ -164,22 +164,6 @@ pub async fn run<T: Transport>(
     Ok(record)
 }
 
-/// Every device once, spread over time by its stable place. Times are counted from the beginning.
-fn first_visits<T>(plan: &Plan<T>, before: &Before) -> Vec<Wish> {
-    let wish = |device: &Arc<Device>| {
-        let known = before.known(&device.id);
-        let took = known.as_ref().and_then(|state| state.known.visit.as_ref()).map(|visit| visit.took);
-        Wish {
-            device: Arc::clone(device),
-            due: spread_over(plan.spread, &device.id),
-            // One that was never visited may be dead: it is taken for slow.
-            expected: took.unwrap_or(Duration::MAX),
-            good: known.is_some_and(|state| state.known.is_up() == Some(true)),
-        }
-    };
-    plan.devices.iter().map(wish).collect()
-}
-
 /// The visits of one run that are under way.
 struct Flight<T> {
     engine: Engine,
@@ -190,7 +174,9 @@ struct Flight<T> {
     outlet: Outlet,
     before: Before,
     care: Care,
-    visits: JoinSet<Result<Option<Again>, RecorderEnded>>,
+    visits: JoinSet<Result<Came, RecorderEnded>>,
+    /// Whether a visit was handed out and never began.
+    cut: bool,
     /// Who is visited by which task, for the one case that a task can't tell itself: its panic.
     visited_by: HashMap<Id, DeviceId>,
     /// Devices to visit a second time, with what the first visit brought.
@@ -214,6 +200,7 @@ impl<T: Transport> Flight<T> {
             before,
             care: plan.care,
             visits: JoinSet::new(),
+            cut: false,
             visited_by: HashMap::new(),
             tail: HashMap::new(),
         }
@@ -225,7 +212,7 @@ impl<T: Transport> Flight<T> {
         let seat = self.engine.open(RunRules { paused, ..self.rules.clone() }, wishes);
         let all_begun = self.visit_all(seat, stop).await?;
         let all_ended = self.drain(stop).await?;
-        Ok(all_begun && all_ended)
+        Ok(all_begun && all_ended && !self.cut)
     }
 
     /// Begins a visit to each device as its time, a free device, a free worker and a place within every limit come
@@ -376,12 +363,20 @@ impl<T: Transport> Flight<T> {
 
     async fn ended(
         &mut self,
-        ended: Result<(Id, Result<Option<Again>, RecorderEnded>), tokio::task::JoinError>,
+        ended: Result<(Id, Result<Came, RecorderEnded>), tokio::task::JoinError>,
     ) -> Result<(), RecorderEnded> {
         match ended {
             Ok((id, told)) => {
                 self.visited_by.remove(&id);
-                self.tail.extend(told?.map(|again| (again.device.id.clone(), again)));
+                let again = match told? {
+                    Came::ToItsEnd => None,
+                    Came::Again(again) => Some(again),
+                    Came::ToNothing(first) => {
+                        self.cut = true;
+                        first
+                    }
+                };
+                self.tail.extend(again.map(|again| (again.device.id.clone(), again)));
                 Ok(())
             }
             Err(broken) => {

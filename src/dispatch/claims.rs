@@ -54,6 +54,13 @@ impl Claims {
         self.held.insert(device.id.clone(), Claim { taken: now, identity, waiting: Vec::new() });
     }
 
+    /// The visit begins only now.
+    pub(super) fn begin(&mut self, device: &DeviceId, now: Duration) {
+        if let Some(claim) = self.held.get_mut(device) {
+            claim.taken = now;
+        }
+    }
+
     /// Lets a job wait until its device is free; gives it back when it is.
     pub(super) fn wait(&mut self, job: Job) -> Option<Job> {
         match self.holder(&job.device).and_then(|holder| self.held.get_mut(&holder)) {

@@ -7,8 +7,9 @@ use crate::platform::Platforms;
 
 static PLATFORMS: LazyLock<Platforms> = LazyLock::new(Platforms::builtin);
 
-/// Detection, then the profile that it finds and another that the text's bytes choose: nothing panics, and nothing comes
-/// out unbounded or unprintable; and no pattern finds anything else than it does without its short cuts. Every profile at every text would be thirty times slower and find less in the same time.
+/// Detection, then the profile that it finds and another that the text's bytes choose: nothing panics, nothing comes out
+/// unbounded or unprintable, and no pattern finds anything else than it does without its short cuts. Every profile at every
+/// text would be thirty times slower and find less in the same time.
 ///
 /// # Panics
 /// When that doesn't hold.

@@ -27,7 +27,11 @@ impl Curtain {
         Self { windows, clock, down, minute: minute_of(now) }
     }
 
-    pub(super) fn is_down(&self) -> bool {
+    /// Whether it is down now. Nobody turned it while the last visits of a round came to their end.
+    pub(super) fn is_down(&mut self) -> bool {
+        let now = self.clock.now();
+        self.minute = minute_of(now);
+        self.down = self.windows.hold(now);
         self.down
     }
 

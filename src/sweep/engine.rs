@@ -283,6 +283,8 @@ impl Grant {
     /// The visit begins: from now on the device counts as having been asked.
     pub(super) fn begin(&mut self) {
         self.ending = Ending::BrokenOff;
+        let now = self.engine.now();
+        self.engine.with(|desk| desk.dispatch.begun(self.ticket, now));
     }
 
     /// Tells how the visit went, as soon as that is known. Gives how the credential's breaker turned by it, and for how

@@ -22,6 +22,17 @@ use crate::probe::Prober;
 use crate::status::SweepStatus;
 use crate::transport::{Doorway, Trace, Transport};
 
+/// What a visit came to.
+#[derive(Debug)]
+pub(super) enum Came {
+    /// It was told of.
+    ToItsEnd,
+    /// It calls for a second one.
+    Again(Again),
+    /// It never began, since the sweep is being stopped; with what the first visit brought, if this was the second.
+    ToNothing(Option<Again>),
+}
+
 /// One visit in its task.
 pub(super) struct Visiting<T> {
     pub(super) prober: Arc<Prober<T>>,
@@ -43,18 +54,19 @@ pub(super) struct Visiting<T> {
 impl<T: Transport> Visiting<T> {
     /// Visits and tells; gives back what calls for a second visit instead. The worker is still held while the recorder
     /// takes the result: a slow disk slows the sweep.
-    pub(super) async fn run(self, grant: &mut Grant) -> Result<Option<Again>, RecorderEnded> {
+    pub(super) async fn run(self, grant: &mut Grant) -> Result<Came, RecorderEnded> {
         let device = Arc::clone(grant.device());
         let known = self.known.as_ref().map(|state| &state.known);
         // Where all cores are busy the task waits for one, with its worker held: that is part of how long the visit takes.
         let waited = self.worker_since.elapsed();
         let trace = match &self.doorway {
-            Some(doorway) => Trace::through(doorway.enter().await),
+            Some(doorway) => tokio::select! {
+                biased;
+                () = self.drain.cancelled() => return Ok(Came::ToNothing(self.first)),
+                place = doorway.enter() => Trace::through(place),
+            },
             None => Trace::begin(),
         };
-        if self.drain.is_cancelled() {
-            return Ok(self.first);
-        }
         grant.begin();
         // With the visit goes its place in the doorway, if it never came to the end of the login.
         let mut observation = self.prober.again(&device, known, self.sweep, trace).await.observation;
@@ -67,11 +79,11 @@ impl<T: Transport> Visiting<T> {
         let observation = match self.first {
             Some(first) => first.settle(observation),
             None => match self.care.second(&device, known, observation) {
-                Ok(again) => return Ok(Some(again)),
+                Ok(again) => return Ok(Came::Again(again)),
                 Err(observation) => *observation,
             },
         };
-        tell(&self.outlet, observation).await.map(|()| None)
+        tell(&self.outlet, observation).await.map(|()| Came::ToItsEnd)
     }
 }
 

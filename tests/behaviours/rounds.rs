@@ -77,3 +77,30 @@ async fn a_stop_is_seen_while_a_fleet_that_is_held_is_told_of() {
     // The first, the one in the channel, the one that waited for room in it.
     assert!(held <= 3, "{held}");
 }
+
+/// All devices are handed out at once and wait for their turn to log in when the stop comes: they were not visited, and the
+/// run isn't complete, though each visit that began came to its own end.
+#[tokio::test]
+async fn a_run_that_is_stopped_while_visits_wait_for_their_turn_is_not_complete() {
+    const DEVICES: usize = 5000;
+    let answer = FakeAnswer::output("").after(Duration::from_secs(1));
+    let mut sweep = Sweep::of(FakeTransport::new().otherwise(Script::always(answer)));
+    sweep.engine = Engine::with_rules(rules(DEVICES, &[])).on(Lanes::start(NonZeroUsize::MIN).unwrap());
+    let (notes, mut told) = mpsc::channel(DEVICES + 2);
+    let (outlet, stop) =
+        (Outlet { notes, status: watch::Sender::new(SweepStatus::default()) }, Stop::default());
+    let (engine, plan, drain) =
+        (sweep.engine.clone(), sweep.plan("all", &devices(DEVICES, "a")), stop.drain.clone());
+    let going = tokio::spawn(async move { run(&engine, plan, &outlet, &stop).await });
+    while sweep.engine.status().busy < DEVICES || sweep.transport.visits().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drain.cancel();
+    assert!(!going.await.unwrap().unwrap().complete);
+    let mut ended = 0;
+    while let Some(note) = told.recv().await {
+        ended += usize::from(matches!(note, Note::Visited(_)));
+    }
+    assert_eq!(ended, sweep.transport.visits().len());
+    assert!(ended < DEVICES);
+}
