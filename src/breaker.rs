@@ -139,6 +139,16 @@ impl Breaker {
         }
     }
 
+    /// Whether a login that was let go may not begin any more: it has opened since, and this is not its canary.
+    #[must_use]
+    pub fn forbids(&self, device: &DeviceId) -> bool {
+        match &self.state {
+            State::Closed => false,
+            State::Open { .. } => true,
+            State::Trying { canary } => canary != device,
+        }
+    }
+
     /// Opens it as it was before a restart, for the rest of its pause: never for longer than a whole one, whatever the
     /// wall clock says that is left.
     pub fn reopen(&mut self, left: Duration, now: Duration) {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::breaker::{self, Turn, Verdict};
+use crate::breaker::{self, Permission, Turn, Verdict};
 use crate::device::{CredentialId, Device};
 
 mod claims;
@@ -256,11 +256,17 @@ impl Dispatch {
         Some((device.credential.clone(), turn))
     }
 
-    /// A visit that was handed out begins: the time until the next one to its device counts from now on.
-    pub fn begun(&mut self, ticket: Ticket, now: Duration) {
-        if let Some(visit) = self.visits.get(&ticket) {
-            self.claims.begin(&visit.device.id, now);
+    /// A visit that was handed out is about to begin, if it still may: its credential's breaker may have opened since. The time
+    /// until the next one to its device counts from now on.
+    pub fn begin(&mut self, ticket: Ticket, now: Duration) -> Permission {
+        let Some(visit) = self.visits.get(&ticket) else { return Permission::Held };
+        let gate = visit.groups.first().and_then(|gate| self.groups.get(*gate));
+        let breaker = gate.and_then(groups::Group::breaker);
+        if breaker.is_some_and(|breaker| breaker.forbids(&visit.device.id)) {
+            return Permission::Held;
         }
+        self.claims.begin(&visit.device.id, now);
+        Permission::Go
     }
 
     /// A visit has ended and gives everything back. One that was not told of before said nothing of its credential.

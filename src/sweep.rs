@@ -38,7 +38,7 @@ use before::Before;
 use curtain::Curtain;
 use engine::{Grant, Letter, Seat};
 use tail::Again;
-use visit::{Busy, Came, Visiting, defect, tell, unvisited};
+use visit::{Busy, Came, Visiting, Why, defect, tell, unvisited};
 
 /// Visits end on other threads, and whatever waits for one of them is woken by it, which costs about as much as to begin the
 /// next one. So what ends within this time is looked at together; the first after a calm time at once.
@@ -220,7 +220,7 @@ impl<T: Transport> Flight<T> {
     async fn visit_all(&mut self, mut seat: Seat, stop: &Stop) -> Result<bool, RecorderEnded> {
         let mut round = Instant::now();
         loop {
-            if self.engine.has_lanes() {
+            if self.engine.lanes.are_there() {
                 sleep_until(round).await;
                 round = Instant::now() + ROUND;
             }
@@ -361,6 +361,10 @@ impl<T: Transport> Flight<T> {
         Ok(false)
     }
 
+    fn keep(&mut self, again: Again) {
+        self.tail.insert(again.device.id.clone(), again);
+    }
+
     async fn ended(
         &mut self,
         ended: Result<(Id, Result<Came, RecorderEnded>), tokio::task::JoinError>,
@@ -368,15 +372,17 @@ impl<T: Transport> Flight<T> {
         match ended {
             Ok((id, told)) => {
                 self.visited_by.remove(&id);
-                let again = match told? {
-                    Came::ToItsEnd => None,
-                    Came::Again(again) => Some(again),
-                    Came::ToNothing(first) => {
-                        self.cut = true;
-                        first
+                match told? {
+                    Came::ToItsEnd => {}
+                    Came::Again(again) => self.keep(again),
+                    Came::ToNothing(why, first) => {
+                        first.into_iter().for_each(|first| self.keep(first));
+                        match why {
+                            Why::Stopped => self.cut = true,
+                            Why::Held(device) => self.held(device).await?,
+                        }
                     }
-                };
-                self.tail.extend(again.map(|again| (again.device.id.clone(), again)));
+                }
                 Ok(())
             }
             Err(broken) => {

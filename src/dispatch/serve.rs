@@ -81,10 +81,10 @@ impl Dispatch {
             self.park(lane_id, group, Some(until), now);
             return None;
         }
-        Some(self.begin(lane_id, order, &job, groups, now))
+        Some(self.grant(lane_id, order, &job, groups, now))
     }
 
-    fn begin(&mut self, lane: LaneId, order: Order, job: &Job, groups: Vec<usize>, now: Duration) -> Next {
+    fn grant(&mut self, lane: LaneId, order: Order, job: &Job, groups: Vec<usize>, now: Duration) -> Next {
         for group in &groups {
             if let Some(group) = self.groups.get(*group) {
                 group.take(now);

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use crate::breaker::{Turn, Verdict};
+use crate::breaker::{Permission, Turn, Verdict};
 use crate::device::{CredentialId, Device};
 use crate::dispatch::{Dispatch, Ending, Next, Rules, RunId, RunRules, Ticket, Wish};
 use crate::failure::{FailureKind, Stage};
@@ -90,11 +90,6 @@ impl Engine {
     pub fn on(self, lanes: Lanes) -> Self {
         lanes.fit(self.with(|desk| desk.dispatch.workers()));
         Self { lanes, ..self }
-    }
-
-    /// Whether visits run on threads of their own.
-    pub(super) fn has_lanes(&self) -> bool {
-        self.lanes.are_there()
     }
 
     /// How many tasks live where visits run: none when all visits have ended.
@@ -280,11 +275,14 @@ impl Grant {
         &self.device
     }
 
-    /// The visit begins: from now on the device counts as having been asked.
-    pub(super) fn begin(&mut self) {
-        self.ending = Ending::BrokenOff;
+    /// The visit begins, if it still may: from then on the device counts as having been asked.
+    pub(super) fn begin(&mut self) -> Permission {
         let now = self.engine.now();
-        self.engine.with(|desk| desk.dispatch.begun(self.ticket, now));
+        let permission = self.engine.with(|desk| desk.dispatch.begin(self.ticket, now));
+        if permission == Permission::Go {
+            self.ending = Ending::BrokenOff;
+        }
+        permission
     }
 
     /// Tells how the visit went, as soon as that is known. Gives how the credential's breaker turned by it, and for how

@@ -13,8 +13,9 @@ use super::quiet;
 use super::tail::{Again, Care};
 use super::{Outlet, RecorderEnded};
 use crate::activity::{BreakerNews, BreakerTurn, Note};
+use crate::breaker::Permission;
 use crate::clock::Timestamp;
-use crate::device::{CredentialId, DeviceId};
+use crate::device::{CredentialId, Device, DeviceId};
 use crate::failure::{Failure, FailureKind, Stage};
 use crate::known::DeviceState;
 use crate::observation::{Observation, Outcome, StageTimes, SweepId};
@@ -29,8 +30,17 @@ pub(super) enum Came {
     ToItsEnd,
     /// It calls for a second one.
     Again(Again),
-    /// It never began, since the sweep is being stopped; with what the first visit brought, if this was the second.
-    ToNothing(Option<Again>),
+    /// It never began, for this reason; with what the first visit brought, if this was the second.
+    ToNothing(Why, Option<Again>),
+}
+
+/// Why a visit that was handed out never began.
+#[derive(Debug)]
+pub(super) enum Why {
+    /// The sweep is being stopped.
+    Stopped,
+    /// The breaker of its credential has opened.
+    Held(Arc<Device>),
 }
 
 /// One visit in its task.
@@ -62,12 +72,14 @@ impl<T: Transport> Visiting<T> {
         let trace = match &self.doorway {
             Some(doorway) => tokio::select! {
                 biased;
-                () = self.drain.cancelled() => return Ok(Came::ToNothing(self.first)),
+                () = self.drain.cancelled() => return Ok(Came::ToNothing(Why::Stopped, self.first)),
                 place = doorway.enter() => Trace::through(place),
             },
             None => Trace::begin(),
         };
-        grant.begin();
+        if grant.begin() == Permission::Held {
+            return Ok(Came::ToNothing(Why::Held(device), self.first));
+        }
         // With the visit goes its place in the doorway, if it never came to the end of the login.
         let mut observation = self.prober.again(&device, known, self.sweep, trace).await.observation;
         observation.took += waited;

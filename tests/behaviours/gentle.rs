@@ -166,7 +166,7 @@ fn detail<'a>(seen: &'a [Observation], device: &str) -> (FailureKind, &'a str) {
     }
 }
 
-fn failures(seen: &[Observation], wanted: FailureKind) -> usize {
+pub(crate) fn failures(seen: &[Observation], wanted: FailureKind) -> usize {
     let is =
         |o: &&Observation| matches!(&o.outcome, Outcome::Failed { failure, .. } if failure.kind == wanted);
     seen.iter().filter(is).count()
