@@ -13,6 +13,7 @@ use crate::breaker::{self, Permission, Turn, Verdict};
 use crate::device::{CredentialId, Device};
 
 mod claims;
+mod doorway;
 mod groups;
 mod order;
 mod recent;
@@ -20,6 +21,7 @@ mod seen;
 mod serve;
 
 use claims::Claims;
+use doorway::Doorway;
 use groups::{GroupId, Groups};
 use order::{Job, Order};
 pub use order::{Urgency, Wish, spread_over};
@@ -91,7 +93,7 @@ pub struct RunRules {
     pub paused: bool,
 }
 
-/// The permission for one visit: a worker, a place at each limit, a login, the device.
+/// The permission for one visit: a worker, a place in the doorway and at each limit, a login, the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u64);
 
@@ -174,6 +176,7 @@ pub struct Dispatch {
     /// Devices that are not due yet.
     later: BTreeMap<(Duration, u64), Job>,
     visits: HashMap<Ticket, Visit>,
+    doorway: Doorway,
     /// When devices were last visited, while some run asks for it.
     recent: Recent,
     numbers: u64,
@@ -184,6 +187,11 @@ impl Dispatch {
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self { rules, ..Self::default() }
+    }
+
+    /// Visits share so many cores, and log in a few at a time for each.
+    pub fn share(&mut self, cores: usize) {
+        self.doorway.share(cores);
     }
 
     /// Opens a run with the devices that it is to visit.
@@ -256,8 +264,8 @@ impl Dispatch {
         Some((device.credential.clone(), turn))
     }
 
-    /// A visit that was handed out is about to begin, if it still may: its credential's breaker may have opened since. The time
-    /// until the next one to its device counts from now on.
+    /// A visit that was handed out is about to begin, if it still may: its run may have been busy for a while, and its credential's
+    /// breaker have opened. The time until the next one to its device counts from now on.
     pub fn begin(&mut self, ticket: Ticket, now: Duration) -> Permission {
         let Some(visit) = self.visits.get(&ticket) else { return Permission::Held };
         let gate = visit.groups.first().and_then(|gate| self.groups.get(*gate));
@@ -269,10 +277,16 @@ impl Dispatch {
         Permission::Go
     }
 
+    /// A visit is logged in. Says whether another one may be on its way in its place.
+    pub fn logged_in(&mut self, ticket: Ticket) -> bool {
+        self.doorway.leave(ticket)
+    }
+
     /// A visit has ended and gives everything back. One that was not told of before said nothing of its credential.
     pub fn ended(&mut self, ticket: Ticket, ending: Ending, now: Duration) {
         self.tell(ticket, Verdict::Silent, now);
         let Some(visit) = self.visits.remove(&ticket) else { return };
+        self.doorway.leave(ticket);
         let device = &visit.device.id;
         if let Some(run) = self.runs.get_mut(&visit.run) {
             run.busy = run.busy.saturating_sub(1);

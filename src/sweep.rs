@@ -38,7 +38,7 @@ use before::Before;
 use curtain::Curtain;
 use engine::{Grant, Letter, Seat};
 use tail::Again;
-use visit::{Busy, Came, Visiting, Why, defect, tell, unvisited};
+use visit::{Busy, Came, Visiting, defect, tell, unvisited};
 
 /// Visits end on other threads, and whatever waits for one of them is woken by it, which costs about as much as to begin the
 /// next one. So what ends within this time is looked at together; the first after a calm time at once.
@@ -175,8 +175,6 @@ struct Flight<T> {
     before: Before,
     care: Care,
     visits: JoinSet<Result<Came, RecorderEnded>>,
-    /// Whether a visit was handed out and never began.
-    cut: bool,
     /// Who is visited by which task, for the one case that a task can't tell itself: its panic.
     visited_by: HashMap<Id, DeviceId>,
     /// Devices to visit a second time, with what the first visit brought.
@@ -200,7 +198,6 @@ impl<T: Transport> Flight<T> {
             before,
             care: plan.care,
             visits: JoinSet::new(),
-            cut: false,
             visited_by: HashMap::new(),
             tail: HashMap::new(),
         }
@@ -212,7 +209,7 @@ impl<T: Transport> Flight<T> {
         let seat = self.engine.open(RunRules { paused, ..self.rules.clone() }, wishes);
         let all_begun = self.visit_all(seat, stop).await?;
         let all_ended = self.drain(stop).await?;
-        Ok(all_begun && all_ended && !self.cut)
+        Ok(all_begun && all_ended)
     }
 
     /// Begins a visit to each device as its time, a free device, a free worker and a place within every limit come
@@ -231,7 +228,7 @@ impl<T: Transport> Flight<T> {
                 Some(ended) = self.visits.join_next_with_id() => self.ended(ended).await?,
                 () = self.curtain.minute() => {}
                 letter = seat.next() => match letter {
-                    Some(letter) => self.open(letter, stop).await?,
+                    Some(letter) => self.open(letter).await?,
                     None => return Ok(true),
                 },
             }
@@ -243,25 +240,22 @@ impl<T: Transport> Flight<T> {
             for _ in 0..ROUND_MAX {
                 let letter = if stop.drain.is_cancelled() { None } else { seat.fetch().flatten() };
                 let Some(letter) = letter else { break };
-                self.open(letter, stop).await?;
+                self.open(letter).await?;
             }
         }
     }
 
-    async fn open(&mut self, letter: Letter, stop: &Stop) -> Result<(), RecorderEnded> {
+    async fn open(&mut self, letter: Letter) -> Result<(), RecorderEnded> {
         match letter {
-            Letter::Visit(grant) => self.begin(grant, stop),
+            Letter::Visit(grant) => self.begin(grant),
             Letter::Held(device) => self.held(device).await?,
             Letter::Fresh(device, answered) => self.fresh(&device, answered),
         }
         Ok(())
     }
 
-    fn begin(&mut self, mut grant: Grant, stop: &Stop) {
+    fn begin(&mut self, mut grant: Grant) {
         let device = Arc::clone(grant.device());
-        let lane = self.engine.lanes.next();
-        // Somebody waits for an urgent one.
-        let doorway = lane.filter(|_| self.rules.urgency != Urgency::Urgent).map(|lane| lane.doorway.clone());
         let visit = Visiting {
             prober: Arc::clone(&self.prober),
             outlet: self.outlet.clone(),
@@ -269,8 +263,6 @@ impl<T: Transport> Flight<T> {
             known: self.before.known(&device.id).cloned(),
             care: self.care,
             first: self.tail.remove(&device.id),
-            doorway,
-            drain: stop.drain.clone(),
             worker_since: Instant::now(),
         };
         self.outlet.status.send_modify(|status| status.busy += 1);
@@ -281,7 +273,7 @@ impl<T: Transport> Flight<T> {
             drop(grant);
             told
         };
-        let task = match lane {
+        let task = match self.engine.lanes.next() {
             Some(lane) => lane.spawn(&mut self.visits, visit),
             None => self.visits.spawn(visit),
         };
@@ -375,13 +367,6 @@ impl<T: Transport> Flight<T> {
                 match told? {
                     Came::ToItsEnd => {}
                     Came::Again(again) => self.keep(again),
-                    Came::ToNothing(why, first) => {
-                        first.into_iter().for_each(|first| self.keep(first));
-                        match why {
-                            Why::Stopped => self.cut = true,
-                            Why::Held(device) => self.held(device).await?,
-                        }
-                    }
                 }
                 Ok(())
             }

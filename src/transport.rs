@@ -3,6 +3,7 @@
 //! [`Transport`] is the seam; `ssh` is the real one, `fake` a strict scripted one, and both pass the same
 //! conformance suite (`tests/behaviours/transport_conformance.rs`).
 
+use std::fmt;
 use std::future::Future;
 
 use tokio::time::Instant;
@@ -12,13 +13,11 @@ use crate::dialogue::Errand;
 use crate::failure::{Failure, FailureKind, HostKeyTrouble, Stage};
 use crate::observation::StageTimes;
 
-mod doorway;
 pub mod fake;
 mod secrets;
 mod session;
 pub mod ssh;
 
-pub use doorway::{Doorway, Place};
 use secrets::Secrets;
 pub use session::{Exchange, Session};
 
@@ -75,6 +74,9 @@ impl From<TransportError> for Failure {
     }
 }
 
+/// Held by a visit from its beginning to the end of its login, and dropped then.
+pub type WayIn = Box<dyn fmt::Debug + Send>;
+
 /// What a visit leaves behind while it goes on: stage, times, and notes for `versweep probe`.
 #[derive(Debug)]
 pub struct Trace {
@@ -97,8 +99,7 @@ pub struct Trace {
     /// What was said on both sides, where that is to be recorded: see [`Trace::recording`].
     pub session: Option<Session>,
     secrets: Secrets,
-    /// Held until the login is done.
-    place: Option<Place>,
+    way_in: Option<WayIn>,
 }
 
 impl Trace {
@@ -118,14 +119,14 @@ impl Trace {
             notes: Vec::new(),
             session: None,
             secrets: Secrets::default(),
-            place: None,
+            way_in: None,
         }
     }
 
-    /// The same, for a visit that has come into a doorway.
+    /// The same, for a visit of which somebody is to know when it is logged in.
     #[must_use]
-    pub fn through(place: Place) -> Self {
-        Self { place: Some(place), ..Self::begin() }
+    pub fn on_the_way(way_in: WayIn) -> Self {
+        Self { way_in: Some(way_in), ..Self::begin() }
     }
 
     /// The same, for a visit whose words on both sides are to be kept.
@@ -153,7 +154,7 @@ impl Trace {
     pub fn enter(&mut self, stage: Stage) {
         self.finish();
         if stage == Stage::Command {
-            self.place = None;
+            self.way_in = None;
         }
         self.stage = stage;
         self.entered = Instant::now();

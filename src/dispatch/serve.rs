@@ -11,14 +11,19 @@ impl Dispatch {
     /// The next visit that may begin, or a device that needs none.
     pub fn next(&mut self, now: Duration) -> Next {
         self.wake(now);
+        let mut place = None;
         while self.visits.len() < self.rules.workers {
             let Some(lane) = self.first_ready() else { break };
+            place = self.doorway.full_until(self.rules.workers, now);
+            if place.is_some() {
+                break;
+            }
             if let Some(next) = self.serve(lane, now) {
                 return next;
             }
         }
-        let times =
-            [self.later.keys().next().map(|(due, _)| *due), self.claims.next(), self.groups.next_due()];
+        let due = self.later.keys().next().map(|(due, _)| *due);
+        let times = [due, self.claims.next(), self.groups.next_due(), place];
         Next::Wait(times.into_iter().flatten().min())
     }
 
@@ -107,6 +112,7 @@ impl Dispatch {
         let device = Arc::clone(&job.device);
         self.visits
             .insert(ticket, Visit { run: job.run, sweep, device: device.clone(), groups, told: false });
+        self.doorway.enter(ticket, now);
         self.hand_out(lane, order, now);
         Next::Visit(job.run, ticket, device)
     }

@@ -14,6 +14,7 @@ use crate::dispatch::{Dispatch, Ending, Next, Rules, RunId, RunRules, Ticket, Wi
 use crate::failure::{FailureKind, Stage};
 use crate::observation::Outcome;
 use crate::status::{GateStatus, LimitStatus, Waiting};
+use crate::transport::WayIn;
 
 use super::lanes::Lanes;
 
@@ -88,7 +89,7 @@ impl Engine {
     /// The same engine with its visits on these lanes.
     #[must_use]
     pub fn on(self, lanes: Lanes) -> Self {
-        lanes.fit(self.with(|desk| desk.dispatch.workers()));
+        self.with(|desk| desk.dispatch.share(lanes.count()));
         Self { lanes, ..self }
     }
 
@@ -101,14 +102,12 @@ impl Engine {
     /// Other rules, from a reload. A lower cap comes into force as visits end; none is broken off. Open breakers stay
     /// open.
     pub fn set_rules(&self, rules: Rules) {
-        self.lanes.fit(rules.workers);
         self.with(|desk| desk.dispatch.set_rules(rules));
         self.pump();
     }
 
     /// Another cap on visits at once.
     pub fn resize(&self, workers: usize) {
-        self.lanes.fit(workers);
         self.with(|desk| desk.dispatch.set_workers(workers));
         self.pump();
     }
@@ -214,20 +213,34 @@ impl Seat {
 
     /// What was handed out; `Some(None)` when nothing is left to hand out either.
     pub(super) fn fetch(&self) -> Option<Option<Letter>> {
-        let (handed_out, waiting) = self.engine.with(|desk| {
+        let now = self.engine.now();
+        let (handed_out, permission, waiting) = self.engine.with(|desk| {
             let tray = desk.trays.get_mut(&self.run);
             let handed_out = tray.and_then(|tray| tray.handed_out.pop_front());
-            (handed_out, desk.dispatch.waiting_of(self.run))
+            let permission = match &handed_out {
+                Some(HandedOut::Visit(ticket, _)) => desk.dispatch.begin(*ticket, now),
+                _ => Permission::Go,
+            };
+            (handed_out, permission, desk.dispatch.waiting_of(self.run))
         });
-        match handed_out {
+        let letter = match handed_out {
             Some(HandedOut::Visit(ticket, device)) => {
-                let (engine, ending) = (self.engine.clone(), Ending::Unused);
-                Some(Some(Letter::Visit(Grant { engine, ticket, device, ending })))
+                let engine = self.engine.clone();
+                match permission {
+                    Permission::Go => {
+                        Letter::Visit(Grant { engine, ticket, device, ending: Ending::BrokenOff })
+                    }
+                    Permission::Held => {
+                        drop(Grant { engine, ticket, device: Arc::clone(&device), ending: Ending::Unused });
+                        Letter::Held(device)
+                    }
+                }
             }
-            Some(HandedOut::Held(device)) => Some(Some(Letter::Held(device))),
-            Some(HandedOut::Fresh(device, answered)) => Some(Some(Letter::Fresh(device, answered))),
-            None => (waiting == 0).then_some(None),
-        }
+            Some(HandedOut::Held(device)) => Letter::Held(device),
+            Some(HandedOut::Fresh(device, answered)) => Letter::Fresh(device, answered),
+            None => return (waiting == 0).then_some(None),
+        };
+        Some(Some(letter))
     }
 
     /// Begins no visit until [`Self::resume`].
@@ -275,14 +288,9 @@ impl Grant {
         &self.device
     }
 
-    /// The visit begins, if it still may: from then on the device counts as having been asked.
-    pub(super) fn begin(&mut self) -> Permission {
-        let now = self.engine.now();
-        let permission = self.engine.with(|desk| desk.dispatch.begin(self.ticket, now));
-        if permission == Permission::Go {
-            self.ending = Ending::BrokenOff;
-        }
-        permission
+    /// Its place in the doorway, given back when it is dropped.
+    pub(super) fn way_in(&self) -> WayIn {
+        Box::new(Place { engine: self.engine.clone(), ticket: self.ticket })
     }
 
     /// Tells how the visit went, as soon as that is known. Gives how the credential's breaker turned by it, and for how
@@ -324,6 +332,20 @@ impl Drop for Grant {
         let now = self.engine.now();
         self.engine.with(|desk| desk.dispatch.ended(self.ticket, self.ending, now));
         self.engine.pump();
+    }
+}
+
+#[derive(Debug)]
+struct Place {
+    engine: Engine,
+    ticket: Ticket,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.engine.with(|desk| desk.dispatch.logged_in(self.ticket)) {
+            self.engine.pump();
+        }
     }
 }
 

@@ -13,8 +13,6 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::transport::Doorway;
-
 /// Runtimes of one thread each; without any, visits run on the caller's runtime. The threads end with the last copy.
 #[derive(Debug, Clone, Default)]
 pub struct Lanes {
@@ -25,8 +23,6 @@ pub struct Lanes {
 #[derive(Debug)]
 pub(super) struct Lane {
     runtime: Handle,
-    /// Where its visits wait for their turn to log in.
-    pub(super) doorway: Doorway,
     /// Dropping it ends the thread, and with it all that still runs there.
     _open: oneshot::Sender<()>,
 }
@@ -60,11 +56,9 @@ impl Lanes {
         !self.lanes.is_empty()
     }
 
-    /// So many workers send visits there.
-    pub(super) fn fit(&self, workers: usize) {
-        for lane in &*self.lanes {
-            lane.doorway.fit(workers.div_ceil(self.lanes.len()));
-        }
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.lanes.len()
     }
 
     /// The next one in turn.
@@ -85,7 +79,7 @@ impl Lane {
             // Name lookups that are left are not waited for.
             runtime.shutdown_background();
         })?;
-        Ok(Self { runtime: handle, doorway: Doorway::default(), _open: open })
+        Ok(Self { runtime: handle, _open: open })
     }
 
     /// Spawns a visit there.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::engine::{Grant, Turned};
@@ -13,15 +12,14 @@ use super::quiet;
 use super::tail::{Again, Care};
 use super::{Outlet, RecorderEnded};
 use crate::activity::{BreakerNews, BreakerTurn, Note};
-use crate::breaker::Permission;
 use crate::clock::Timestamp;
-use crate::device::{CredentialId, Device, DeviceId};
+use crate::device::{CredentialId, DeviceId};
 use crate::failure::{Failure, FailureKind, Stage};
 use crate::known::DeviceState;
 use crate::observation::{Observation, Outcome, StageTimes, SweepId};
 use crate::probe::Prober;
 use crate::status::SweepStatus;
-use crate::transport::{Doorway, Trace, Transport};
+use crate::transport::{Trace, Transport};
 
 /// What a visit came to.
 #[derive(Debug)]
@@ -30,17 +28,6 @@ pub(super) enum Came {
     ToItsEnd,
     /// It calls for a second one.
     Again(Again),
-    /// It never began, for this reason; with what the first visit brought, if this was the second.
-    ToNothing(Why, Option<Again>),
-}
-
-/// Why a visit that was handed out never began.
-#[derive(Debug)]
-pub(super) enum Why {
-    /// The sweep is being stopped.
-    Stopped,
-    /// The breaker of its credential has opened.
-    Held(Arc<Device>),
 }
 
 /// One visit in its task.
@@ -53,10 +40,6 @@ pub(super) struct Visiting<T> {
     pub(super) care: Care,
     /// What the first visit brought, when this is the second.
     pub(super) first: Option<Again>,
-    /// Cancelled when no visit is to begin any more.
-    pub(super) drain: CancellationToken,
-    /// Where it waits for its turn to log in.
-    pub(super) doorway: Option<Doorway>,
     /// Since when it has its worker.
     pub(super) worker_since: Instant,
 }
@@ -69,18 +52,8 @@ impl<T: Transport> Visiting<T> {
         let known = self.known.as_ref().map(|state| &state.known);
         // Where all cores are busy the task waits for one, with its worker held: that is part of how long the visit takes.
         let waited = self.worker_since.elapsed();
-        let trace = match &self.doorway {
-            Some(doorway) => tokio::select! {
-                biased;
-                () = self.drain.cancelled() => return Ok(Came::ToNothing(Why::Stopped, self.first)),
-                place = doorway.enter() => Trace::through(place),
-            },
-            None => Trace::begin(),
-        };
-        if grant.begin() == Permission::Held {
-            return Ok(Came::ToNothing(Why::Held(device), self.first));
-        }
         // With the visit goes its place in the doorway, if it never came to the end of the login.
+        let trace = Trace::on_the_way(grant.way_in());
         let mut observation = self.prober.again(&device, known, self.sweep, trace).await.observation;
         observation.took += waited;
         let observation = quiet::explained(observation, known);
