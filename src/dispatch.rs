@@ -277,6 +277,11 @@ impl Dispatch {
         Permission::Go
     }
 
+    /// The core of a visit has come to it.
+    pub fn set_out(&mut self, ticket: Ticket, now: Duration) {
+        self.doorway.set_out(ticket, now);
+    }
+
     /// A visit is logged in. Says whether another one may be on its way in its place.
     pub fn logged_in(&mut self, ticket: Ticket) -> bool {
         self.doorway.leave(ticket)

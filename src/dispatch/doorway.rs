@@ -5,9 +5,8 @@
 //! and the first devices work while the last are logged in to.
 //!
 //! That must not slow down logins that wait for the device, not for this machine: whoever is still on its way after
-//! [`PATIENCE`] counts no more, and the next one follows.
+//! [`PATIENCE`] counts no more, and the next one follows. Until its core has come to a visit at all, it waits for this machine.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Ticket;
@@ -26,8 +25,8 @@ const PATIENCE: Duration = Duration::from_millis(40);
 pub(super) struct Doorway {
     /// As many places as these cores serve; none is as many as there are workers.
     cores: Option<usize>,
-    /// In the order in which they came, which is that of their tickets.
-    inside: VecDeque<(Ticket, Duration)>,
+    /// With when their core came to them.
+    inside: Vec<(Ticket, Option<Duration>)>,
 }
 
 impl Doorway {
@@ -39,24 +38,32 @@ impl Doorway {
     /// Until when there is no place, unless one is given back before.
     pub(super) fn full_until(&mut self, workers: usize, now: Duration) -> Option<Duration> {
         let places = (self.cores? * PLACES).max(workers / WORKERS_PER_PLACE);
-        while self.inside.front().is_some_and(|(_, since)| now >= *since + PATIENCE) {
-            self.inside.pop_front();
+        if self.inside.len() < places {
+            return None;
         }
-        let (_, since) = self.inside.front().filter(|_| self.inside.len() >= places)?;
-        Some(*since + PATIENCE)
+        self.inside.retain(|(_, since)| since.is_none_or(|since| now < since + PATIENCE));
+        let first = self.inside.iter().filter_map(|(_, since)| *since).min().unwrap_or(now);
+        (self.inside.len() >= places).then_some(first + PATIENCE)
     }
 
     /// A visit is handed out.
-    pub(super) fn enter(&mut self, ticket: Ticket, now: Duration) {
+    pub(super) fn enter(&mut self, ticket: Ticket) {
         if self.cores.is_some() {
-            self.inside.push_back((ticket, now));
+            self.inside.push((ticket, None));
+        }
+    }
+
+    /// Its core has come to a visit.
+    pub(super) fn set_out(&mut self, ticket: Ticket, now: Duration) {
+        if let Some((_, since)) = self.inside.iter_mut().find(|(inside, _)| *inside == ticket) {
+            *since = Some(now);
         }
     }
 
     /// A visit is logged in, or has ended. Says whether it had a place until then.
     pub(super) fn leave(&mut self, ticket: Ticket) -> bool {
-        let found = self.inside.binary_search_by_key(&ticket, |(ticket, _)| *ticket);
-        found.is_ok_and(|place| self.inside.remove(place).is_some())
+        let found = self.inside.iter().position(|(inside, _)| *inside == ticket);
+        found.map(|place| self.inside.swap_remove(place)).is_some()
     }
 }
 
@@ -72,7 +79,8 @@ mod tests {
     fn fill(doorway: &mut Doorway, workers: usize, tickets: &mut u64, now: Duration) -> usize {
         let before = *tickets;
         while doorway.full_until(workers, now).is_none() {
-            doorway.enter(Ticket(*tickets), now);
+            doorway.enter(Ticket(*tickets));
+            doorway.set_out(Ticket(*tickets), now);
             *tickets += 1;
         }
         usize::try_from(*tickets - before).unwrap()
@@ -102,6 +110,17 @@ mod tests {
     }
 
     #[test]
+    fn whoever_waits_for_its_core_counts_however_long_that_takes() {
+        let mut doorway = Doorway::default();
+        doorway.share(1);
+        (0..32).for_each(|ticket| doorway.enter(Ticket(ticket)));
+        assert_eq!(doorway.full_until(500, millis(5000)), Some(millis(5040)));
+        doorway.set_out(Ticket(9), millis(5001));
+        assert_eq!(doorway.full_until(500, millis(5040)), Some(millis(5041)));
+        assert_eq!(doorway.full_until(500, millis(5041)), None);
+    }
+
+    #[test]
     fn however_many_workers_all_are_on_their_way_within_two_seconds_whatever_their_devices_do() {
         let (mut doorway, mut tickets) = (Doorway::default(), 0);
         doorway.share(1);
@@ -116,7 +135,7 @@ mod tests {
     #[test]
     fn without_cores_of_their_own_visits_are_not_counted() {
         let mut doorway = Doorway::default();
-        doorway.enter(Ticket(1), Duration::ZERO);
+        doorway.enter(Ticket(1));
         assert_eq!(doorway.full_until(1, Duration::ZERO), None);
         assert!(!doorway.leave(Ticket(1)));
     }

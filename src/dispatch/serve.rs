@@ -112,7 +112,7 @@ impl Dispatch {
         let device = Arc::clone(&job.device);
         self.visits
             .insert(ticket, Visit { run: job.run, sweep, device: device.clone(), groups, told: false });
-        self.doorway.enter(ticket, now);
+        self.doorway.enter(ticket);
         self.hand_out(lane, order, now);
         Next::Visit(job.run, ticket, device)
     }

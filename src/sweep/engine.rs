@@ -288,8 +288,10 @@ impl Grant {
         &self.device
     }
 
-    /// Its place in the doorway, given back when it is dropped.
-    pub(super) fn way_in(&self) -> WayIn {
+    /// The visit sets out. Gives its place in the doorway, which is given back when it is dropped.
+    pub(super) fn set_out(&self) -> WayIn {
+        let now = self.engine.now();
+        self.engine.with(|desk| desk.dispatch.set_out(self.ticket, now));
         Box::new(Place { engine: self.engine.clone(), ticket: self.ticket })
     }
 

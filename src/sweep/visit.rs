@@ -53,7 +53,7 @@ impl<T: Transport> Visiting<T> {
         // Where all cores are busy the task waits for one, with its worker held: that is part of how long the visit takes.
         let waited = self.worker_since.elapsed();
         // With the visit goes its place in the doorway, if it never came to the end of the login.
-        let trace = Trace::on_the_way(grant.way_in());
+        let trace = Trace::on_the_way(grant.set_out());
         let mut observation = self.prober.again(&device, known, self.sweep, trace).await.observation;
         observation.took += waited;
         let observation = quiet::explained(observation, known);
