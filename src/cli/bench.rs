@@ -123,9 +123,9 @@ impl Args {
     async fn measure(&self) -> anyhow::Result<Report> {
         let figures = self.figures();
         let delay = figures.delay + self.login_delay;
-        let fleet = RemoteFleet::start(&self.fleet(&figures, self.listen)).await?;
+        let fleet = RemoteFleet::start(&self.fleet(&figures, self.listen, 1)).await?;
         let beside = match figures.beside_a {
-            true => Some(self.fleet_of_a(&figures).await?),
+            true => Some(self.fleet_of_a(&figures, fleet.processes()).await?),
             false => None,
         };
         let visitors = if self.visitors.is_empty() { figures.visitors } else { &self.visitors };
@@ -167,7 +167,7 @@ impl Args {
         Ok(report)
     }
 
-    fn fleet(&self, figures: &Figures, listen: Ipv4Addr) -> FleetArgs {
+    fn fleet(&self, figures: &Figures, listen: Ipv4Addr, processes: usize) -> FleetArgs {
         FleetArgs {
             devices: figures.devices,
             workers: figures.workers,
@@ -177,15 +177,17 @@ impl Args {
             platforms: asked_once(&Platforms::builtin()),
             faults: figures.faults,
             key_exchange: figures.key_exchange,
+            processes,
         }
     }
 
-    /// Scenario A's fleet behind this one's addresses, and its workers; no larger than the fleet that it stands beside.
-    async fn fleet_of_a(&self, figures: &Figures) -> anyhow::Result<(RemoteFleet, u32)> {
+    /// Scenario A's fleet behind this one's addresses, and its workers; no larger than the fleet that it stands beside. It has
+    /// as many processes: with each more the kernel has more to wake and to switch to, which is charged to whoever sends.
+    async fn fleet_of_a(&self, figures: &Figures, processes: usize) -> anyhow::Result<(RemoteFleet, u32)> {
         let of_a = Scenario::A.figures();
         let of_a = Figures { devices: of_a.devices.min(figures.devices), ..of_a };
         let listen = Ipv4Addr::from_bits(self.listen.to_bits().saturating_add(BESIDE));
-        let fleet = RemoteFleet::start(&self.fleet(&of_a, listen)).await?;
+        let fleet = RemoteFleet::start(&self.fleet(&of_a, listen, processes)).await?;
         Ok((fleet, of_a.workers))
     }
 

@@ -33,6 +33,8 @@ pub(super) struct FleetArgs {
     /// Which share is ill, and how, as on the command line of `versweep sim`.
     pub(super) faults: &'static str,
     pub(super) key_exchange: KeyExchange,
+    /// As many processes as its sockets need, and no fewer than these.
+    pub(super) processes: usize,
 }
 
 /// One device of the fleet, as its inventory tells.
@@ -72,7 +74,8 @@ impl RemoteFleet {
     /// # Errors
     /// When a process doesn't start, or ends before its devices listen; it says why on standard error itself.
     pub(super) async fn start(args: &FleetArgs) -> anyhow::Result<Self> {
-        let parts = parts(args.devices as usize, args.sessions(), raise_open_files());
+        let parts =
+            parts(args.devices as usize, args.sessions(), raise_open_files()).max(args.processes);
         let mut fleet = Self { parts: Vec::with_capacity(parts) };
         let each = args.devices.div_ceil(u32::try_from(parts)?);
         let mut first = args.listen;
@@ -89,6 +92,11 @@ impl RemoteFleet {
             left -= devices;
         }
         Ok(fleet)
+    }
+
+    /// How many processes it has.
+    pub(super) fn processes(&self) -> usize {
+        self.parts.len()
     }
 
     /// All devices.
