@@ -7,6 +7,7 @@
 //! That must not slow down logins that wait for the device, not for this machine: whoever is still on its way after
 //! [`PATIENCE`] counts no more, and the next one follows. Until its core has come to a visit at all, it waits for this machine.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::Ticket;
@@ -24,20 +25,20 @@ const PATIENCE: Duration = Duration::from_millis(40);
 #[derive(Debug, Default)]
 pub(super) struct Doorway {
     /// As many places as these cores serve; none is as many as there are workers.
-    cores: Option<usize>,
+    cores: Option<NonZeroUsize>,
     /// With when their core came to them.
     inside: Vec<(Ticket, Option<Duration>)>,
 }
 
 impl Doorway {
-    /// Visits share so many cores.
+    /// Visits share so many cores; with none that are theirs, they are not counted.
     pub(super) fn share(&mut self, cores: usize) {
-        self.cores = Some(cores);
+        self.cores = NonZeroUsize::new(cores);
     }
 
     /// Until when there is no place, unless one is given back before.
     pub(super) fn full_until(&mut self, workers: usize, now: Duration) -> Option<Duration> {
-        let places = (self.cores? * PLACES).max(workers / WORKERS_PER_PLACE);
+        let places = (self.cores?.get() * PLACES).max(workers / WORKERS_PER_PLACE);
         if self.inside.len() < places {
             return None;
         }
@@ -135,6 +136,7 @@ mod tests {
     #[test]
     fn without_cores_of_their_own_visits_are_not_counted() {
         let mut doorway = Doorway::default();
+        doorway.share(0);
         doorway.enter(Ticket(1));
         assert_eq!(doorway.full_until(1, Duration::ZERO), None);
         assert!(!doorway.leave(Ticket(1)));

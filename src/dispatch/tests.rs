@@ -119,6 +119,32 @@ fn what_was_asked_for_goes_first_and_keeps_to_the_caps() {
 }
 
 #[test]
+fn who_waits_for_a_turn_to_log_in_waits_in_the_queue() {
+    let mut dispatch = Dispatch::new(Rules { workers: 100, limits: vec![by_site(60)], ..Rules::default() });
+    dispatch.share(1);
+    let fleet: Vec<_> = (0..100).map(|number| device(&format!("d{number}"), "ams", "x", &[])).collect();
+    let (asked, usually) = fleet.split_at(2);
+    dispatch.open(usual("all"), usually.iter().map(|device| wish(device, Duration::ZERO)).collect());
+    let visits = begun(&mut dispatch, SECOND);
+    visits.iter().for_each(|(ticket, _)| dispatch.set_out(*ticket, SECOND));
+    assert_eq!((visits.len(), dispatch.waiting().worker), (32, 66));
+    let Next::Wait(until) = dispatch.next(SECOND) else { panic!("32 are on their way in") };
+    assert_eq!(until, Some(SECOND + Duration::from_millis(40)), "then they wait for their devices");
+    // Whoever was asked for has the place that is given back.
+    let urgent = RunRules { urgency: Urgency::Urgent, ..usual("asked") };
+    dispatch.open(urgent, asked.iter().map(|device| wish(device, SECOND)).collect());
+    assert!(begun(&mut dispatch, SECOND).is_empty());
+    assert!(dispatch.logged_in(visits[0].0) && !dispatch.logged_in(visits[0].0));
+    dispatch.ended(visits[1].0, Ending::Failed, SECOND);
+    let mut next = begun(&mut dispatch, SECOND);
+    next.sort_unstable_by(|(_, a), (_, b)| a.cmp(b));
+    assert_eq!(names(&next), ["d0", "d1"]);
+    // All other limits stand before it still.
+    let later = begun(&mut dispatch, SECOND + Duration::from_millis(40));
+    assert_eq!((later.len(), dispatch.busy()), (27, 60), "the site is full");
+}
+
+#[test]
 fn of_those_due_together_the_slowest_begin_first() {
     let mut dispatch = Dispatch::new(Rules { workers: 3, ..Rules::default() });
     let took = [("quick", 1), ("dead", 10), ("slow", 4), ("quick2", 1)];
@@ -217,7 +243,7 @@ fn a_breaker_is_never_reopened_for_longer_than_its_pause() {
     assert!(matches!(dispatch.next(seconds(310)), Next::Visit(..)));
 }
 
-/// Some visits begin long after they were handed out: they wait for their turn to log in.
+/// Some visits begin long after they were handed out: their run was busy.
 #[test]
 fn the_second_from_visit_to_visit_counts_from_the_login() {
     let mut dispatch = Dispatch::new(Rules { workers: 4, ..Rules::default() });

@@ -74,8 +74,7 @@ impl RemoteFleet {
     /// # Errors
     /// When a process doesn't start, or ends before its devices listen; it says why on standard error itself.
     pub(super) async fn start(args: &FleetArgs) -> anyhow::Result<Self> {
-        let parts =
-            parts(args.devices as usize, args.sessions(), raise_open_files()).max(args.processes);
+        let parts = parts(args.devices as usize, args.sessions(), raise_open_files()).max(args.processes);
         let mut fleet = Self { parts: Vec::with_capacity(parts) };
         let each = args.devices.div_ceil(u32::try_from(parts)?);
         let mut first = args.listen;
