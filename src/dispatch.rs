@@ -264,22 +264,22 @@ impl Dispatch {
         Some((device.credential.clone(), turn))
     }
 
-    /// A visit that was handed out is about to begin, if it still may: its run may have been busy for a while, and its credential's
-    /// breaker have opened. The time until the next one to its device counts from now on.
-    pub fn begin(&mut self, ticket: Ticket, now: Duration) -> Permission {
+    /// Whether a visit that was handed out still may begin: its run may have been busy for a while, and its credential's breaker
+    /// have opened.
+    pub fn still_may(&mut self, ticket: Ticket) -> Permission {
         let Some(visit) = self.visits.get(&ticket) else { return Permission::Held };
         let gate = visit.groups.first().and_then(|gate| self.groups.get(*gate));
         let breaker = gate.and_then(groups::Group::breaker);
-        if breaker.is_some_and(|breaker| breaker.forbids(&visit.device.id)) {
-            return Permission::Held;
-        }
-        self.claims.begin(&visit.device.id, now);
-        Permission::Go
+        let forbids = breaker.is_some_and(|breaker| breaker.forbids(&visit.device.id));
+        if forbids { Permission::Held } else { Permission::Go }
     }
 
-    /// The core of a visit has come to it.
+    /// The core of a visit has come to it. The time until the next one to its device counts from now on.
     pub fn set_out(&mut self, ticket: Ticket, now: Duration) {
         self.doorway.set_out(ticket, now);
+        if let Some(visit) = self.visits.get(&ticket) {
+            self.claims.begin(&visit.device.id, now);
+        }
     }
 
     /// A visit is logged in. Says whether another one may be on its way in its place.

@@ -90,7 +90,7 @@ pub struct LimitStatus {
 /// Devices of the runs that are on and not visited yet, by what they wait for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// A free worker.
+    /// A free worker, or their turn to log in.
     pub worker: usize,
     /// The time that the sweep's spread, or the pause before a second reading, gives them.
     pub spread: usize,

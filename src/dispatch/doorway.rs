@@ -7,6 +7,7 @@
 //! That must not slow down logins that wait for the device, not for this machine: whoever is still on its way after
 //! [`PATIENCE`] counts no more, and the next one follows. Until its core has come to a visit at all, it waits for this machine.
 
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -21,13 +22,18 @@ const WORKERS_PER_PLACE: usize = 32;
 /// After that long a login waits for its device.
 const PATIENCE: Duration = Duration::from_millis(40);
 
+/// No core takes that long to come to a visit unless it is stuck, and then it is not to hold up the others.
+const STUCK: Duration = Duration::from_secs(1);
+
 /// Who is on the way in.
 #[derive(Debug, Default)]
 pub(super) struct Doorway {
     /// As many places as these cores serve; none is as many as there are workers.
     cores: Option<NonZeroUsize>,
-    /// With when their core came to them.
-    inside: Vec<(Ticket, Option<Duration>)>,
+    /// Until when each counts.
+    inside: HashMap<Ticket, Duration>,
+    /// The same, the first to count no more first.
+    leaving: BTreeSet<(Duration, Ticket)>,
 }
 
 impl Doorway {
@@ -39,32 +45,44 @@ impl Doorway {
     /// Until when there is no place, unless one is given back before.
     pub(super) fn full_until(&mut self, workers: usize, now: Duration) -> Option<Duration> {
         let places = (self.cores?.get() * PLACES).max(workers / WORKERS_PER_PLACE);
-        if self.inside.len() < places {
-            return None;
-        }
-        self.inside.retain(|(_, since)| since.is_none_or(|since| now < since + PATIENCE));
-        let first = self.inside.iter().filter_map(|(_, since)| *since).min().unwrap_or(now);
-        (self.inside.len() >= places).then_some(first + PATIENCE)
+        self.look(now);
+        let (until, _) = self.leaving.first()?;
+        (self.inside.len() >= places).then_some(*until)
     }
 
     /// A visit is handed out.
-    pub(super) fn enter(&mut self, ticket: Ticket) {
+    pub(super) fn enter(&mut self, ticket: Ticket, now: Duration) {
         if self.cores.is_some() {
-            self.inside.push((ticket, None));
+            self.count(ticket, now + STUCK);
         }
     }
 
     /// Its core has come to a visit.
     pub(super) fn set_out(&mut self, ticket: Ticket, now: Duration) {
-        if let Some((_, since)) = self.inside.iter_mut().find(|(inside, _)| *inside == ticket) {
-            *since = Some(now);
+        self.look(now);
+        if self.leave(ticket) {
+            self.count(ticket, now + PATIENCE);
         }
     }
 
     /// A visit is logged in, or has ended. Says whether it had a place until then.
     pub(super) fn leave(&mut self, ticket: Ticket) -> bool {
-        let found = self.inside.iter().position(|(inside, _)| *inside == ticket);
-        found.map(|place| self.inside.swap_remove(place)).is_some()
+        let until = self.inside.remove(&ticket);
+        until.is_some_and(|until| self.leaving.remove(&(until, ticket)))
+    }
+
+    /// Counts those no more whose time has come.
+    fn look(&mut self, now: Duration) {
+        while let Some(&(until, ticket)) = self.leaving.first()
+            && until <= now
+        {
+            self.leave(ticket);
+        }
+    }
+
+    fn count(&mut self, ticket: Ticket, until: Duration) {
+        self.inside.insert(ticket, until);
+        self.leaving.insert((until, ticket));
     }
 }
 
@@ -80,7 +98,7 @@ mod tests {
     fn fill(doorway: &mut Doorway, workers: usize, tickets: &mut u64, now: Duration) -> usize {
         let before = *tickets;
         while doorway.full_until(workers, now).is_none() {
-            doorway.enter(Ticket(*tickets));
+            doorway.enter(Ticket(*tickets), now);
             doorway.set_out(Ticket(*tickets), now);
             *tickets += 1;
         }
@@ -111,14 +129,16 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_for_its_core_counts_however_long_that_takes() {
-        let mut doorway = Doorway::default();
+    fn whoever_waits_for_its_core_counts_unless_that_is_stuck() {
+        let (mut doorway, mut tickets) = (Doorway::default(), 32);
         doorway.share(1);
-        (0..32).for_each(|ticket| doorway.enter(Ticket(ticket)));
-        assert_eq!(doorway.full_until(500, millis(5000)), Some(millis(5040)));
-        doorway.set_out(Ticket(9), millis(5001));
-        assert_eq!(doorway.full_until(500, millis(5040)), Some(millis(5041)));
-        assert_eq!(doorway.full_until(500, millis(5041)), None);
+        (0..32).for_each(|ticket| doorway.enter(Ticket(ticket), millis(0)));
+        assert_eq!(doorway.full_until(500, millis(900)), Some(millis(1000)));
+        doorway.set_out(Ticket(9), millis(901));
+        assert_eq!(doorway.full_until(500, millis(940)), Some(millis(941)));
+        assert_eq!(doorway.full_until(500, millis(941)), None);
+        assert_eq!(fill(&mut doorway, 500, &mut tickets, millis(999)), 1);
+        assert_eq!(fill(&mut doorway, 500, &mut tickets, millis(1000)), 31);
     }
 
     #[test]
@@ -137,7 +157,7 @@ mod tests {
     fn without_cores_of_their_own_visits_are_not_counted() {
         let mut doorway = Doorway::default();
         doorway.share(0);
-        doorway.enter(Ticket(1));
+        doorway.enter(Ticket(1), Duration::ZERO);
         assert_eq!(doorway.full_until(1, Duration::ZERO), None);
         assert!(!doorway.leave(Ticket(1)));
     }

@@ -7,23 +7,24 @@ use super::order::{Job, Order};
 use super::{Dispatch, Lane, LaneId, Next, Place, RunId, Ticket, Visit};
 use crate::breaker::Permission;
 
+/// No further visit may be on its way in until that time, unless one is logged in before.
+struct Full(Duration);
+
 impl Dispatch {
     /// The next visit that may begin, or a device that needs none.
     pub fn next(&mut self, now: Duration) -> Next {
         self.wake(now);
-        let mut place = None;
-        while self.visits.len() < self.rules.workers {
+        let mut full_until = None;
+        while full_until.is_none() && self.visits.len() < self.rules.workers {
             let Some(lane) = self.first_ready() else { break };
-            place = self.doorway.full_until(self.rules.workers, now);
-            if place.is_some() {
-                break;
-            }
-            if let Some(next) = self.serve(lane, now) {
-                return next;
+            match self.serve(lane, now) {
+                Ok(Some(next)) => return next,
+                Ok(None) => {}
+                Err(Full(until)) => full_until = Some(until),
             }
         }
         let due = self.later.keys().next().map(|(due, _)| *due);
-        let times = [due, self.claims.next(), self.groups.next_due(), place];
+        let times = [due, self.claims.next(), self.groups.next_due(), full_until];
         Next::Wait(times.into_iter().flatten().min())
     }
 
@@ -55,38 +56,39 @@ impl Dispatch {
     }
 
     /// Serves a lane's first device: hands it out, or puts the lane or the device where it has to wait.
-    fn serve(&mut self, lane_id: LaneId, now: Duration) -> Option<Next> {
-        let (order, job, groups) = {
-            let lane = self.lanes.get(&lane_id)?;
-            let (order, job) = lane.jobs.first_key_value()?;
-            (*order, job.clone(), lane.groups.clone())
-        };
+    fn serve(&mut self, lane_id: LaneId, now: Duration) -> Result<Option<Next>, Full> {
+        let first = self.lanes.get(&lane_id).and_then(|lane| Some((lane, lane.jobs.first_key_value()?)));
+        let Some((lane, (order, job))) = first else { return Ok(None) };
+        let (order, job, groups) = (*order, job.clone(), lane.groups.clone());
         if self.claims.is_held(&job.device) {
             self.take_out(lane_id, order, now);
             let not_held = self.claims.wait(job);
             debug_assert!(not_held.is_none(), "it was held a moment ago");
-            return None;
+            return Ok(None);
         }
         if let Some(answered) = self.fresh(&job, now) {
             self.hand_out(lane_id, order, now);
-            return Some(Next::Fresh(job.run, job.device, answered));
+            return Ok(Some(Next::Fresh(job.run, job.device, answered)));
         }
         let full =
             groups.iter().find(|group| self.groups.get(**group).is_some_and(|group| !group.has_room()));
         if let Some(&full) = full {
             self.park(lane_id, full, None, now);
-            return None;
+            return Ok(None);
         }
         if self.is_held_by_breaker(&job, groups.first().copied(), now) {
             self.hand_out(lane_id, order, now);
-            return Some(Next::Held(job.run, job.device));
+            return Ok(Some(Next::Held(job.run, job.device)));
         }
         let wait = groups.iter().find_map(|group| Some((*group, self.groups.get(*group)?.login(now).err()?)));
         if let Some((group, until)) = wait {
             self.park(lane_id, group, Some(until), now);
-            return None;
+            return Ok(None);
         }
-        Some(self.grant(lane_id, order, &job, groups, now))
+        if let Some(until) = self.doorway.full_until(self.rules.workers, now) {
+            return Err(Full(until));
+        }
+        Ok(Some(self.grant(lane_id, order, &job, groups, now)))
     }
 
     fn grant(&mut self, lane: LaneId, order: Order, job: &Job, groups: Vec<usize>, now: Duration) -> Next {
@@ -112,7 +114,7 @@ impl Dispatch {
         let device = Arc::clone(&job.device);
         self.visits
             .insert(ticket, Visit { run: job.run, sweep, device: device.clone(), groups, told: false });
-        self.doorway.enter(ticket);
+        self.doorway.enter(ticket, now);
         self.hand_out(lane, order, now);
         Next::Visit(job.run, ticket, device)
     }

@@ -243,7 +243,7 @@ fn a_breaker_is_never_reopened_for_longer_than_its_pause() {
     assert!(matches!(dispatch.next(seconds(310)), Next::Visit(..)));
 }
 
-/// Some visits begin long after they were handed out: their run was busy.
+/// A visit may begin long after it was handed out: its run or its core was busy.
 #[test]
 fn the_second_from_visit_to_visit_counts_from_the_login() {
     let mut dispatch = Dispatch::new(Rules { workers: 4, ..Rules::default() });
@@ -251,7 +251,7 @@ fn the_second_from_visit_to_visit_counts_from_the_login() {
     dispatch.open(usual("all"), vec![wish(&one, Duration::ZERO)]);
     dispatch.open(usual("some"), vec![wish(&one, Duration::ZERO)]);
     let first = begun(&mut dispatch, Duration::ZERO);
-    assert_eq!(dispatch.begin(first[0].0, seconds(5)), Permission::Go);
+    dispatch.set_out(first[0].0, seconds(5));
     dispatch.ended(first[0].0, Ending::Answered, seconds(5));
     assert_eq!(names(&begun(&mut dispatch, seconds(5))), [""; 0]);
     assert_eq!(names(&begun(&mut dispatch, seconds(6))), ["one"]);
@@ -265,13 +265,13 @@ fn what_was_handed_out_may_not_begin_once_the_breaker_is_open_unless_it_is_the_c
     dispatch.open(usual("all"), fleet.collect());
     let visits = begun(&mut dispatch, Duration::ZERO);
     for (ticket, _) in &visits[..2] {
-        assert_eq!(dispatch.begin(*ticket, SECOND), Permission::Go);
+        assert_eq!(dispatch.still_may(*ticket), Permission::Go);
         dispatch.tell(*ticket, Verdict::Refused, SECOND);
     }
-    assert_eq!(dispatch.begin(visits[2].0, SECOND), Permission::Held);
+    assert_eq!(dispatch.still_may(visits[2].0), Permission::Held);
     let canary = wish(&device("canary", "s", "x", &[]), Duration::ZERO);
     dispatch.open(usual("later"), vec![canary]);
     let canary = begun(&mut dispatch, seconds(301));
-    assert_eq!(dispatch.begin(canary[0].0, seconds(301)), Permission::Go);
-    assert_eq!(dispatch.begin(visits[3].0, seconds(301)), Permission::Held);
+    assert_eq!(dispatch.still_may(canary[0].0), Permission::Go);
+    assert_eq!(dispatch.still_may(visits[3].0), Permission::Held);
 }

@@ -31,7 +31,7 @@ struct Shared {
     /// Where the dispatch's times are counted from.
     origin: Instant,
     desk: Mutex<Desk>,
-    /// When the dispatch is to be asked again, for whoever waits.
+    /// When the dispatch is to be asked again at the latest, for whoever waits.
     wake: watch::Sender<Option<Instant>>,
 }
 
@@ -165,8 +165,13 @@ impl Engine {
                 }
             }
         });
-        let wake = wake.map(|wake| self.shared.origin + wake);
-        self.shared.wake.send_if_modified(|before| std::mem::replace(before, wake) != wake);
+        let (now, wake) = (self.shared.origin + now, wake.map(|wake| self.shared.origin + wake));
+        self.shared.wake.send_if_modified(|before| {
+            // An earlier time that is still to come does as well: whoever asks then learns the next one. With each login
+            // there is a later one, and all runs would wake for it.
+            let does = before.is_some_and(|before| before > now && wake.is_none_or(|wake| before <= wake));
+            !does && std::mem::replace(before, wake) != wake
+        });
     }
 
     fn with<R>(&self, act: impl FnOnce(&mut Desk) -> R) -> R {
@@ -213,12 +218,11 @@ impl Seat {
 
     /// What was handed out; `Some(None)` when nothing is left to hand out either.
     pub(super) fn fetch(&self) -> Option<Option<Letter>> {
-        let now = self.engine.now();
         let (handed_out, permission, waiting) = self.engine.with(|desk| {
             let tray = desk.trays.get_mut(&self.run);
             let handed_out = tray.and_then(|tray| tray.handed_out.pop_front());
             let permission = match &handed_out {
-                Some(HandedOut::Visit(ticket, _)) => desk.dispatch.begin(*ticket, now),
+                Some(HandedOut::Visit(ticket, _)) => desk.dispatch.still_may(*ticket),
                 _ => Permission::Go,
             };
             (handed_out, permission, desk.dispatch.waiting_of(self.run))
@@ -288,11 +292,11 @@ impl Grant {
         &self.device
     }
 
-    /// The visit sets out. Gives its place in the doorway, which is given back when it is dropped.
+    /// The visit sets out. Until what this gives is dropped, it is on its way in.
     pub(super) fn set_out(&self) -> WayIn {
         let now = self.engine.now();
         self.engine.with(|desk| desk.dispatch.set_out(self.ticket, now));
-        Box::new(Place { engine: self.engine.clone(), ticket: self.ticket })
+        Box::new(OnTheWay { engine: self.engine.clone(), ticket: self.ticket })
     }
 
     /// Tells how the visit went, as soon as that is known. Gives how the credential's breaker turned by it, and for how
@@ -338,12 +342,12 @@ impl Drop for Grant {
 }
 
 #[derive(Debug)]
-struct Place {
+struct OnTheWay {
     engine: Engine,
     ticket: Ticket,
 }
 
-impl Drop for Place {
+impl Drop for OnTheWay {
     fn drop(&mut self) {
         if self.engine.with(|desk| desk.dispatch.logged_in(self.ticket)) {
             self.engine.pump();

@@ -88,8 +88,7 @@ async fn a_stop_is_seen_while_a_fleet_that_is_held_is_told_of() {
     assert!(held <= 3, "{held}");
 }
 
-/// All devices are handed out at once, and each refuses the login: those that wait for their turn when the breaker opens are
-/// not tried.
+/// Each device refuses the login: those that wait for their turn to log in when the breaker opens are not tried.
 #[tokio::test]
 async fn a_breaker_that_opens_holds_those_who_wait_for_their_turn() {
     let refused = FakeAnswer::fails(FailureKind::Auth).delayed(Stage::Connect, Duration::from_millis(10));
@@ -101,7 +100,7 @@ async fn a_breaker_that_opens_holds_those_who_wait_for_their_turn() {
     assert_eq!(failures(&seen, FailureKind::Breaker), 500 - logins);
 }
 
-/// All devices are handed out at once and wait for their turn to log in when the stop comes: they were not visited, and the
+/// There are workers for all devices, and most wait for their turn to log in when the stop comes: they were not visited, and the
 /// run isn't complete, though each visit that began came to its own end.
 #[tokio::test]
 async fn a_run_that_is_stopped_while_visits_wait_for_their_turn_is_not_complete() {
@@ -109,7 +108,7 @@ async fn a_run_that_is_stopped_while_visits_wait_for_their_turn_is_not_complete(
     let answer = FakeAnswer::output("").delayed(Stage::Connect, Duration::from_millis(500));
     let sweep = on_a_lane(DEVICES, FakeTransport::new().otherwise(Script::always(answer)));
     let (going, mut told, drain) = start(&sweep, DEVICES, DEVICES + 2);
-    // The first answer comes long after all were handed out, and before the last one's turn.
+    // The first answer comes before the last one's turn.
     let mut ended = 0;
     while let Some(note) = told.recv().await {
         if matches!(note, Note::Visited(_)) {
