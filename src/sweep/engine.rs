@@ -167,10 +167,7 @@ impl Engine {
         });
         let (now, wake) = (self.shared.origin + now, wake.map(|wake| self.shared.origin + wake));
         self.shared.wake.send_if_modified(|before| {
-            // An earlier time that is still to come does as well: whoever asks then learns the next one. With each login
-            // there is a later one, and all runs would wake for it.
-            let does = before.is_some_and(|before| before > now && wake.is_none_or(|wake| before <= wake));
-            !does && std::mem::replace(before, wake) != wake
+            !serves(*before, wake, now) && std::mem::replace(before, wake) != wake
         });
     }
 
@@ -355,6 +352,12 @@ impl Drop for OnTheWay {
     }
 }
 
+/// Whether a time to ask at that was told before serves as well as another one: whoever asks then learns the next one. With
+/// each login there is a later one, and all runs would wake to hear of it.
+fn serves(told: Option<Instant>, wake: Option<Instant>, now: Instant) -> bool {
+    told.is_some_and(|told| told > now && wake.is_none_or(|wake| told <= wake))
+}
+
 fn verdict(outcome: &Outcome) -> Verdict {
     match outcome {
         Outcome::Answered { .. } => Verdict::Accepted,
@@ -364,5 +367,22 @@ fn verdict(outcome: &Outcome) -> Verdict {
             (_, Stage::Command | Stage::Parse) => Verdict::Accepted,
             _ => Verdict::Silent,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_wake_for_a_sooner_time_and_for_no_later_one() {
+        let now = Instant::now();
+        let after = |seconds| Some(now + Duration::from_secs(seconds));
+        assert!(
+            serves(after(1), after(2), now) && serves(after(1), after(1), now) && serves(after(1), None, now)
+        );
+        assert!(!serves(after(2), after(1), now) && !serves(None, after(1), now));
+        // Whoever slept until then is not to sleep until then again.
+        assert!(!serves(after(0), after(2), now) && !serves(after(0), None, now));
     }
 }
