@@ -5,7 +5,8 @@
 //! and the first devices work while the last are logged in to.
 //!
 //! That must not slow down logins that wait for the device, not for this machine: whoever is still on its way after
-//! [`PATIENCE`] counts no more, and the next one follows. Until its core has come to a visit at all, it waits for this machine.
+//! [`PATIENCE`] counts no more, and the next one follows. Until its core has come to a visit at all, it waits for this machine,
+//! though for no longer than [`STUCK`].
 
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
@@ -45,7 +46,7 @@ impl Doorway {
     /// Until when there is no place, unless one is given back before.
     pub(super) fn full_until(&mut self, workers: usize, now: Duration) -> Option<Duration> {
         let places = (self.cores?.get() * PLACES).max(workers / WORKERS_PER_PLACE);
-        self.look(now);
+        self.expire(now);
         let (until, _) = self.leaving.first()?;
         (self.inside.len() >= places).then_some(*until)
     }
@@ -59,7 +60,7 @@ impl Doorway {
 
     /// Its core has come to a visit.
     pub(super) fn set_out(&mut self, ticket: Ticket, now: Duration) {
-        self.look(now);
+        self.expire(now);
         if self.leave(ticket) {
             self.count(ticket, now + PATIENCE);
         }
@@ -72,7 +73,7 @@ impl Doorway {
     }
 
     /// Counts those no more whose time has come.
-    fn look(&mut self, now: Duration) {
+    fn expire(&mut self, now: Duration) {
         while let Some(&(until, ticket)) = self.leaving.first()
             && until <= now
         {

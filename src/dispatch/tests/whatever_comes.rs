@@ -288,8 +288,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Whatever comes: never over a cap, never two sessions on one device, never over a budget, never too many on their way in; nothing waits without a
-    /// reason; and in the end everything that was wanted was handed out once.
+    /// Whatever comes: never over a cap, never two sessions on one device, never over a budget, never too many on their way
+    /// in; nothing waits without a reason; and in the end everything that was wanted was handed out once.
     #[test]
     fn all_caps_hold_and_nobody_waits_without_a_reason(
         steps in prop::collection::vec(step(), 1..120),
